@@ -1,0 +1,1 @@
+"""The compute market: membership, ledger, leases and auctions as a pure core, and the edges that run it."""

@@ -1,0 +1,102 @@
+"""Every constant of the protocol: unit, default, FAST value and the reason for it.
+
+Fields carry their unit in their name. `DEFAULT` and `FAST` are the two sets of timers; limits do not
+differ between them. The tables of `docs/protocol.md` are printed from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+PROTOCOL_VERSION = 1
+LOCAL_NETWORK = "local"
+MICRO_PER_AXL = 1_000_000
+
+
+def _timer(default: float, fast: float, why: str) -> Any:
+    return field(default=default, metadata={"fast": fast, "why": why})
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """All timers of a node, in seconds."""
+
+    probe_period_s: float = _timer(0.5, 0.2, "one direct probe per period and node (SWIM §3)")
+    probe_timeout_s: float = _timer(0.2, 0.1, "a direct probe unanswered this long asks relays")
+    suspicion_multiplier: float = _timer(3.0, 3.0, "2.5 is 0.1 s faster and has sixty times the false deaths")
+    suspicion_max_factor: float = _timer(3.0, 3.0, "suspicion starts at min times this and shrinks with accusers")
+    exchange_period_s: float = _timer(15.0, 15.0, "full-state exchange with one random member")
+    dead_contact_s: float = _timer(1.0, 0.5, "one random dead member is contacted, so that a healed split merges")
+    dead_memory_s: float = _timer(86_400.0, 86_400.0, "a dead member is forgotten after a day")
+    repair_period_s: float = _timer(1.0, 0.5, "ledger digests exchanged with one random member")
+    lease_s: float = _timer(6.0, 2.0, "a lease without renewal lapses after this, on each witness's own clock")
+    renewal_s: float = _timer(1.5, 0.5, "a holder renews all its leases with one message per witness")
+    claim_resend_s: float = _timer(0.25, 0.25, "promise and accept requests are repeated until answered")
+    claim_giveup_s: float = _timer(1.0, 1.0, "a claim without quorum is released, so that another may win")
+    unseen_certificate_s: float = _timer(
+        0.4, 0.4, "a promise whose certificate the witness has not seen protects its holder only this long"
+    )
+    park_s: float = _timer(1.0, 1.0, "a refused promise request waits this long for its guard to open")
+    rank_step_s: float = _timer(0.15, 0.15, "each place on the succession list waits this much longer")
+    rank_grace_s: float = _timer(0.3, 0.3, "what rank 0 gets on top, counted from the award")
+    auction_window_s: float = _timer(0.4, 0.4, "upper bound; an auction closes as soon as all have answered")
+    examine_period_s: float = _timer(2.0, 1.0, "every provider looks again at all open jobs")
+    admission_resend_s: float = _timer(0.25, 0.25, "a submitted job is sent again to members that did not store it")
+    self_query_s: float = _timer(1.0, 1.0, "after a start, how long peers may tell this node of its own past")
+
+    @property
+    def suspicion_min_s(self) -> float:
+        """Shortest suspicion in a mesh of up to ten members."""
+        return self.suspicion_multiplier * self.probe_period_s
+
+
+DEFAULT = Timing()
+FAST = Timing(**{f.name: f.metadata["fast"] for f in fields(Timing)})
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A bound on something that comes from outside."""
+
+    name: str
+    value: int
+    unit: str
+    why: str
+
+
+LIMITS: tuple[Limit, ...] = (
+    Limit("frame_bytes_max", 1 << 20, "bytes", "larger frames are dropped before their signature is checked"),
+    Limit("frame_bytes_target", 256 << 10, "bytes", "coalescing stops here; what is left leaves in the next frame"),
+    Limit("frame_messages_max", 4096, "messages", "one frame never keeps a node busy for long"),
+    Limit("queue_bytes_max", 16 << 20, "bytes per peer", "what a dead peer may hold back before the oldest is dropped"),
+    Limit("replay_window", 1024, "frames", "how far frames of one boot may overtake each other"),
+    Limit("members_max", 1000, "members", "invented members cannot exhaust memory"),
+    Limit("updates_per_message_max", 256, "updates", "one exchange cannot flood the membership table"),
+    Limit("record_bytes_max", 64 << 10, "bytes", "certificates of eleven voters fit several times"),
+    Limit("records_per_message_max", 512, "records", "a repair answer is continued in the next frame"),
+    Limit("extras_per_author_max", 256, "records", "records beyond a gap or a fork kept per author"),
+    Limit("blob_bytes_max", 16 << 20, "bytes", "payloads and results; larger work is split by the submitter"),
+    Limit("blob_chunk_bytes", 128 << 10, "bytes", "blobs travel in pieces of this size"),
+    Limit("committee_max", 11, "members", "a certificate stays small enough to be read by a person"),
+    Limit("bids_max", 64, "bids", "an award lists at most this many bids"),
+    Limit("open_jobs_max", 10_000, "jobs", "a submitter beyond it is told to come back later"),
+    Limit("epoch_jump_max", 16, "epochs", "a witness promises at most this far ahead without proof"),
+    Limit("text_chars_max", 256, "characters", "names, models and reasons from other members"),
+    Limit("auction_sample_max", 20, "members", "a large mesh asks a sample for bids"),
+    Limit("committee_providers", 6, "members", "providers of a committee beside the submitter"),
+)
+_LIMIT = {limit.name: limit.value for limit in LIMITS}
+
+
+def limit(name: str) -> int:
+    """Value of the limit called `name`; KeyError for a name that is not in `LIMITS`."""
+    return _LIMIT[name]
+
+
+def timing_rows() -> list[tuple[str, float, float, str]]:
+    """(name, default, fast, reason) of every timer, in seconds, in order of declaration."""
+    return [
+        (f.name, float(getattr(DEFAULT, f.name)), float(getattr(FAST, f.name)), str(f.metadata["why"]))
+        for f in fields(Timing)
+    ]

@@ -1,0 +1,1 @@
+"""Who says what: keys, signed statements, proofs of equivocation."""

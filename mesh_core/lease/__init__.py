@@ -1,0 +1,1 @@
+"""A job as one single-decree Paxos instance: committees, witnesses, holders, certificates."""

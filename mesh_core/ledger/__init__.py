@@ -1,0 +1,1 @@
+"""Signed per-author chains, their replication, and the state they fold to."""

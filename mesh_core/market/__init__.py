@@ -1,0 +1,1 @@
+"""Queries, auctions, succession and money."""

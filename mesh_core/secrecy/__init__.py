@@ -1,0 +1,1 @@
+"""Sealed payloads and the shares of their keys."""

@@ -1,0 +1,1 @@
+"""What travels: frames, messages and signed statements, with their limits."""

@@ -1,0 +1,228 @@
+"""Bodies of signed statements.
+
+A signed statement is `body ‖ signature`: the msgpack body below and the author's 64-byte ed25519 signature
+over `whisper:<kind>\\0 ‖ body`. The received bytes are kept and passed on as they are, never re-encoded.
+Every body is an array; fields are only ever added at the end.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from msgspec import Raw, Struct
+
+PeerId: TypeAlias = bytes
+JobId: TypeAlias = bytes
+Signed: TypeAlias = bytes
+
+
+class Announcement(Struct, array_like=True, frozen=True):
+    """What a member says of itself. `shards` are its home shards; `role` is `provider` or `operator`."""
+
+    name: str
+    role: str
+    capabilities: tuple[str, ...]
+    price_micro: int
+    shards: tuple[int, ...]
+    models: tuple[str, ...]
+    ens_name: str
+
+
+class Alive(Struct, array_like=True, frozen=True):
+    """Signed by its subject. A higher incarnation replaces every statement about a lower one (SWIM §4.2)."""
+
+    network: str
+    author: PeerId
+    incarnation: int
+    announcement: Announcement
+    left: bool = False
+
+
+class Accusation(Struct, array_like=True, frozen=True):
+    """Signed by the accuser: `subject` did not answer (`dead` False) or was confirmed dead by it (`dead` True)."""
+
+    network: str
+    author: PeerId
+    subject: PeerId
+    incarnation: int
+    dead: bool
+
+
+class Record(Struct, array_like=True, frozen=True):
+    """One entry of its author's hash chain.
+
+    `seq` counts from 1; `prev` is the hash of the record before (32 zero bytes for the first); `hlc_ms` is for
+    display and never decides anything; `body` is decoded by `kind`.
+    """
+
+    version: int
+    network: str
+    author: PeerId
+    seq: int
+    prev: bytes
+    hlc_ms: int
+    kind: str
+    body: Raw
+
+
+class Share(Struct, array_like=True, frozen=True):
+    """One share of a payload's key, sealed to `peer`; `commitment` is the hash of the opened share."""
+
+    peer: PeerId
+    sealed: bytes
+    commitment: bytes
+
+
+class Seat(Struct, array_like=True, frozen=True):
+    """A committee member and the weight of its vote."""
+
+    peer: PeerId
+    weight: int
+
+
+class Job(Struct, array_like=True, frozen=True):
+    """Body of a `job` record; the author of the record is the submitter.
+
+    `label` is what people call it (`q3.1`); `query` groups the jobs of one question; `index` counts from 1,
+    0 for the combine job. Prices are micro-AXL, time-outs milliseconds.
+    """
+
+    label: str
+    query: bytes
+    index: int
+    kind: str
+    capability: str
+    shard: int | None
+    payload_hash: bytes
+    payload_bytes: int
+    threshold: int
+    shares: tuple[Share, ...]
+    max_price_micro: int
+    auction_ms: int
+    execution_ms: int
+    total_ms: int
+    retries: int
+    fault_bound: int
+    committee: tuple[Seat, ...]
+    supersedes: JobId | None = None
+
+
+class Bid(Struct, array_like=True, frozen=True):
+    """A sealed offer. `load` is running executions per slot; `expected_ms` the bidder's own estimate."""
+
+    network: str
+    author: PeerId
+    job: JobId
+    price_micro: int
+    load: float
+    expected_ms: int
+    model: str
+
+
+class Award(Struct, array_like=True, frozen=True):
+    """Body of an `award` record: the signed bids and the succession list, best first."""
+
+    job: JobId
+    bids: tuple[Signed, ...]
+    ranking: tuple[PeerId, ...]
+
+
+class Value(Struct, array_like=True, frozen=True):
+    """What a job's ballot decides. `outcome` is `result`, `cancelled` or `failed`.
+
+    For `result`, `result_hash` names the sealed result blob; `holder` executed and is paid `price_micro`.
+    """
+
+    outcome: str
+    result_hash: bytes
+    result_bytes: int
+    reason: str
+    holder: PeerId
+    price_micro: int
+
+
+class Accepted(Struct, array_like=True, frozen=True):
+    """The value a witness accepted at `epoch`."""
+
+    epoch: int
+    value: Value
+
+
+class Promise(Struct, array_like=True, frozen=True):
+    """A witness's promise of `epoch` to `holder`: prepare-ok of single-decree Paxos.
+
+    `failures` are the signed releases with an error that this witness has seen.
+    """
+
+    network: str
+    author: PeerId
+    job: JobId
+    epoch: int
+    holder: PeerId
+    accepted: Accepted | None
+    failures: tuple[Signed, ...]
+
+
+class Proposal(Struct, array_like=True, frozen=True):
+    """The holder's one proposal at `epoch`; on its disk before the first accept request leaves."""
+
+    network: str
+    author: PeerId
+    job: JobId
+    epoch: int
+    value: Value
+
+
+class AcceptVote(Struct, array_like=True, frozen=True):
+    """A witness's vote for the value with hash `value_hash` at `epoch`."""
+
+    network: str
+    author: PeerId
+    job: JobId
+    epoch: int
+    value_hash: bytes
+
+
+class Release(Struct, array_like=True, frozen=True):
+    """The holder gives `epoch` back; `error` tells why an execution failed and is empty otherwise."""
+
+    network: str
+    author: PeerId
+    job: JobId
+    epoch: int
+    error: str
+
+
+class Cancel(Struct, array_like=True, frozen=True):
+    """The submitter asks that its job end as cancelled."""
+
+    network: str
+    author: PeerId
+    job: JobId
+    reason: str
+
+
+class LeaseCertificate(Struct, array_like=True, frozen=True):
+    """Body of a `lease` record: promises of a quorum for one holder at one epoch."""
+
+    job: JobId
+    epoch: int
+    holder: PeerId
+    promises: tuple[Signed, ...]
+
+
+class SettleCertificate(Struct, array_like=True, frozen=True):
+    """Body of a `settle` record: accept votes of a quorum for one value at one epoch."""
+
+    job: JobId
+    epoch: int
+    value: Value
+    votes: tuple[Signed, ...]
+
+
+class Equivocation(Struct, array_like=True, frozen=True):
+    """Body of an `equivocation` record: two statements of one author for one slot."""
+
+    kind: str
+    first: Signed
+    second: Signed

@@ -1,0 +1,1 @@
+"""Models and search behind one interface."""
