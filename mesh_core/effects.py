@@ -7,6 +7,7 @@ answers do not wait, so that a slow disk does not look like a dead node.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -160,11 +161,14 @@ Write: TypeAlias = PutStatement | PutVote | PutBlob | PutMeta
 
 @dataclass(slots=True)
 class Stored:
-    """Everything a store holds, handed to the core once at start."""
+    """Everything a store holds, handed to the core once at start.
+
+    `blobs` stays live: it reads from disk on demand and also shows blobs put later, as soon as they are put.
+    """
 
     statements: list[PutStatement] = field(default_factory=list)
     votes: list[PutVote] = field(default_factory=list)
-    blobs: dict[bytes, bytes] = field(default_factory=dict)
+    blobs: Mapping[bytes, bytes] = field(default_factory=dict)
     meta: dict[str, bytes] = field(default_factory=dict)
 
 
