@@ -1,0 +1,113 @@
+"""The durable memory of one participant (PROTOCOL §7): SQLite, WAL, one writer thread, group commit.
+
+`load` hands everything to the core once; `submit` queues a batch and returns its ticket; the listener hears
+when all batches up to a ticket are on disk. Statements and votes are stored as the bytes they were signed as.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import IO
+
+from mesh_core.effects import PutBlob, Stored, Write
+from mesh_core.io import store_file
+from mesh_core.io.blobs import StoredBlobs
+from mesh_core.io.group_commit import CommitCounters, GroupCommit, Listener
+from mesh_core.io.store_file import StoreDamagedError, StoreError
+
+CLOSE_TIMEOUT_S = 5.0
+
+
+class Store:
+    """One open store. Made by `open`; `start` before the first `submit`; `close` exactly once."""
+
+    def __init__(
+        self, path: Path, held: IO[bytes], writer: sqlite3.Connection, reader: sqlite3.Connection
+    ) -> None:
+        self.path = path
+        self._held = held
+        self._writer = writer
+        self._reader = reader
+        self._blobs = StoredBlobs(reader, self._report)
+        self._listener: Listener | None = None
+        self._commits: GroupCommit | None = None
+        self._last_ticket = 0
+
+    @classmethod
+    def open(cls, path: Path, peer: bytes) -> Store:
+        """Open the store of the key `peer`, making an empty one where there is none.
+
+        Raises StoreError, one line: in use by another process, another key's, another version, damaged, or
+        not accessible. Nothing is changed then.
+        """
+        with ExitStack() as undo, _one_line(path):
+            held = undo.enter_context(store_file.lock(path))
+            store_file.create_if_missing(path, peer)
+            if path.stat().st_size == 0:
+                raise StoreDamagedError(path, "it is empty")
+            path.chmod(0o600)
+            writer = undo.enter_context(closing(store_file.connect(path)))
+            reader = undo.enter_context(closing(store_file.connect(path)))
+            store_file.check_identity(reader, path, peer)
+            undo.pop_all()
+        return cls(path, held, writer, reader)
+
+    def load(self) -> Stored:
+        """All that is stored; blobs stay on disk and are read by hash. Raises StoreError when a row was altered."""
+        with _one_line(self.path):
+            return Stored(
+                statements=list(store_file.read_statements(self._reader, self.path)),
+                votes=list(store_file.read_votes(self._reader, self.path)),
+                blobs=self._blobs,
+                meta=store_file.read_meta(self._reader, self.path),
+            )
+
+    def start(self, listener: Listener) -> None:
+        """Start the writer; `listener` is called on its thread."""
+        self._listener = listener
+        self._commits = GroupCommit(self._writer, self.path, listener, self._blobs.committed)
+        self._commits.start()
+
+    def submit(self, writes: Sequence[Write]) -> int:
+        """Queue writes that belong together and return their ticket. Never blocks."""
+        assert self._commits is not None, "start() comes first"
+        for write in writes:
+            if isinstance(write, PutBlob):
+                self._blobs.add(write)
+        self._last_ticket += 1
+        self._commits.submit(self._last_ticket, writes)
+        return self._last_ticket
+
+    @property
+    def counters(self) -> CommitCounters:
+        """What the writer has done since it was started."""
+        return self._commits.counters if self._commits is not None else CommitCounters()
+
+    def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> bool:
+        """Write what is queued and close; False when something stayed unwritten (it was never acknowledged)."""
+        written = self._commits.close(timeout_s) if self._commits is not None else True
+        self._reader.close()
+        if self._commits is None or not self._commits.running:
+            self._writer.close()
+        self._held.close()
+        return written
+
+    def _report(self, text: str) -> None:
+        if self._listener is not None:
+            self._listener.problem(f"store {self.path}: {text}")
+
+
+@contextmanager
+def _one_line(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the system say while opening and reading into a StoreError."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StoreError(f"store {path} cannot be read: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise StoreDamagedError(path, str(error)) from error
+    except OSError as error:
+        raise StoreError(f"store {path} cannot be opened: {error.strerror}") from error
