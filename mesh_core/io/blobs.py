@@ -20,10 +20,12 @@ class StoredBlobs(Mapping[bytes, bytes]):
         self._connection = connection
         self._report = report
         self._waiting: dict[bytes, bytes] = {}
+        self._damaged: set[bytes] = set()
 
     def add(self, blob: PutBlob) -> None:
         """Show a blob from now on that the writer has not committed yet."""
         self._waiting[blob.hash] = blob.data
+        self._damaged.discard(blob.hash)
 
     def committed(self, hashes: Iterable[bytes]) -> None:
         """These are on disk (called by the writer's thread; one dict operation each)."""
@@ -34,27 +36,39 @@ class StoredBlobs(Mapping[bytes, bytes]):
         waiting = self._waiting.get(name)
         if waiting is not None:
             return waiting
-        try:
-            row = self._connection.execute("SELECT data FROM blob WHERE hash = ?", (name,)).fetchone()
-        except sqlite3.DatabaseError as error:
-            self._report(f"blob {name.hex()[:8]} cannot be read: {error}")
-            raise KeyError(name) from error
-        if row is None:
+        data = self._first("SELECT data FROM blob WHERE hash = ?", name)
+        if data is None:
             raise KeyError(name)
-        data: bytes = row[0]
         if digest(data) != name:
-            self._report(f"blob {name.hex()[:8]} was altered on disk; it will be fetched again")
+            self._missing(name, "was altered on disk")
             raise KeyError(name)
         return data
 
     def __contains__(self, name: object) -> bool:
         if name in self._waiting:
             return True
-        return self._connection.execute("SELECT 1 FROM blob WHERE hash = ?", (name,)).fetchone() is not None
+        return (
+            isinstance(name, bytes) and self._first("SELECT hash FROM blob WHERE hash = ?", name) is not None
+        )
 
     def __iter__(self) -> Iterator[bytes]:
         stored = {row[0] for row in self._connection.execute("SELECT hash FROM blob")}
-        return iter(stored | set(self._waiting))
+        return iter((stored - self._damaged) | set(self._waiting))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def _first(self, query: str, name: bytes) -> bytes | None:
+        """The one value `query` finds for `name`, or None."""
+        if name in self._damaged:
+            return None
+        try:
+            row = self._connection.execute(query, (name,)).fetchone()
+        except sqlite3.DatabaseError as error:
+            self._missing(name, f"cannot be read: {error}")
+            return None
+        return row[0] if row is not None else None
+
+    def _missing(self, name: bytes, why: str) -> None:
+        self._damaged.add(name)
+        self._report(f"blob {name.hex()[:8]} {why}; it counts as missing")

@@ -224,6 +224,7 @@ def test_a_damaged_blob_counts_as_missing_and_heals_when_it_is_put_again(tmp_pat
     with opened(path) as (store, waiter):
         blobs = store.load().blobs
         assert blobs.get(name) is None
+        assert name not in blobs
         waiter.wait_for_problem("was altered on disk")
         waiter.wait_for(store.submit((PutBlob(name, b"data"),)))
         assert blobs[name] == b"data"
