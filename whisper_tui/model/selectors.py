@@ -1,0 +1,317 @@
+"""Questions about a state, answered from it alone: nobody keeps a second copy of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, TypeAlias, TypeVar
+
+from msgspec import Struct
+
+from mesh_core.api.schema import FINAL_STATES, Counters, JobView, MemberView, QueryView
+from whisper_tui.model.incidents import STAGES
+from whisper_tui.model.state import DOWN, Incident, Process, State, roots_of_live
+
+T = TypeVar("T")
+
+HOLDER = "holder:"
+"""Before a job's label: the participant that holds its lease."""
+
+PEER_PREFIX_MIN = 4
+"""Shortest prefix of a peer or job id that is taken for one."""
+
+
+class NotFound(Exception):
+    """A name, label or id that means nothing here. The text says what there is instead."""
+
+
+class Ambiguous(NotFound):
+    """A name or prefix that means more than one thing."""
+
+
+class Node(Struct, frozen=True):
+    """One participant: what the members say of it, and what its supervisor knows of its processes."""
+
+    peer: str
+    name: str
+    role: str
+    member: MemberView | None
+    provider: Process | None
+    axl: Process | None
+
+    @property
+    def runs(self) -> bool:
+        """Whether none of its processes is known to be down."""
+        return all(process is None or process.state not in DOWN for process in (self.provider, self.axl))
+
+    @property
+    def state(self) -> str:
+        """How the operator's node sees it: alive, suspect, dead, left; `unknown` before it has been seen."""
+        return self.member.state if self.member else "unknown"
+
+    @property
+    def process(self) -> str:
+        """How its processes are, the worst of them; empty when no supervisor told."""
+        states = [process.state for process in (self.provider, self.axl) if process]
+        return min(states, key=lambda state: state not in DOWN, default="")
+
+
+def nodes(state: State) -> list[Node]:
+    """All participants, known from members or from processes, by name."""
+    peers = dict.fromkeys(state.members)
+    peers |= dict.fromkeys(process.peer for process in state.processes.values() if process.peer)
+    found = [node_of(state, peer) for peer in peers]
+    return sorted(found, key=lambda node: (node.role != "provider", _natural(node.name), node.peer))
+
+
+def node_of(state: State, peer: str) -> Node:
+    """The participant with this peer id."""
+    name = name_of(state, peer)
+    entry = state.members.get(peer)
+    observer = state.observers.get(peer)
+    if entry is not None:
+        role = entry.view.role
+    elif observer is not None and observer.node is not None:
+        role = observer.node.role
+    else:
+        role = "operator" if name == "operator" else "provider"
+    return Node(
+        peer=peer,
+        name=name,
+        role=role,
+        member=entry.view if entry else None,
+        provider=state.processes.get((name, "provider")),
+        axl=state.processes.get((name, "axl")),
+    )
+
+
+def _natural(name: str) -> tuple[str, int]:
+    """Sorts node2 before node10."""
+    stem = name.rstrip("0123456789")
+    digits = name[len(stem) :]
+    return stem, int(digits) if digits.isascii() and 0 < len(digits) < 10 else 0
+
+
+def name_of(state: State, peer: str) -> str:
+    """What to call a peer: the operator's name for it, else its own, else the start of its id."""
+    name = state.names.get(peer)
+    if name:
+        return name
+    entry = state.members.get(peer)
+    own = entry.view.name if entry else ""
+    if own and own not in state.names.values():
+        return own
+    return f"{own}~{peer[:6]}" if own else peer[:8]
+
+
+def providers(state: State) -> list[Node]:
+    """All participants that can execute."""
+    return [node for node in nodes(state) if node.role == "provider"]
+
+
+class NodeCounts(Struct, frozen=True):
+    """Providers counted. `up`: seen alive and their processes run; `agreed`: alive in the eyes of every live observer."""
+
+    total: int
+    up: int
+    alive: int
+    suspect: int
+    dead: int
+    left: int
+    agreed: int
+
+
+def node_counts(state: State) -> NodeCounts:
+    """Counts over `providers`."""
+    found = providers(state)
+    states = [node.state for node in found]
+    return NodeCounts(
+        total=len(found),
+        up=sum(node.state == "alive" and node.runs for node in found),
+        alive=states.count("alive"),
+        suspect=states.count("suspect"),
+        dead=states.count("dead"),
+        left=states.count("left"),
+        agreed=sum(_agreed_alive(state, node.peer) for node in found),
+    )
+
+
+def _agreed_alive(state: State, peer: str) -> bool:
+    observers = [state.observers[observer] for observer in roots_of_live(state)]
+    return bool(observers) and all(
+        peer in observer.sights and observer.sights[peer].state == "alive" for observer in observers
+    )
+
+
+# ----------------------------------------------------------------------------------------------- look-ups
+
+
+def find_node(state: State, name: str) -> Node:
+    """The participant called `name`, or whose peer id starts with it; `holder:q1.2` is who holds that job.
+
+    NotFound if there is none, Ambiguous if there are several.
+    """
+    if name.startswith(HOLDER):
+        return holder_of(state, name.removeprefix(HOLDER))
+    known = nodes(state)
+    for called in (
+        [node for node in known if state.names.get(node.peer) == name],
+        [node for node in known if node.name == name],
+    ):
+        if len(called) == 1:
+            return called[0]
+        if called:
+            raise Ambiguous(f"several nodes are called {name}; use the start of a peer id")
+    if name == "you":
+        return node_of(state, state.primary)
+    return _one_by_prefix(name, "node", {node.peer: node for node in known}, [node.name for node in known])
+
+
+def find_job(state: State, name: str) -> JobView:
+    """The newest job labelled `name` (`q3.1`; `q3.c` is the combine job of q3), own ones first, or by id prefix."""
+    views = [entry.view for entry in state.jobs.values()]
+    labelled = [view for view in views if view.label == name]
+    if not labelled and name.endswith(".c"):
+        combine = [entry.view.combine for entry in state.queries.values() if entry.view.label == name[:-2]]
+        labelled = [view for view in views if view.job in combine]
+    if labelled:
+        return max(labelled, key=lambda view: (view.submitter == state.primary, view.submitted_ms))
+    return _one_by_prefix(name, "job", {view.job: view for view in views}, [view.label for view in views])
+
+
+def find_query(state: State, name: str) -> QueryView:
+    """The newest question labelled `name`, or by id prefix; `last` is the newest of all."""
+    views = [entry.view for entry in state.queries.values()]
+    if name == "last":
+        if not views:
+            raise NotFound("no question was asked yet")
+        return max(views, key=lambda view: view.submitted_ms)
+    labelled = [view for view in views if view.label == name]
+    if labelled:
+        return max(labelled, key=lambda view: view.submitted_ms)
+    return _one_by_prefix(
+        name, "question", {view.query: view for view in views}, [view.label for view in views]
+    )
+
+
+def holder_of(state: State, job: str) -> Node:
+    """The participant that holds the lease of the job labelled `job`. NotFound while nobody does."""
+    view = find_job(state, job)
+    if not view.holder or view.state in FINAL_STATES:
+        raise NotFound(f"nobody holds {job}: it is {view.state}")
+    return node_of(state, view.holder)
+
+
+def _one_by_prefix(name: str, noun: str, by_id: dict[str, T], known: Iterable[str]) -> T:
+    found = (
+        [value for key, value in by_id.items() if key.startswith(name)]
+        if len(name) >= PEER_PREFIX_MIN
+        else []
+    )
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise Ambiguous(f"{len(found)} ids start with {name}; add a few characters")
+    names = list(dict.fromkeys(label for label in known if label))
+    hint = f" (there are {', '.join(names[-8:])})" if names else " (there is none yet)"
+    raise NotFound(f"no {noun} {name}{hint}")
+
+
+# ---------------------------------------------------------------------------------------------- the ledger
+
+
+class Convergence(Struct, frozen=True):
+    """Agreement of the live replicas. `roots`: distinct ones; `since_ms`: when they began to agree;
+    `took_ms`: how long they last needed to; `records` the primary holds; `reporting` replicas."""
+
+    converged: bool
+    roots: int
+    since_ms: float | None
+    took_ms: float | None
+    records: int
+    reporting: int
+
+
+def convergence(state: State) -> Convergence:
+    """How far the replicas of those that can be heard agree."""
+    roots = roots_of_live(state)
+    observer = state.observers.get(state.primary)
+    replica = observer.replica if observer else None
+    return Convergence(
+        converged=state.converged_ms is not None and bool(roots),
+        roots=len(set(roots.values())),
+        since_ms=state.converged_ms,
+        took_ms=state.divergence_ms,
+        records=replica.records if replica else 0,
+        reporting=len(roots),
+    )
+
+
+def missing_records(state: State, holder: str, other: str) -> int | None:
+    """Records `holder`'s replica has and `other`'s lacks; None if one of them has not reported."""
+    mine, theirs = state.observers.get(holder), state.observers.get(other)
+    if mine is None or theirs is None or mine.replica is None or theirs.replica is None:
+        return None
+    heads = theirs.replica.heads
+    return sum(max(0, seq - heads.get(author, 0)) for author, seq in mine.replica.heads.items())
+
+
+# ------------------------------------------------------------------------------------------------ counting
+
+
+def is_stalled(job: JobView) -> bool:
+    """Whether too few of the job's committee live to decide anything; it goes on when they return."""
+    return job.state not in FINAL_STATES and job.accepted_ms > 0 and job.live_weight < job.quorum
+
+
+def counters(state: State) -> Counters:
+    """Counts over the jobs the operator has seen. `jobs_lost`: accepted, and cannot finish as things stand."""
+    views = [entry.view for entry in state.jobs.values()]
+    tally = state.tally
+    return Counters(
+        jobs_submitted=tally.submitted + len(views),
+        jobs_settled=tally.settled + sum(view.state == "settled" for view in views),
+        jobs_settled_twice=tally.settled_twice + sum(len(fate.values) > 1 for fate in state.fates.values()),
+        jobs_lost=sum(is_stalled(view) for view in views),
+        executions=tally.executions + sum(view.executions for view in views),
+        rescued=tally.rescued + sum(view.rescued for view in views),
+    )
+
+
+def open_jobs(state: State) -> list[JobView]:
+    """Jobs that are not final, oldest first."""
+    return [entry.view for entry in state.jobs.values() if entry.view.state not in FINAL_STATES]
+
+
+def jobs_held(state: State, peer: str) -> list[JobView]:
+    """Open jobs whose lease `peer` holds."""
+    return [view for view in open_jobs(state) if view.holder == peer and view.epoch > 0]
+
+
+def last_incident(state: State) -> Incident | None:
+    """The newest incident."""
+    return state.incidents[-1] if state.incidents else None
+
+
+class Percentiles(Struct, frozen=True):
+    """p50 and p95 of one stage over all incidents that have it; None when none has."""
+
+    p50: float | None
+    p95: float | None
+
+
+Stage: TypeAlias = Literal["suspected_ms", "confirmed_ms", "reclaimed_ms", "finished_ms", "converged_ms"]
+
+
+def stage_percentiles(state: State, stage: Stage) -> Percentiles:
+    """Nearest-rank percentiles, in milliseconds."""
+    values = sorted(value for incident in state.incidents if (value := getattr(incident, stage)) is not None)
+    if not values:
+        return Percentiles(None, None)
+    return Percentiles(
+        values[(len(values) - 1) // 2], values[min(len(values) - 1, -(-95 * len(values) // 100) - 1)]
+    )
+
+
+def incident_stages(incident: Incident) -> dict[str, float | None]:
+    """The stages of an incident, in order, in milliseconds after it began."""
+    return {stage: getattr(incident, stage) for stage in STAGES}

@@ -1,0 +1,1 @@
+"""Where events come from. Every source yields the same `mesh_core.api.schema.Event`."""
