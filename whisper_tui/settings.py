@@ -1,0 +1,115 @@
+"""What the environment says, `.env` of the current folder included: the habits of earlier versions keep working.
+
+A variable that is set wins over `.env`; a flag wins over both.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from whisper_tui.errors import BadInput
+
+ENV_FILE = Path(".env")
+ENV_FILE_BYTES_MAX = 64 << 10
+TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
+FALSE_WORDS = frozenset({"", "0", "false", "no", "off"})
+
+
+@dataclass(frozen=True)
+class Variable:
+    """An environment variable that Whisper reads, and what for."""
+
+    name: str
+    meaning: str
+
+
+VARIABLES = (
+    Variable("FAST_MODE", "1: shorter timers, for demonstrations (--fast)"),
+    Variable("EXEC_DELAY", "seconds that every execution takes at least (--exec-delay)"),
+    Variable("OLLAMA_BASE_URL", "where Ollama listens; http://127.0.0.1:11434 is tried by itself"),
+    Variable("WHISPER_MODEL", "the model asked of Ollama; llama3.2 by default"),
+    Variable("WHISPER_OPENAI_URL", "an OpenAI-compatible server, up to and including /v1"),
+    Variable("WHISPER_OPENAI_MODEL", "the model asked of it"),
+    Variable("WHISPER_OPENAI_KEY", "its key, if it wants one"),
+    Variable("XDG_STATE_HOME", "run directories outside a checkout are kept there, in whisper/"),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The environment, read. `fast` and `exec_delay` are None when nothing is said about them."""
+
+    environment: Mapping[str, str]
+    fast: bool | None
+    exec_delay: float | None
+
+    def get(self, name: str) -> str:
+        """Value of a variable, empty when it is not set."""
+        return self.environment.get(name, "")
+
+
+def read(env_file: Path = ENV_FILE) -> Settings:
+    """The environment and `env_file`; BadInput for a line or value that cannot be understood."""
+    environment = {**parse_env_file(env_file), **os.environ}
+    return Settings(environment, _flag(environment, "FAST_MODE"), _seconds(environment, "EXEC_DELAY"))
+
+
+def parse_env_file(path: Path) -> dict[str, str]:
+    """KEY=VALUE lines; blank lines, comments, `export` and quotes around the value are understood."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(ENV_FILE_BYTES_MAX).decode()
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} cannot be read: {error}") from error
+    values = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        bare = line.strip().removeprefix("export ").lstrip()
+        if not bare or bare.startswith("#"):
+            continue
+        name, equals, value = bare.partition("=")
+        name = name.strip()
+        if not equals or not name.isidentifier():
+            raise BadInput(f"{path} line {number}: expected NAME=VALUE")
+        values[name] = _unquoted(value.strip())
+    return values
+
+
+def _unquoted(value: str) -> str:
+    for quote in ("'", '"'):
+        if len(value) >= 2 and value[0] == value[-1] == quote:
+            return value[1:-1]
+    return value.split(" #", 1)[0].rstrip()
+
+
+def _flag(environment: Mapping[str, str], name: str) -> bool | None:
+    if name not in environment:
+        return None
+    word = environment[name].strip().lower()
+    if word in TRUE_WORDS:
+        return True
+    if word in FALSE_WORDS:
+        return False
+    raise BadInput(f"{name}={environment[name]}: expected 1 or 0")
+
+
+def _seconds(environment: Mapping[str, str], name: str) -> float | None:
+    text = environment.get(name, "").strip()
+    if not text:
+        return None
+    return seconds(text, f"{name}={text}")
+
+
+def seconds(text: str, what: str) -> float:
+    """A duration such as `15`, `1.5` or `3s`, in seconds; BadInput that begins with `what` for anything else."""
+    try:
+        value = float(text.strip().removesuffix("s"))
+    except ValueError:
+        value = float("nan")
+    if not 0 <= value < float("inf"):
+        raise BadInput(f"{what}: expected seconds, such as 15 or 1.5")
+    return value

@@ -1,0 +1,175 @@
+"""From a wish to a running mesh: prepare the run directory, index the corpus, start the supervisor.
+
+Used by `up`, by the console and by scripts. A mesh that runs already is found, not started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from whisper_tui import backends
+from whisper_tui.errors import BadInput, MeshUnreachable, TimedOut
+from whisper_tui.settings import Settings
+from whisper_tui.supervisor import plan as plans
+from whisper_tui.supervisor.child import last_line
+from whisper_tui.supervisor.client import SupervisorClient
+from whisper_tui.supervisor.plan import MODEL_PORT_OFFSET, Plan
+from whisper_tui.supervisor.prepare import Wishes, differences, make_plan, prepare
+from whisper_tui.supervisor.rundir import RunDir, lock
+from whisper_tui.supervisor.schema import GONE, Status
+
+BUILT_IN_CORPUS = Path(__file__).resolve().parent.parent / "shards"
+GREETING_S = 20.0
+READY_S = 30.0
+
+Say = Callable[[str], None]
+
+
+class CorpusReport(msgspec.Struct, frozen=True):
+    """What the index builder prints: where the index is and what became part of it."""
+
+    path: str
+    hash: str
+    files: int
+    passages: int
+    new: bool
+    skipped: list[str] = []
+    skipped_total: int = 0
+
+
+async def launch(run: RunDir, wishes: Wishes, settings: Settings, say: Say) -> bool:
+    """Start the mesh of `run`, or find that it runs (False).
+
+    BadInput when it runs with other settings than wished for, or when something wished for cannot be;
+    MeshUnreachable when it does not start. `say` gets one line about anything that takes its time.
+    """
+    run.make()
+    with lock(run.root / "up.lock", wait=True):
+        if run.running() is not None:
+            _refuse_other_settings((await SupervisorClient(run).status()).plan, wishes)
+            return False
+        plan = make_plan(plans.load(run.plan), wishes)
+        index = asyncio.create_task(_index(run, plan, say))
+        try:
+            model_port = plan.port_base + MODEL_PORT_OFFSET
+            backend = backends.choose(settings, light=plan.light, model_port=model_port)
+            corpus_index = await index
+        finally:
+            index.cancel()
+        prepare(run, msgspec.structs.replace(plan, backend=backend, corpus_index=corpus_index))
+        await _start_supervisor(run, settings.environment)
+    return True
+
+
+def _refuse_other_settings(plan: Plan, wishes: Wishes) -> None:
+    other = differences(plan, wishes)
+    if other:
+        raise BadInput(
+            f"the mesh that runs here has {', '.join(other)}",
+            "leave the flag out to attach to it, or end it first: whisper-tui down",
+        )
+
+
+async def _index(run: RunDir, plan: Plan, say: Say) -> str:
+    """Path of the corpus index, built unless it is there."""
+    source = plan.corpus or str(BUILT_IN_CORPUS)
+    argv = ["build", "--source", source, "--shards", str(plan.shards_total), "--out", str(run.corpus)]
+    builder = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *["-P", "-m", "mesh_core.work.corpus", *argv],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        out, errors = await builder.communicate()
+    except asyncio.CancelledError:
+        builder.terminate()
+        await builder.wait()
+        raise
+    if builder.returncode != 0:
+        raise BadInput(
+            errors.decode("utf-8", "replace").strip().rpartition("\n")[2] or "corpus: no index was made"
+        )
+    report = msgspec.json.decode(out, type=CorpusReport)
+    if plan.corpus and report.new:
+        say(f"corpus: {report.files} files indexed as {report.passages} passages")
+    if report.skipped_total:
+        say(f"corpus: {report.skipped_total} files left out, the first is {report.skipped[0]}")
+    return report.path
+
+
+async def _start_supervisor(run: RunDir, environment: Mapping[str, str]) -> None:
+    """Start it in a session of its own, so that it outlives this terminal, and wait until it listens."""
+    log = run.logs / "supervisor.log"
+    with log.open("ab") as errors:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *["-P", "-m", "whisper_tui.supervisor", "--run-dir", str(run.root)],
+            cwd=run.root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+        )
+    assert process.stdout is not None
+    greeting = b""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(GREETING_S):
+            greeting = await process.stdout.readline()
+            await process.wait()  # what was started leaves at once; the supervisor proper is its child
+    if not greeting:
+        raise MeshUnreachable(
+            f"the supervisor did not start: {last_line(log) or 'it says nothing'}", f"see {log}"
+        )
+
+
+async def until_ready(run: RunDir) -> Status:
+    """Wait until every participant answers; MeshUnreachable says which one does not, and why."""
+    client = SupervisorClient(run)
+    try:
+        async with asyncio.timeout(READY_S):
+            async for event in client.events():
+                if event.kind == "ready":
+                    break
+    except TimeoutError:
+        raise TimedOut(f"not every participant answers after {READY_S:g} s", f"see {run.logs}") from None
+    status = await client.status()
+    if not status.ready:
+        failed = [view for view in status.processes if view.state in GONE and view.part != "model"]
+        why = "; ".join(f"{view.name} {view.part}: {view.note or view.state}" for view in failed)
+        raise MeshUnreachable(f"not every participant came up: {why}")
+    return status
+
+
+async def take_down(run: RunDir, by: str) -> list[str]:
+    """End the mesh and wait until its supervisor is gone too; returns `name part` of what was ended."""
+    outcome = await SupervisorClient(run).command("down", by=by)
+    await _released(run.lock_file)
+    return [f"{view.name} {view.part}" for view in outcome.processes]
+
+
+async def _released(path: Path) -> None:
+    """Wait until nobody holds the lock: its holder is gone then, however it ended.
+
+    The wait is a daemon thread's, so that it never keeps this process from ending.
+    """
+    loop = asyncio.get_running_loop()
+    released = asyncio.Event()
+
+    def wait() -> None:
+        with lock(path, wait=True):
+            loop.call_soon_threadsafe(released.set)
+
+    threading.Thread(target=wait, name="lock", daemon=True).start()
+    async with asyncio.timeout(GREETING_S):
+        await released.wait()

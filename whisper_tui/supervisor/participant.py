@@ -1,0 +1,121 @@
+"""One participant on this machine: its AXL node and its mesh process, started, signalled and seen together."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from whisper_tui.supervisor.child import Child, Command
+from whisper_tui.supervisor.http import exchange
+from whisper_tui.supervisor.plan import Plan, Seat
+from whisper_tui.supervisor.rundir import ParticipantDir
+from whisper_tui.supervisor.schema import ProcessView
+
+Only: TypeAlias = Literal["provider", "axl"]
+
+RETRY_FIRST_S = 0.03
+RETRY_MAX_S = 0.25
+ANSWER_S = 2.0
+
+
+def axl_command(program: str, seat: Seat, files: ParticipantDir) -> Command:
+    """Our AXL node, or the Go one at `program`: the same flags, the same bridge."""
+    node = [program] if program else [sys.executable, "-P", "-m", "axl"]
+    flags = ["-config", files.node_config.name, "-listen", f"tls://127.0.0.1:{seat.listen_port}"]
+    return Command([*node, *flags], files.root, files.axl_log, foreign=bool(program))
+
+
+def provider_command(files: ParticipantDir, logs: Path) -> Command:
+    """The mesh process. It writes its own log; what it prints beside that is kept in `logs`."""
+    argv = [sys.executable, "-P", "-m", "mesh_core", "--config", str(files.settings)]
+    return Command(argv, files.root, logs / f"{files.root.name}.out")
+
+
+class Participant:
+    """AXL node and mesh process of `seat`."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        seat: Seat,
+        files: ParticipantDir,
+        logs: Path,
+        changed: Callable[[ProcessView], None],
+    ) -> None:
+        self.seat = seat
+        self.axl = Child(seat.name, "axl", changed)
+        self.provider = Child(seat.name, "provider", changed)
+        self._commands = {
+            self.axl: axl_command(plan.axl_node, seat, files),
+            self.provider: provider_command(files, logs),
+        }
+
+    @property
+    def children(self) -> list[Child]:
+        """Both processes, the AXL node first."""
+        return [self.axl, self.provider]
+
+    @property
+    def alive(self) -> bool:
+        """Whether at least one of its processes is there."""
+        return any(child.alive for child in self.children)
+
+    @property
+    def whole(self) -> bool:
+        """Whether both processes are there and not paused."""
+        return all(child.view.state in {"starting", "running"} for child in self.children)
+
+    def start(self, lifeline: int, env: Mapping[str, str]) -> None:
+        """Start what is not there and wake what is paused."""
+        for child in self.children:
+            child.resume()
+            if not child.alive:
+                child.start(self._commands[child], lifeline, env)
+
+    def kill(self, only: Only | None) -> list[Child]:
+        """SIGKILL both processes or one of them; returns those concerned."""
+        chosen = [child for child in self.children if child.alive and only in {None, child.view.part}]
+        for child in chosen:
+            child.kill()
+        return chosen
+
+    def pause(self) -> None:
+        """SIGSTOP both."""
+        for child in self.children:
+            child.pause()
+
+    async def ready(self) -> bool:
+        """Wait until both answer; False when one of them ends before that."""
+        return await _answering(self.axl, self.seat.axl_port, "/topology") and await _answering(
+            self.provider, self.seat.control_port, "/health"
+        )
+
+
+async def _answering(child: Child, port: int, path: str) -> bool:
+    """Wait until the child's API answers.
+
+    Nothing but an attempt tells when another program has begun to listen, hence the growing pauses; the end of
+    the child interrupts them.
+    """
+    pause_s = RETRY_FIRST_S
+    while child.alive:
+        if await _answers(port, path):
+            child.running()
+            return True
+        try:
+            async with asyncio.timeout(pause_s):
+                await child.gone()
+        except TimeoutError:
+            pause_s = min(pause_s * 1.5, RETRY_MAX_S)
+    return False
+
+
+async def _answers(port: int, path: str) -> bool:
+    try:
+        status, _ = await exchange(port, "GET", path, timeout_s=ANSWER_S)
+    except OSError:
+        return False
+    return status == 200

@@ -1,0 +1,127 @@
+"""run.json: what a mesh on this machine consists of, and the ports its participants use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import msgspec
+from msgspec import Struct, field
+
+from mesh_core.config import LOCAL_NETWORK
+from whisper_tui.errors import BadInput
+
+OPERATOR = "operator"
+COUNT_MAX = 64
+DEFAULT_PORT_BASE = 9001
+MODEL_PORT_OFFSET = -115
+CONTROL_PORT_OFFSET = -114
+LISTEN_PORT_OFFSET = 100
+
+Role: TypeAlias = Literal["provider", "operator", "submitter"]
+
+
+class Seat(Struct, frozen=True):
+    """One participant: its name, role, peer id (hex) and ports on 127.0.0.1."""
+
+    name: str
+    role: Role
+    peer: str
+    axl_port: int
+    listen_port: int
+    control_port: int
+
+
+class Backend(Struct, frozen=True):
+    """Where answers may come from, in the settings' own words; empty means not available."""
+
+    ollama_url: str = ""
+    ollama_model: str = ""
+    openai_url: str = ""
+    openai_model: str = ""
+    openai_key_env: str = ""
+    llama_cpp_url: str = ""
+
+
+class Plan(Struct, frozen=True):
+    """Content of run.json.
+
+    `exec_delay` is in seconds, `created` in seconds since 1970; `corpus` is a folder, empty for the built-in
+    texts; `axl_node` is a program, empty for the built-in node; `light` means that no model is started;
+    `auto_ports` that `port_base` was chosen because its ports were free.
+    """
+
+    network: str = LOCAL_NETWORK
+    fast: bool = False
+    count: int = 6
+    exec_delay: float = 0.0
+    corpus: str = ""
+    axl_node: str = ""
+    light: bool = False
+    port_base: int = DEFAULT_PORT_BASE
+    auto_ports: bool = False
+    created: float = 0.0
+    shards_total: int = 0
+    corpus_index: str = ""
+    backend: Backend = field(default_factory=Backend)
+    participants: list[Seat] = field(default_factory=list)
+
+    def seat(self, name: str) -> Seat:
+        """The participant called `name`; KeyError when there is none."""
+        for seat in self.participants:
+            if seat.name == name:
+                return seat
+        raise KeyError(name)
+
+    @property
+    def operator(self) -> Seat:
+        """The operator's own participant."""
+        return self.seat(OPERATOR)
+
+
+def ports_of(base: int, index: int, count: int) -> tuple[int, int, int]:
+    """(AXL bridge, AXL listener, control API) of provider `index` (from 1), 0 for the operator.
+
+    `base` is the first listener; with 9001 the bridges are 9002…, the control APIs 8888… and the operator's
+    bridge comes after the last of `count` providers.
+    """
+    bridge = base + (index or count + 1)
+    listener = base if index == 1 else base + LISTEN_PORT_OFFSET + index
+    return bridge, listener, base + CONTROL_PORT_OFFSET + index
+
+
+def next_ports(plan: Plan, index: int) -> tuple[int, int, int]:
+    """Ports for a provider that joins later: its bridge comes after all others, the operator's included."""
+    _, listener, control = ports_of(plan.port_base, index, plan.count)
+    return max(seat.axl_port for seat in plan.participants) + 1, listener, control
+
+
+def load(path: Path) -> Plan | None:
+    """The plan in `path`, None when there is none; BadInput when it cannot be understood."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Plan)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"{path} cannot be used: {error}",
+            "move it away and run `whisper-tui up`: keys and stores are kept, a new one is made",
+        ) from error
+
+
+def save(path: Path, plan: Plan) -> None:
+    """Write the plan so that a crash leaves the old or the new one."""
+    replace(path, msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n", durable=True)
+
+
+def replace(path: Path, content: bytes, *, durable: bool = False) -> None:
+    """Write a small file in one step, private to its owner; `durable` survives a loss of power too."""
+    beside = path.with_name(path.name + ".new")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+    beside.replace(path)

@@ -1,0 +1,85 @@
+"""Are the ports a mesh wants free, and where are some that are?"""
+
+from __future__ import annotations
+
+import errno
+import random
+import socket
+from collections.abc import Iterable, Iterator
+
+from whisper_tui.errors import BadInput
+from whisper_tui.supervisor.plan import (
+    CONTROL_PORT_OFFSET,
+    LISTEN_PORT_OFFSET,
+    MODEL_PORT_OFFSET,
+    Seat,
+    ports_of,
+)
+
+AUTO_RANGE = (20_000, 32_000)
+"""Below the range from which systems take the ports of outgoing connections, which come and go."""
+
+AUTO_TRIES = 200
+
+
+def wanted(seats: Iterable[Seat]) -> Iterator[tuple[int, str]]:
+    """(port, what for) of every port the participants listen on."""
+    for seat in seats:
+        yield seat.axl_port, f"AXL bridge of {seat.name}"
+        yield seat.listen_port, f"AXL listener of {seat.name}"
+        yield seat.control_port, f"control API of {seat.name}"
+
+
+def taken(ports: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Those of `ports` that another program listens on."""
+    return [(port, purpose) for port, purpose in ports if not is_free(port)]
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on 127.0.0.1:`port` now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                return False
+            raise
+    return True
+
+
+def check(seats: Iterable[Seat]) -> None:
+    """Raise BadInput that names the first port in use, who wanted it, and what to do."""
+    busy = taken(wanted(seats))
+    if not busy:
+        return
+    port, purpose = busy[0]
+    more = f" (and {len(busy) - 1} more)" if len(busy) > 1 else ""
+    raise BadInput(
+        f"port {port}, wanted for the {purpose}, is in use by another program{more}",
+        "choose free ports with --port-base auto",
+    )
+
+
+def free_base(count: int) -> int:
+    """A random base all of whose ports are free; random, so that meshes started at once rarely meet."""
+    for _ in range(AUTO_TRIES):
+        base = random.randint(*AUTO_RANGE)  # noqa: S311 - nothing secret in a port
+        if all(is_free(port) for port in _all_ports(base, count)):
+            return base
+    raise BadInput("no free block of ports found", "name one with --port-base N")
+
+
+def _all_ports(base: int, count: int) -> set[int]:
+    used = {port for index in range(count + 1) for port in ports_of(base, index, count)}
+    return used | {base + MODEL_PORT_OFFSET}
+
+
+def check_base(base: int) -> None:
+    """Raise BadInput for a base whose ports would not be port numbers of ordinary programs."""
+    lowest, highest = 1024 - MODEL_PORT_OFFSET, 65_535 - 2 * LISTEN_PORT_OFFSET
+    if not lowest <= base <= highest:
+        raise BadInput(
+            f"--port-base {base}: expected auto or {lowest}…{highest}",
+            f"the control APIs start {-CONTROL_PORT_OFFSET - 1} below it",
+        )

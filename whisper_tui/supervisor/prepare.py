@@ -1,0 +1,169 @@
+"""Before anything is started: keys, token, ports and the participants' files, from what is wished for.
+
+What is there already stays: the same directory always has the same keys and stores.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from axl.keys import KeyFileError, PrivateKey, load, make
+from whisper_tui.errors import BadInput
+from whisper_tui.supervisor import plan as plans
+from whisper_tui.supervisor import ports
+from whisper_tui.supervisor.plan import (
+    COUNT_MAX,
+    OPERATOR,
+    Plan,
+    Role,
+    Seat,
+    next_ports,
+    ports_of,
+)
+from whisper_tui.supervisor.rundir import RunDir
+from whisper_tui.supervisor.settings_files import listeners_for, write_node_config, write_settings
+
+SUBMITTERS = tuple(f"submitter{number}" for number in range(1, 5))
+"""Keys for `submit --axl`; one for each that runs at the same time, since a key is one participant."""
+
+CREDIT_MICRO = 10_000_000_000
+"""Credit limit of the operator and the submitters of a local mesh: 10,000 AXL."""
+
+EXEC_DELAY_MAX_S = 3600.0
+
+
+class Wishes(msgspec.Struct, frozen=True):
+    """What was asked for; None where nothing was said."""
+
+    count: int | None = None
+    fast: bool | None = None
+    exec_delay: float | None = None
+    corpus: str | None = None
+    axl_node: str | None = None
+    port_base: int | None = None
+    auto_ports: bool | None = None
+    light: bool | None = None
+
+    def said(self) -> dict[str, Any]:
+        """Field and value of everything that was asked for, as fields of a plan."""
+        return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+
+
+def differences(plan: Plan, wishes: Wishes) -> list[str]:
+    """`field value` of everything in which a running mesh differs from what is asked for."""
+    return [
+        f"{name.replace('_', '-')} {_shown(getattr(plan, name))}"
+        for name, value in wishes.said().items()
+        if getattr(plan, name) != value
+    ]
+
+
+def _shown(value: object) -> str:
+    return str(value) if not isinstance(value, bool) else ("on" if value else "off")
+
+
+def make_plan(stored: Plan | None, wishes: Wishes) -> Plan:
+    """The plan to run: what is wished for, else what the directory was run with, else the defaults.
+
+    Ports are chosen, keys are not made yet, so `peer` is empty where a participant is new.
+    """
+    said = wishes.said()
+    if "port_base" in said:
+        said["auto_ports"] = False
+    plan = msgspec.structs.replace(stored or Plan(created=time.time()), **said)
+    if stored is None or "count" in said:
+        plan = msgspec.structs.replace(plan, shards_total=plan.count)
+    _check(plan)
+    seats = _seats(plan)
+    if plan.auto_ports and (stored is None or "auto_ports" in said or ports.taken(ports.wanted(seats))):
+        plan = msgspec.structs.replace(plan, port_base=ports.free_base(plan.count))
+        seats = _seats(plan)
+    else:
+        ports.check(seats)
+    return msgspec.structs.replace(plan, participants=seats)
+
+
+def _check(plan: Plan) -> None:
+    if not 1 <= plan.count <= COUNT_MAX:
+        raise BadInput(f"--count {plan.count}: expected 1…{COUNT_MAX}")
+    if not 0 <= plan.exec_delay <= EXEC_DELAY_MAX_S:
+        raise BadInput(f"--exec-delay {plan.exec_delay:g}: expected 0…{EXEC_DELAY_MAX_S:g} seconds")
+    if not plan.auto_ports:
+        ports.check_base(plan.port_base)
+    if plan.corpus and not Path(plan.corpus).is_dir():
+        raise BadInput(f"--corpus {plan.corpus}: no such folder")
+    if plan.axl_node and not Path(plan.axl_node).is_file():
+        raise BadInput(
+            f"--axl-node {plan.axl_node}: no such program", "leave it out to use the built-in node"
+        )
+
+
+def _seats(plan: Plan) -> list[Seat]:
+    known = {seat.name: seat.peer for seat in plan.participants}
+    names: list[tuple[str, Role, int]] = [
+        (f"node{index}", "provider", index) for index in range(1, plan.count + 1)
+    ]
+    names.append((OPERATOR, "operator", 0))
+    return [
+        Seat(name, role, known.get(name, ""), *ports_of(plan.port_base, index, plan.count))
+        for name, role, index in names
+    ]
+
+
+def prepare(run: RunDir, plan: Plan) -> Plan:
+    """Make what is missing in the run directory and write run.json; returns the plan with all peer ids."""
+    run.ensure_token()
+    seats = [msgspec.structs.replace(seat, peer=_peer(run, seat.name)) for seat in plan.participants]
+    plan = msgspec.structs.replace(plan, participants=seats)
+    credit = _credit(run, plan)
+    for seat in seats:
+        _write_files(run, plan, seat, credit)
+    plans.save(run.plan, plan)
+    return plan
+
+
+def new_provider(run: RunDir, plan: Plan) -> tuple[Plan, Seat]:
+    """Prepare one more provider; returns the plan that includes it, saved, and its seat."""
+    index = plan.count + 1
+    if index > COUNT_MAX:
+        raise BadInput(f"a mesh on one machine has at most {COUNT_MAX} providers")
+    name = f"node{index}"
+    seat = Seat(name, "provider", _peer(run, name), *next_ports(plan, index))
+    ports.check([seat])
+    plan = msgspec.structs.replace(plan, count=index, participants=[*plan.participants, seat])
+    _write_files(run, plan, seat, _credit(run, plan))
+    plans.save(run.plan, plan)
+    return plan, seat
+
+
+def _write_files(run: RunDir, plan: Plan, seat: Seat, credit: Mapping[str, int]) -> None:
+    files = run.participant(seat.name)
+    write_node_config(files, seat, listeners_for(plan, seat))
+    write_settings(files, plan, seat, run.token_file, credit)
+
+
+def _credit(run: RunDir, plan: Plan) -> dict[str, int]:
+    submitters = [ensure_key(run.submitter(name).key).peer.hex() for name in SUBMITTERS]
+    return dict.fromkeys([plan.operator.peer, *submitters], CREDIT_MICRO)
+
+
+def _peer(run: RunDir, name: str) -> str:
+    return ensure_key(run.participant(name).key).peer.hex()
+
+
+def ensure_key(path: Path) -> PrivateKey:
+    """The key in `path`, made when missing; BadInput for one that cannot be used."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return load(path) if path.exists() else make(path)
+    except KeyFileError as error:
+        raise BadInput(
+            str(error), "a participant is its key: put the right one back, or move it away"
+        ) from error
+    except OSError as error:
+        raise BadInput(f"{path.parent}: {error.strerror}") from error

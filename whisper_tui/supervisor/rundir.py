@@ -1,0 +1,161 @@
+"""The run directory: where a mesh on this machine keeps its keys, stores, logs and who it is run by.
+
+run.json          what the mesh consists of (`plan.Plan`)
+token             bearer token of every control API, mode 0600
+supervisor.json   pid and port of the running supervisor
+lock              locked for as long as a supervisor lives
+audit.jsonl       every action taken, and who took it
+corpus/  logs/    search indexes; what the processes print
+<participant>/    key.pem, node-config.json, provider.toml, store.db, provider.log, axl.log
+submitters/       the same for participants that only submit
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import string
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from whisper_tui.errors import BadInput, MeshUnreachable
+
+TOKEN_BYTES = 32
+PROJECT_MARK = 'name = "whisper-mesh"'
+
+
+class SupervisorFile(msgspec.Struct, frozen=True):
+    """Content of supervisor.json."""
+
+    pid: int
+    port: int
+    started_ms: float
+
+
+class ParticipantDir:
+    """Files of one participant."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.key = root / "key.pem"
+        self.node_config = root / "node-config.json"
+        self.settings = root / "provider.toml"
+        self.store = root / "store.db"
+        self.log = root / "provider.log"
+        self.axl_log = root / "axl.log"
+
+
+class RunDir:
+    """One run directory; nothing is created before `make`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.plan = root / "run.json"
+        self.token_file = root / "token"
+        self.supervisor_file = root / "supervisor.json"
+        self.lock_file = root / "lock"
+        self.audit = root / "audit.jsonl"
+        self.corpus = root / "corpus"
+        self.logs = root / "logs"
+        self.submitters = root / "submitters"
+
+    def make(self) -> None:
+        """Create the directory, private to its owner; BadInput when that is impossible."""
+        try:
+            for folder in (self.root, self.corpus, self.logs, self.submitters):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(
+                f"run directory {self.root}: {error.strerror}", "choose another one with --run-dir DIR"
+            ) from error
+
+    def participant(self, name: str) -> ParticipantDir:
+        """Where the participant called `name` keeps its files."""
+        return ParticipantDir(self.root / name)
+
+    def submitter(self, name: str) -> ParticipantDir:
+        """Where a participant that only submits keeps its files."""
+        return ParticipantDir(self.submitters / name)
+
+    def ensure_token(self) -> str:
+        """The token, made when missing."""
+        with contextlib.suppress(FileExistsError):
+            descriptor = os.open(self.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(TOKEN_BYTES) + "\n")
+        return self.token()
+
+    def token(self) -> str:
+        """The token of a mesh that exists; BadInput when it is missing or malformed."""
+        try:
+            token = self.token_file.read_text().strip()
+        except OSError as error:
+            raise BadInput(
+                f"token {self.token_file}: {error.strerror}", "is this the right --run-dir?"
+            ) from error
+        except UnicodeDecodeError:
+            token = ""
+        if len(token) != 2 * TOKEN_BYTES or not set(token) <= set(string.hexdigits):
+            raise BadInput(
+                f"token {self.token_file}: expected {2 * TOKEN_BYTES} hex characters",
+                "delete it and run `whisper-tui up` again: a new one is made",
+            )
+        return token
+
+    def running(self) -> SupervisorFile | None:
+        """The supervisor that runs this directory now; None also for one that has crashed.
+
+        Decided by the lock, which the kernel drops with its process: a recorded pid may be another's by now.
+        """
+        if not self.lock_file.exists():
+            return None
+        with contextlib.suppress(Locked), lock(self.lock_file):
+            return None
+        try:
+            return msgspec.json.decode(self.supervisor_file.read_bytes(), type=SupervisorFile)
+        except FileNotFoundError:
+            return None  # it has just been started or is about to end
+        except (OSError, msgspec.MsgspecError) as error:
+            raise MeshUnreachable(
+                f"{self.supervisor_file} cannot be read: {error}",
+                "a supervisor runs here, but its port is unknown: end it by its pid, its children follow",
+            ) from error
+
+
+class Locked(Exception):
+    """Somebody else holds the lock."""
+
+
+@contextlib.contextmanager
+def lock(path: Path, *, wait: bool = False) -> Iterator[IO[bytes]]:
+    """Hold an exclusive lock on `path` (made when missing) until the block ends or the process dies."""
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            raise Locked(str(path)) from error
+        yield file
+
+
+def find(flag: Path | None) -> RunDir:
+    """The run directory: `flag`, else `.whisper` of the checkout around here, else the user's state folder."""
+    if flag is not None:
+        return RunDir(flag.expanduser().absolute())
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if _is_checkout(folder):
+            return RunDir(folder / ".whisper")
+    state = os.environ.get("XDG_STATE_HOME", "")
+    return RunDir((Path(state) if state else Path.home() / ".local" / "state") / "whisper")
+
+
+def _is_checkout(folder: Path) -> bool:
+    try:
+        return PROJECT_MARK in (folder / "pyproject.toml").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False

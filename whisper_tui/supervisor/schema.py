@@ -1,0 +1,55 @@
+"""What the supervisor says of the processes it runs: its own API, in the envelope of the control APIs.
+
+`GET /status` answers a `Status`, `GET /events` is a stream of `mesh_core.api.schema.Event` whose `node` is
+`SUPERVISOR`: views of kind `process` (the latest wins) and moments of kind `action` and `ready`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from whisper_tui.supervisor.plan import Plan
+
+SUPERVISOR = "supervisor"
+
+Part: TypeAlias = Literal["provider", "axl", "model"]
+"""`provider` is a participant's mesh process whatever its role; `model` is the shared model server."""
+
+ProcessState: TypeAlias = Literal["starting", "running", "paused", "killed", "exited", "stopped", "absent"]
+"""`killed` and `stopped` were asked for, `exited` was not; `absent` never came up and is done without."""
+
+GONE: frozenset[str] = frozenset({"killed", "exited", "stopped", "absent"})
+
+
+class ProcessView(Struct, frozen=True):
+    """View `process`. `exit_code` is negative for a signal; `note` is one line, for people."""
+
+    name: str
+    part: Part
+    pid: int
+    state: ProcessState
+    exit_code: int | None
+    since_ms: float
+    note: str
+
+
+class Status(Struct, frozen=True):
+    """`GET /status`. `sides` are the two sides of a partition, empty when there is none; `url` of the model."""
+
+    pid: int
+    run_dir: str
+    started_ms: float
+    ready: bool
+    plan: Plan
+    processes: list[ProcessView]
+    sides: list[list[str]]
+
+
+class Outcome(Struct, frozen=True):
+    """Answer to a command: the processes or names it concerned, and when it was carried out."""
+
+    at_ms: float
+    names: list[str]
+    processes: list[ProcessView]

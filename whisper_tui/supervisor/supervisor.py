@@ -1,0 +1,266 @@
+"""The supervisor: everything that runs on this machine for one mesh, and what can be done to it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Coroutine, Iterable, Mapping
+from contextlib import suppress
+
+import msgspec
+
+from whisper_tui.errors import UserError
+from whisper_tui.supervisor.child import Child
+from whisper_tui.supervisor.events import EventLog
+from whisper_tui.supervisor.http import HttpError, exchange
+from whisper_tui.supervisor.model_service import ModelService, model_command
+from whisper_tui.supervisor.participant import Only, Participant
+from whisper_tui.supervisor.plan import MODEL_PORT_OFFSET, Plan, Seat
+from whisper_tui.supervisor.prepare import new_provider
+from whisper_tui.supervisor.rundir import RunDir
+from whisper_tui.supervisor.schema import Outcome, ProcessView, Status
+
+GRACE_S = 3.0
+PARTITION_S = 2.0
+
+
+class Supervisor:
+    """Runs the participants of `plan`. One command at a time changes anything."""
+
+    def __init__(self, run: RunDir, plan: Plan, lifeline: int, env: Mapping[str, str]) -> None:
+        self._run = run
+        self._plan = plan
+        self._token = run.token()
+        self._lifeline = lifeline
+        self._env = env
+        self._started_ms = time.time() * 1000
+        self._ready: dict[str, object] | None = None
+        self._sides: list[list[str]] = []
+        self._lock = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.done = asyncio.Event()
+        self.events = EventLog(self._views)
+        self._participants = {seat.name: self._participant(seat) for seat in plan.participants}
+        self._model = (
+            ModelService(model_command(plan.port_base + MODEL_PORT_OFFSET), run.logs, self._changed)
+            if plan.backend.llama_cpp_url
+            else None
+        )
+
+    # ------------------------------------------------------------------------------------------- seeing
+
+    def status(self) -> Status:
+        """Everything at once."""
+        return Status(
+            pid=os.getpid(),
+            run_dir=str(self._run.root),
+            started_ms=self._started_ms,
+            ready=self._ready is not None and self._ready["up"] == self._ready["of"],
+            plan=self._plan,
+            processes=[child.view for child in self._children()],
+            sides=self._sides,
+        )
+
+    def _children(self) -> list[Child]:
+        children = [child for participant in self._participants.values() for child in participant.children]
+        return [*children, self._model.child] if self._model else children
+
+    def _views(self) -> Iterable[tuple[str, dict[str, object]]]:
+        for child in self._children():
+            yield "process", msgspec.to_builtins(child.view)
+        if self._ready:
+            yield "ready", self._ready
+
+    def _changed(self, view: ProcessView) -> None:
+        self.events.emit("process", msgspec.to_builtins(view))
+
+    # -------------------------------------------------------------------------------------- starting, ending
+
+    def start(self) -> None:
+        """Start everything at once; `ready` is told when all participants answer."""
+        for participant in self._participants.values():
+            participant.start(self._lifeline, self._env)
+        if self._model:
+            self._spawn(self._model.run(self._lifeline, self._env))
+        self._spawn(self._tell_ready())
+
+    async def _tell_ready(self) -> None:
+        answers = await asyncio.gather(*(participant.ready() for participant in self._participants.values()))
+        took_ms = round(time.time() * 1000 - self._started_ms)
+        self._ready = {"up": sum(answers), "of": len(answers), "took_ms": took_ms}
+        self.events.emit("ready", self._ready)
+
+    async def down(self, *, by: str = "") -> Outcome:
+        """SIGTERM to all, SIGKILL after a grace to what is left. `done` is set afterwards."""
+        async with self._lock:
+            at_ms = self._tell("down", by)
+            ended = [child for child in self._children() if child.alive]
+            if self._model:
+                self._model.end()
+            for child in ended:
+                child.terminate()
+            if not await _all_gone(ended, GRACE_S):
+                for child in ended:
+                    child.kill()
+                await _all_gone(ended, None)
+            for task in self._tasks:
+                task.cancel()
+            self.done.set()
+            return Outcome(at_ms, sorted(self._participants), [child.view for child in ended])
+
+    # ---------------------------------------------------------------------------------------------- commands
+
+    async def kill(self, names: list[str], only: Only | None = None, *, by: str = "") -> Outcome:
+        """SIGKILL the provider and the AXL node of each, or `only` one of the two, all at once."""
+        async with self._lock:
+            chosen = self._named(names)
+            for participant in chosen:
+                if not any(child.alive and only in {None, child.view.part} for child in participant.children):
+                    raise HttpError(
+                        409, f"{participant.seat.name} does not run{f' its {only}' if only else ''}"
+                    )
+            at_ms = self._tell("kill", by, names=names, only=only)
+            killed = [child for participant in chosen for child in participant.kill(only)]
+            await _all_gone(killed, None)
+            return Outcome(at_ms, names, [child.view for child in killed])
+
+    async def pause(self, names: list[str], *, by: str = "") -> Outcome:
+        """SIGSTOP both processes of each."""
+        async with self._lock:
+            chosen = self._named(names)
+            for participant in chosen:
+                if not participant.whole:
+                    raise HttpError(409, f"{participant.seat.name} does not run, or is paused already")
+            at_ms = self._tell("pause", by, names=names)
+            for participant in chosen:
+                participant.pause()
+            return self._outcome(at_ms, chosen)
+
+    async def revive(self, names: list[str], *, by: str = "") -> Outcome:
+        """Start again what is gone, with the same key and store; wake what is paused. Answers once they do."""
+        async with self._lock:
+            chosen = self._named(names)
+            for participant in chosen:
+                if participant.whole:
+                    raise HttpError(409, f"{participant.seat.name} runs: nothing to revive")
+            return await self._bring_up(chosen, self._tell("revive", by, names=names))
+
+    async def add(self, *, by: str = "") -> Outcome:
+        """One more provider, with a key of its own."""
+        async with self._lock:
+            try:
+                self._plan, seat = new_provider(self._run, self._plan)
+            except UserError as error:
+                raise HttpError(409, error.message) from error
+            participant = self._participants[seat.name] = self._participant(seat)
+            if self._sides:
+                self._sides[0].append(seat.name)
+            return await self._bring_up([participant], self._tell("add", by, names=[seat.name]))
+
+    async def partition(self, a: list[str], b: list[str], *, by: str = "") -> Outcome:
+        """Cut side `a` from side `b`: each participant drops and hides the other side.
+
+        Every participant is on one side: those not named are on side `a`.
+        """
+        async with self._lock:
+            self._named(b)
+            self._named(a)
+            both = set(a) & set(b)
+            if both:
+                raise HttpError(400, f"{', '.join(sorted(both))} cannot be on both sides")
+            side_a = [name for name in self._participants if name not in b]
+            if not b or not side_a:
+                raise HttpError(400, "a partition needs somebody on either side")
+            self._sides = [side_a, list(b)]
+            at_ms = self._tell("partition", by, a=side_a, b=b)
+            return await self._hide(list(self._participants.values()), at_ms)
+
+    async def heal(self, *, by: str = "") -> Outcome:
+        """End the partition."""
+        async with self._lock:
+            if not self._sides:
+                raise HttpError(409, "there is no partition to heal")
+            self._sides = []
+            return await self._hide(list(self._participants.values()), self._tell("heal", by))
+
+    def _tell(self, action: str, by: str, **args: object) -> float:
+        """Say that an action is carried out now; returns when that is, for incident timelines."""
+        at_ms = time.time() * 1000
+        self.events.emit("action", {"action": action, "args": args, "by": by, "at_ms": at_ms})
+        return at_ms
+
+    async def _bring_up(self, chosen: list[Participant], at_ms: float) -> Outcome:
+        for participant in chosen:
+            participant.start(self._lifeline, self._env)
+        answers = await asyncio.gather(*(participant.ready() for participant in chosen))
+        if self._sides:
+            await self._hide(chosen, at_ms)
+        failed = [participant for participant, answer in zip(chosen, answers, strict=True) if not answer]
+        if failed:
+            raise HttpError(500, "; ".join(_why_not_up(participant) for participant in failed))
+        return self._outcome(at_ms, chosen)
+
+    async def _hide(self, chosen: list[Participant], at_ms: float) -> Outcome:
+        """Tell each of `chosen` that runs which peers it must not see."""
+        reachable = [participant for participant in chosen if participant.whole]
+        failures = [line for line in await asyncio.gather(*map(self._hide_from, reachable)) if line]
+        if failures:
+            raise HttpError(502, "; ".join(failures))
+        return self._outcome(at_ms, reachable)
+
+    async def _hide_from(self, participant: Participant) -> str:
+        """Empty, or one line why the participant could not be told."""
+        name = participant.seat.name
+        hidden = [
+            self._participants[other].seat.peer for side in self._sides if name not in side for other in side
+        ]
+        try:
+            status, answer = await exchange(
+                participant.seat.control_port,
+                "POST",
+                "/commands/partition",
+                headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
+                body=msgspec.json.encode({"hidden": hidden}),
+                timeout_s=PARTITION_S,
+            )
+        except OSError as error:
+            return f"{name} cannot be reached: {str(error) or 'timed out'}"
+        return "" if status == 200 else f"{name}: {answer[:200].decode('utf-8', 'replace')}"
+
+    # ---------------------------------------------------------------------------------------------- helpers
+
+    def _participant(self, seat: Seat) -> Participant:
+        return Participant(self._plan, seat, self._run.participant(seat.name), self._run.logs, self._changed)
+
+    def _named(self, names: list[str]) -> list[Participant]:
+        unknown = [name for name in names if name not in self._participants]
+        if unknown:
+            raise HttpError(
+                404, f"no participant is called {unknown[0]}; there are {', '.join(self._participants)}"
+            )
+        return [self._participants[name] for name in dict.fromkeys(names)]
+
+    def _outcome(self, at_ms: float, chosen: list[Participant]) -> Outcome:
+        views = [child.view for participant in chosen for child in participant.children]
+        return Outcome(at_ms, [participant.seat.name for participant in chosen], views)
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _all_gone(children: list[Child], within_s: float | None) -> bool:
+    """Wait until none of `children` is a process any more; False when that takes longer than `within_s`."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            for child in children:
+                await child.gone()
+            return True
+    return False
+
+
+def _why_not_up(participant: Participant) -> str:
+    notes = [f"{child.view.part}: {child.view.note}" for child in participant.children if child.view.note]
+    return f"{participant.seat.name} did not come up: {'; '.join(notes)}"
