@@ -316,7 +316,7 @@ def test_a_log_cut_off_anywhere_opens_with_a_prefix_of_the_commits(tmp_path: Pat
         taken = copy_of(path, tmp_path / "taken")
     whole = taken.with_name("store.db-wal").read_bytes()
     for offset in sorted(
-        {*range(0, len(whole), 997), *sizes, *(size - 1 for size in sizes), *(size + 1 for size in sizes)}
+        {*range(0, len(whole), 2999), *sizes, *(size - 1 for size in sizes), *(size + 1 for size in sizes)}
     ):
         cut = copy_of(taken, tmp_path / "cut")
         cut.with_name("store.db-wal").write_bytes(whole[:offset])
@@ -332,7 +332,7 @@ def test_a_store_cut_off_anywhere_is_either_whole_or_an_error(tmp_path: Path) ->
     write(path, tuple(statement(seq, 3000) for seq in range(1, 9)), (vote(1), vote(2), blob))
     everything = read(path)
     whole = path.read_bytes()
-    for offset in [*range(0, len(whole), 1361), len(whole) - 1]:
+    for offset in [*range(0, len(whole), 2731), len(whole) - 1]:
         cut = tmp_path / "cut.db"
         cut.write_bytes(whole[:offset])
         try:

@@ -1,0 +1,216 @@
+"""A client of one participant's control API, for consoles, commands and scripts.
+
+Plain HTTP/1.1 on asyncio and h11, one connection a request: importing it costs a command no noticeable time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import h11
+import msgspec
+
+from mesh_core.api.schema import Event, State
+
+CONNECT_S = 2.0
+ANSWER_S = 10.0
+SILENCE_S = 45.0
+"""A stream says something at least every 15 s; one that is silent this long is dead."""
+
+ANSWER_BYTES_MAX = 256 << 20
+EVENT_BYTES_MAX = 16 << 20
+_READ_BYTES = 64 << 10
+
+_event: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+_state: msgspec.json.Decoder[State] = msgspec.json.Decoder(State)
+
+
+class ControlError(Exception):
+    """The participant refused; the message is its one line."""
+
+
+class ControlUnavailable(Exception):
+    """No participant answers there, or it broke off; the message says where."""
+
+
+class ControlClient:
+    """Talks to the control API at `url`; `token` is needed for commands and results."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "http" or not parts.hostname or not parts.port:
+            raise ValueError(f"a control API is http://HOST:PORT, not {url!r}")
+        self.url = f"http://{parts.netloc}"
+        self._host = parts.hostname
+        self._port = parts.port
+        self._netloc = parts.netloc
+        self._token = token
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def state(self) -> State:
+        """Everything the participant shows."""
+        return _state.decode(await self._exchange("GET", "/state"))
+
+    async def health(self) -> dict[str, Any]:
+        """Whether it works, in a few words."""
+        return _object(await self._exchange("GET", "/health"))
+
+    async def metrics(self) -> str:
+        """Its counters as Prometheus text."""
+        return (await self._exchange("GET", "/metrics")).decode()
+
+    async def certificate(self, job: str | bytes) -> bytes:
+        """The certificate of a settled job, as a file that `verify receipt` reads. ControlError without one."""
+        return await self._exchange("GET", f"/jobs/{_hex(job)}/certificate")
+
+    async def result(self, job: str | bytes) -> bytes:
+        """The opened result of a job that this participant submitted. ControlError without one."""
+        return await self._exchange("GET", f"/jobs/{_hex(job)}/result")
+
+    async def command(self, name: str, **args: Any) -> dict[str, Any]:
+        """Carry out a command of `schema.COMMANDS`; its answer."""
+        return _object(await self._exchange("POST", f"/commands/{quote(name)}", msgspec.json.encode(args)))
+
+    async def events(self, last_event_id: int | None = None) -> AsyncGenerator[Event, None]:
+        """Events after `last_event_id`, or every view and then what happens, until the other side ends it.
+
+        Raises ControlUnavailable when the connection fails or falls silent.
+        """
+        headers = [] if last_event_id is None else [("Last-Event-ID", str(last_event_id))]
+        async with self._request("GET", "/events", headers=headers) as pieces:
+            lines = bytearray()
+            async for piece in pieces:
+                lines += piece
+                *blocks, rest = bytes(lines).split(b"\n\n")
+                lines = bytearray(rest)
+                for block in blocks:
+                    data = b"\n".join(line[6:] for line in block.split(b"\n") if line.startswith(b"data: "))
+                    if data:
+                        yield _decoded(data)
+                if len(lines) > EVENT_BYTES_MAX:
+                    raise ControlUnavailable(
+                        f"{self.url} sends an event of more than {EVENT_BYTES_MAX} bytes"
+                    )
+
+    async def close(self) -> None:
+        """Cut what is still open."""
+        for writer in list(self._writers):
+            writer.close()
+
+    async def _exchange(self, method: str, path: str, body: bytes = b"") -> bytes:
+        answer = bytearray()
+        try:
+            async with asyncio.timeout(ANSWER_S), self._request(method, path, body=body) as pieces:
+                async for piece in pieces:
+                    answer += piece
+                    if len(answer) > ANSWER_BYTES_MAX:
+                        raise ControlUnavailable(f"{self.url} answers more than {ANSWER_BYTES_MAX} bytes")
+        except TimeoutError:
+            raise ControlUnavailable(f"{self.url} did not answer in {ANSWER_S:.0f} s") from None
+        return bytes(answer)
+
+    @asynccontextmanager
+    async def _request(
+        self, method: str, path: str, *, body: bytes = b"", headers: list[tuple[str, str]] | None = None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The pieces of the answer's body. Raises ControlError for a refusal, ControlUnavailable otherwise."""
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                reader, writer = await asyncio.open_connection(self._host, self._port)
+        except (OSError, TimeoutError) as error:
+            raise ControlUnavailable(f"nobody answers at {self.url}: {_reason(error)}") from None
+        self._writers.add(writer)
+        try:
+            connection = _Connection(reader, writer)
+            await connection.send_request(method, path, [*self._headers(), *(headers or [])], body)
+            status = await connection.status()
+            if status != 200:
+                raise ControlError(await _refusal(status, connection))
+            yield connection.pieces()
+        except (OSError, h11.ProtocolError) as error:
+            raise ControlUnavailable(f"{self.url} broke off: {_reason(error)}") from None
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+    def _headers(self) -> list[tuple[str, str]]:
+        headers = [("Host", self._netloc), ("Connection", "close")]
+        if self._token is not None:
+            headers.append(("Authorization", f"Bearer {self._token}"))
+        return headers
+
+
+class _Connection:
+    """One request and its answer over an open connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._http = h11.Connection(h11.CLIENT)
+
+    async def send_request(self, method: str, path: str, headers: list[tuple[str, str]], body: bytes) -> None:
+        """Send all of it."""
+        head = h11.Request(method=method, target=path, headers=[*headers, ("Content-Length", str(len(body)))])
+        for event in (head, h11.Data(data=body), h11.EndOfMessage()):
+            self._writer.write(self._http.send(event) or b"")
+        await self._writer.drain()
+
+    async def status(self) -> int:
+        """Status of the answer, once its head is here."""
+        event = await self._next()
+        if not isinstance(event, h11.Response):
+            raise ConnectionResetError("no answer")
+        return event.status_code
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes."""
+        while isinstance(event := await self._next(), h11.Data):
+            yield bytes(event.data)
+
+    async def _next(self) -> Any:
+        while (event := self._http.next_event()) is h11.NEED_DATA:
+            try:
+                async with asyncio.timeout(SILENCE_S):
+                    data = await self._reader.read(_READ_BYTES)
+            except TimeoutError:
+                raise ConnectionResetError(f"silent for {SILENCE_S:.0f} s") from None
+            self._http.receive_data(data)
+        return event
+
+
+async def _refusal(status: int, connection: _Connection) -> str:
+    body = b"".join([piece async for piece in connection.pieces()])
+    try:
+        return str(msgspec.json.decode(body)["error"])
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return f"refused with status {status}"
+
+
+def _decoded(data: bytes) -> Event:
+    try:
+        return _event.decode(data)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise ControlUnavailable(f"an event that cannot be read: {error}") from None
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise ControlUnavailable(f"an answer that cannot be read: {error}") from None
+
+
+def _hex(job: str | bytes) -> str:
+    return job.hex() if isinstance(job, bytes) else quote(job, safe="")
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,0 +1,198 @@
+"""A loopback HTTP/1.1 server in one piece, on h11: short answers, and streams that last.
+
+aiohttp would cost each participant 12 MB of private memory and 90 ms at start; a control API answers a
+handful of requests a second. One request a connection keeps every rule visible here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+
+import h11
+import msgspec
+
+BODY_BYTES_MAX = 256 << 10
+HEAD_BYTES_MAX = 16 << 10
+CONNECTIONS_MAX = 128
+REQUEST_S = 10.0
+WRITE_STALLED_S = 30.0
+CLOSE_S = 0.3
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class HttpError(Exception):
+    """The request is answered with `status` and one line."""
+
+    def __init__(self, status: int, line: str) -> None:
+        super().__init__(line)
+        self.status = status
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request; `path` is decoded and without its query, header names are lower-case."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer, or with `stream` one whose pieces follow until the stream or the client ends."""
+
+    body: bytes = b""
+    status: int = 200
+    content_type: str = "application/json"
+    stream: AsyncGenerator[bytes, None] | None = field(default=None)
+
+
+Handler = Callable[[Request], Awaitable[Answer]]
+
+
+class Server:
+    """Serves `handler` at one address until closed."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self._open: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen on `port` (0 picks a free one; `self.port` tells). Raises OSError when it is taken."""
+        self._server = await asyncio.start_server(self._connected, host, port, limit=HEAD_BYTES_MAX)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Stop listening; answers that are being written get `CLOSE_S`, streams end."""
+        if self._server is not None:
+            self._server.close()
+        if self._open:
+            _, unfinished = await asyncio.wait(self._open, timeout=CLOSE_S)
+            for task in unfinished:
+                task.cancel()
+            await asyncio.gather(*unfinished, return_exceptions=True)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        if len(self._open) >= CONNECTIONS_MAX:
+            writer.close()
+            return
+        self._open.add(task)
+        try:
+            await _Exchange(reader, writer).serve(self._handler)
+        except (OSError, h11.ProtocolError, TimeoutError, asyncio.CancelledError):
+            # The client went away, stalled or talks something else; cancellation only ever means "closing".
+            pass
+        finally:
+            self._open.discard(task)
+            writer.close()
+
+
+class _Exchange:
+    """One connection: a request and its answer."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
+
+    async def serve(self, handler: Handler) -> None:
+        """Read, handle, answer. Raises OSError, TimeoutError or h11.ProtocolError when the client fails."""
+        try:
+            async with asyncio.timeout(REQUEST_S):
+                request = await self._read_request()
+            answer = await handler(request)
+        except HttpError as error:
+            answer = Answer(msgspec.json.encode({"error": error.line}) + b"\n", error.status)
+        except h11.RemoteProtocolError as error:
+            line = msgspec.json.encode({"error": f"not HTTP: {error}"})
+            answer = Answer(line + b"\n", error.error_status_hint)
+        if answer.stream is None:
+            await self._write_whole(answer)
+        else:
+            await self._write_stream(answer, answer.stream)
+
+    async def _read_request(self) -> Request:
+        head: h11.Request | None = None
+        body = bytearray()
+        while True:
+            event = self._http.next_event()
+            if event is h11.NEED_DATA:
+                self._http.receive_data(await self._reader.read(HEAD_BYTES_MAX))
+            elif isinstance(event, h11.Request):
+                head = event
+            elif isinstance(event, h11.Data):
+                body += event.data
+                if len(body) > BODY_BYTES_MAX:
+                    raise HttpError(413, f"a request has at most {BODY_BYTES_MAX} bytes")
+            elif isinstance(event, h11.EndOfMessage):
+                assert head is not None
+                headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
+                _check_origin(headers)
+                path = unquote(urlsplit(head.target.decode("latin-1")).path)
+                return Request(head.method.decode("latin-1"), path, headers, bytes(body))
+            else:
+                raise ConnectionResetError("the client closed the connection")
+
+    async def _write_whole(self, answer: Answer) -> None:
+        self._send(self._response(answer, ("Content-Length", str(len(answer.body)))))
+        self._send(h11.Data(data=answer.body))
+        self._send(h11.EndOfMessage())
+        await self._drain()
+
+    async def _write_stream(self, answer: Answer, stream: AsyncGenerator[bytes, None]) -> None:
+        self._send(self._response(answer, ("Cache-Control", "no-store")))
+        pieces = asyncio.ensure_future(self._write_pieces(stream))
+        gone = asyncio.ensure_future(self._reader.read(1))
+        try:
+            await asyncio.wait({pieces, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (pieces, gone):
+                task.cancel()
+            await asyncio.gather(pieces, gone, return_exceptions=True)
+
+    async def _write_pieces(self, stream: AsyncGenerator[bytes, None]) -> None:
+        async with aclosing(stream):
+            async for piece in stream:
+                self._send(h11.Data(data=piece))
+                await self._drain()
+        self._send(h11.EndOfMessage())
+        await self._drain()
+
+    def _response(self, answer: Answer, *headers: tuple[str, str]) -> h11.Response:
+        common = [
+            ("Content-Type", answer.content_type),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Connection", "close"),
+        ]
+        return h11.Response(status_code=answer.status, headers=[*common, *headers])
+
+    def _send(self, event: h11.Event) -> None:
+        data = self._http.send(event)
+        if data:
+            self._writer.write(data)
+
+    async def _drain(self) -> None:
+        """Wait for a slow client, but not for one that reads nothing at all."""
+        async with asyncio.timeout(WRITE_STALLED_S):
+            await self._writer.drain()
+
+
+def _check_origin(headers: dict[str, str]) -> None:
+    """No web page may talk to us, neither as itself nor by rebinding its name to this machine."""
+    host = ""
+    with suppress(ValueError):
+        host = urlsplit("//" + headers.get("host", "")).hostname or ""
+    if host not in LOOPBACK_HOSTS:
+        raise HttpError(403, "only loopback host names are answered")
+    if "origin" in headers:
+        raise HttpError(403, "requests from web pages are not answered")

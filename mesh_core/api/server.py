@@ -1,0 +1,153 @@
+"""The control API of one participant (docs: the tables of `mesh_core.api.schema`).
+
+Reads need no token except opened results; whatever changes something does. Only loopback host names and no
+browser origins are answered (`mesh_core.api.http`).
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from mesh_core.api.http import Answer, HttpError, Request, Server
+from mesh_core.api.hub import EventHub
+from mesh_core.api.schema import COMMANDS, State
+
+_JOB_BYTES = 32
+
+
+class CommandRefusedError(Exception):
+    """A command cannot be carried out; the message is one line for whoever gave it."""
+
+
+class Participant(Protocol):
+    """What the control API shows and steers."""
+
+    def state(self) -> State:
+        """Everything at once."""
+
+    def health(self) -> dict[str, Any]:
+        """Whether this participant works, in a few words."""
+
+    def metrics(self) -> bytes:
+        """Prometheus text."""
+
+    def certificate(self, job: bytes) -> bytes | None:
+        """The settle certificate of a job as a file that can be checked offline, None while there is none."""
+
+    def result(self, job: bytes) -> bytes | None:
+        """The opened result of one of this node's own jobs, None while there is none."""
+
+    async def command(self, name: str, args: dict[str, Any]) -> dict[str, Any]:
+        """Carry out a command of `schema.COMMANDS`. Raises CommandRefusedError."""
+
+
+class ControlServer:
+    """Routes requests to the participant."""
+
+    def __init__(self, participant: Participant, hub: EventHub, token: str) -> None:
+        self._participant = participant
+        self._hub = hub
+        self._token = token
+        self._server = Server(self._answer)
+        self._routes: dict[tuple[str, str], Callable[[Request], Awaitable[Answer]]] = {
+            ("GET", "/health"): self._health,
+            ("GET", "/state"): self._state,
+            ("GET", "/metrics"): self._metrics,
+            ("GET", "/events"): self._events,
+        }
+
+    @property
+    def port(self) -> int:
+        """Where it listens, once started."""
+        return self._server.port
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen. Raises OSError when the port is taken."""
+        await self._server.start(host, port)
+
+    async def close(self) -> None:
+        """End all streams and stop."""
+        self._hub.close()
+        await self._server.close()
+
+    async def _answer(self, request: Request) -> Answer:
+        route = self._routes.get((request.method, request.path))
+        if route is not None:
+            return await route(request)
+        match request.method, request.path.strip("/").split("/"):
+            case "GET", ["jobs", job, "certificate"]:
+                return _file(self._participant.certificate(_job_id(job)), f"job {job} has no certificate yet")
+            case "GET", ["jobs", job, "result"]:
+                self._check_token(request)
+                return _file(
+                    self._participant.result(_job_id(job)), f"job {job} has no result that this node can open"
+                )
+            case "POST", ["commands", name]:
+                self._check_token(request)
+                return await self._command(name, request.body)
+        known = {path for _, path in self._routes}
+        if request.path in known or request.path.startswith(("/jobs/", "/commands/")):
+            raise HttpError(405, f"{request.method} is not answered at {request.path}")
+        raise HttpError(
+            404, f"nothing at {request.path}; there are {', '.join(sorted(known))}, /jobs and /commands"
+        )
+
+    async def _health(self, _request: Request) -> Answer:
+        return _json(self._participant.health())
+
+    async def _state(self, _request: Request) -> Answer:
+        return _json(self._participant.state())
+
+    async def _metrics(self, _request: Request) -> Answer:
+        return Answer(self._participant.metrics(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def _events(self, request: Request) -> Answer:
+        last_seen = request.headers.get("last-event-id")
+        if last_seen is not None and not (last_seen.isascii() and last_seen.isdecimal()):
+            raise HttpError(400, "Last-Event-ID is the id of an event: a whole number")
+        position = int(last_seen[:20]) if last_seen is not None else None
+        return Answer(content_type="text/event-stream", stream=self._hub.stream(position))
+
+    async def _command(self, name: str, body: bytes) -> Answer:
+        if name not in {spec.name for spec in COMMANDS}:
+            raise HttpError(
+                404, f"no command {name!r}; there are {', '.join(spec.name for spec in COMMANDS)}"
+            )
+        try:
+            args = msgspec.json.decode(body or b"{}", type=dict[str, Any])
+        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+            raise HttpError(400, "the body of a command is one JSON object") from None
+        try:
+            return _json(await self._participant.command(name, args))
+        except CommandRefusedError as error:
+            raise HttpError(409, str(error)) from None
+
+    def _check_token(self, request: Request) -> None:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        expected = self._token.encode()
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), expected):
+            raise HttpError(401, "this needs `Authorization: Bearer` with the token of the run directory")
+
+
+def _json(value: object) -> Answer:
+    return Answer(msgspec.json.encode(value) + b"\n")
+
+
+def _file(content: bytes | None, absent: str) -> Answer:
+    if content is None:
+        raise HttpError(404, absent)
+    return Answer(content, content_type="application/octet-stream")
+
+
+def _job_id(text: str) -> bytes:
+    try:
+        job = bytes.fromhex(text)
+    except ValueError:
+        job = b""
+    if len(job) != _JOB_BYTES:
+        raise HttpError(400, "a job id is 64 hexadecimal characters")
+    return job

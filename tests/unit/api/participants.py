@@ -1,0 +1,75 @@
+"""A participant that exists only to be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from mesh_core.api.hub import Entity
+from mesh_core.api.schema import Counters, NodeView, ReplicaView, State
+from mesh_core.api.server import CommandRefusedError
+
+PEER = bytes(range(32))
+TOKEN = "a-token"
+
+
+def node_view(problem: str = "") -> NodeView:
+    return NodeView(
+        PEER.hex(), "node1", "provider", "local", 3, "0", True, True, True, problem, [], "search", "", 6
+    )
+
+
+class Thing(Struct, frozen=True):
+    """A view of something."""
+
+    name: str
+    value: int
+
+
+class Things:
+    """Views by key; counts how often each was built."""
+
+    def __init__(self, **values: int) -> None:
+        self.values = {key.encode(): value for key, value in values.items()}
+        self.built = 0
+
+    def entities(self) -> Iterable[Entity]:
+        return [("thing", key) for key in self.values]
+
+    def view(self, entity: Entity) -> Struct | None:
+        self.built += 1
+        value = self.values.get(entity[1])
+        return None if value is None else Thing(entity[1].decode(), value)
+
+
+class FakeParticipant:
+    """Answers what it was given and remembers its commands."""
+
+    def __init__(self) -> None:
+        self.commands: list[tuple[str, dict[str, Any]]] = []
+        self.certificates: dict[bytes, bytes] = {}
+        self.results: dict[bytes, bytes] = {}
+
+    def state(self) -> State:
+        replica = ReplicaView("root", "vector", 0, {}, 0, {}, [])
+        return State(7, 1.0, node_view(), [], [], [], [], replica, Counters(0, 0, 0, 0, 0, 0))
+
+    def health(self) -> dict[str, Any]:
+        return {"ready": True, "problem": ""}
+
+    def metrics(self) -> bytes:
+        return b"whisper_up 1\n"
+
+    def certificate(self, job: bytes) -> bytes | None:
+        return self.certificates.get(job)
+
+    def result(self, job: bytes) -> bytes | None:
+        return self.results.get(job)
+
+    async def command(self, name: str, args: dict[str, Any]) -> dict[str, Any]:
+        if args.get("refuse"):
+            raise CommandRefusedError("not today")
+        self.commands.append((name, args))
+        return {"done": name}

@@ -1,0 +1,174 @@
+"""The control API answers its own machine, keeps its token, and cannot be reached from a web page."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from contextlib import aclosing
+
+import pytest
+from conftest import Running
+from participants import TOKEN
+
+from mesh_core.api.client import ControlClient, ControlError, ControlUnavailable
+
+JOB = b"\x07" * 32
+
+
+async def raw(running: Running, request: str, body: bytes = b"") -> tuple[int, dict[str, object]]:
+    """Status and JSON of one hand-written request."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.server.port)
+    writer.write(request.replace("\n", "\r\n").encode() + b"\r\n\r\n" + body)
+    async with asyncio.timeout(5):
+        answer = await reader.read()
+    writer.close()
+    head, _, content = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(content or b"{}")
+
+
+def host(running: Running) -> str:
+    return f"Host: 127.0.0.1:{running.server.port}"
+
+
+async def test_state_health_and_metrics_are_read_without_a_token(running: Running) -> None:
+    client = ControlClient(running.url)
+    assert await client.state() == running.participant.state()
+    assert await client.health() == {"ready": True, "problem": ""}
+    assert await client.metrics() == "whisper_up 1\n"
+
+
+async def test_a_command_needs_the_token(running: Running) -> None:
+    with pytest.raises(ControlError, match="token of the run directory"):
+        await ControlClient(running.url).command("submit", text="x")
+    with pytest.raises(ControlError, match="token of the run directory"):
+        await ControlClient(running.url, "wrong").command("submit", text="x")
+    assert await ControlClient(running.url, TOKEN).command("submit", text="x") == {"done": "submit"}
+    assert running.participant.commands == [("submit", {"text": "x"})]
+
+
+async def test_a_refusal_is_one_line(running: Running) -> None:
+    client = ControlClient(running.url, TOKEN)
+    with pytest.raises(ControlError, match=r"^not today$"):
+        await client.command("submit", refuse=True)
+    with pytest.raises(ControlError, match="no command 'destroy'; there are submit"):
+        await client.command("destroy")
+
+
+async def test_certificates_are_public_and_results_are_not(running: Running) -> None:
+    running.participant.certificates[JOB] = b"certificate"
+    running.participant.results[JOB] = b"result"
+    public, owner = ControlClient(running.url), ControlClient(running.url, TOKEN)
+    assert await public.certificate(JOB) == b"certificate"
+    assert await owner.result(JOB.hex()) == b"result"
+    with pytest.raises(ControlError, match="token"):
+        await public.result(JOB)
+    with pytest.raises(ControlError, match="no certificate yet"):
+        await public.certificate(b"\x08" * 32)
+    with pytest.raises(ControlError, match="64 hexadecimal"):
+        await public.certificate("..%2Ftoken")
+
+
+async def test_events_are_streamed_and_resumed(running: Running) -> None:
+    client = ControlClient(running.url)
+    async with aclosing(client.events()) as events:
+        views = [await anext(events), await anext(events)]
+        assert [view.data["name"] for view in views] == ["a", "b"]
+        running.hub.moment("first", {"text": "line one\nline two\n\n"})
+        first = await anext(events)
+        assert first.data == {"text": "line one\nline two\n\n"}
+    running.hub.moment("second", {})
+    async with aclosing(client.events(first.seq)) as events:
+        assert (await anext(events)).kind == "second"
+
+
+async def test_a_stream_ends_when_the_participant_closes(running: Running) -> None:
+    async with aclosing(ControlClient(running.url).events()) as events:
+        await anext(events)
+        await anext(events)
+        await running.server.close()
+        assert await anext(events, None) is None
+
+
+async def test_a_subscriber_that_goes_away_is_forgotten(running: Running) -> None:
+    async with aclosing(ControlClient(running.url).events()) as events:
+        await anext(events)
+        assert running.hub.subscribers == 1
+    async with asyncio.timeout(5):
+        while running.hub.subscribers:  # noqa: ASYNC110 (the server's end of a connection tells nobody)
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    "name", ["evil.example", "evil.example:80", "", "127.0.0.1.evil.example", "[::1", "0.0.0.0"]
+)
+async def test_a_rebound_host_name_is_refused(running: Running, name: str) -> None:
+    status, answer = await raw(running, f"GET /state HTTP/1.1\nHost: {name}")
+    assert status in (400, 403)
+    assert "error" in answer
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "LOCALHOST:9", "[::1]:9"])
+async def test_loopback_names_are_answered(running: Running, name: str) -> None:
+    assert (await raw(running, f"GET /health HTTP/1.1\nHost: {name}"))[0] == 200
+
+
+async def test_a_web_page_is_refused(running: Running) -> None:
+    for request in ("GET /state", "POST /commands/leave", "OPTIONS /commands/leave"):
+        status, _ = await raw(running, f"{request} HTTP/1.1\n{host(running)}\nOrigin: http://localhost:3000")
+        assert status == 403
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        ("GET /nothing", 404),
+        ("POST /state", 405),
+        ("GET /commands/submit", 405),
+        ("DELETE /jobs/1/result", 405),
+    ],
+)
+async def test_what_is_not_there_is_named(running: Running, request_line: str, status: int) -> None:
+    found, answer = await raw(running, f"{request_line} HTTP/1.1\n{host(running)}\nContent-Length: 0")
+    assert found == status
+    assert isinstance(answer["error"], str)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{", b"\xff\xfe", b"null"])
+async def test_a_body_that_is_no_object_is_refused(running: Running, body: bytes) -> None:
+    head = f"POST /commands/submit HTTP/1.1\n{host(running)}\nAuthorization: Bearer {TOKEN}\nContent-Length: {len(body)}"
+    status, answer = await raw(running, head, body)
+    assert (status, answer["error"]) == (400, "the body of a command is one JSON object")
+
+
+async def test_bytes_that_are_no_http_get_a_line_and_harm_nobody(running: Running) -> None:
+    status, answer = await raw(running, "\x16\x03\x01 this is TLS")
+    assert status == 400
+    assert "not HTTP" in str(answer["error"])
+    assert (await ControlClient(running.url).health())["ready"]
+
+
+async def test_a_body_without_end_is_cut(running: Running) -> None:
+    head = f"POST /commands/submit HTTP/1.1\n{host(running)}\nAuthorization: Bearer {TOKEN}\nContent-Length: 300000"
+    status, answer = await raw(running, head, b"x" * 300_000)
+    assert status == 413
+    assert "at most" in str(answer["error"])
+
+
+async def test_a_last_event_id_that_is_no_number_is_refused(running: Running) -> None:
+    status, _ = await raw(running, f"GET /events HTTP/1.1\n{host(running)}\nLast-Event-ID: x")
+    assert status == 400
+
+
+async def test_nobody_there_is_said_with_the_address() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ControlUnavailable, match=url):
+            await ControlClient(url).health()
+
+
+def test_a_url_that_is_none_is_refused() -> None:
+    for url in ("127.0.0.1:80", "https://127.0.0.1:80", "http://127.0.0.1"):
+        with pytest.raises(ValueError, match="http://HOST:PORT"):
+            ControlClient(url)
