@@ -24,13 +24,20 @@ class Timing:
 
     probe_period_s: float = _timer(0.5, 0.2, "one direct probe per period and node (SWIM §3)")
     probe_timeout_s: float = _timer(0.2, 0.1, "a direct probe unanswered this long asks relays")
+    gossip_period_s: float = _timer(0.2, 0.2, "news that has not been repeated often enough is sent on again")
     suspicion_multiplier: float = _timer(3.0, 3.0, "2.5 is 0.1 s faster and has sixty times the false deaths")
-    suspicion_max_factor: float = _timer(3.0, 3.0, "suspicion starts at min times this and shrinks with accusers")
+    suspicion_max_factor: float = _timer(
+        3.0, 3.0, "suspicion starts at min times this and shrinks with accusers"
+    )
     exchange_period_s: float = _timer(15.0, 15.0, "full-state exchange with one random member")
-    dead_contact_s: float = _timer(1.0, 0.5, "one random dead member is contacted, so that a healed split merges")
+    dead_contact_s: float = _timer(
+        1.0, 0.5, "one random dead member is contacted, so that a healed split merges"
+    )
     dead_memory_s: float = _timer(86_400.0, 86_400.0, "a dead member is forgotten after a day")
     repair_period_s: float = _timer(1.0, 0.5, "ledger digests exchanged with one random member")
-    lease_s: float = _timer(6.0, 2.0, "a lease without renewal lapses after this, on each witness's own clock")
+    lease_s: float = _timer(
+        6.0, 2.0, "a lease without renewal lapses after this, on each witness's own clock"
+    )
     renewal_s: float = _timer(1.5, 0.5, "a holder renews all its leases with one message per witness")
     claim_resend_s: float = _timer(0.25, 0.25, "promise and accept requests are repeated until answered")
     claim_giveup_s: float = _timer(1.0, 1.0, "a claim without quorum is released, so that another may win")
@@ -42,7 +49,9 @@ class Timing:
     rank_grace_s: float = _timer(0.3, 0.3, "what rank 0 gets on top, counted from the award")
     auction_window_s: float = _timer(0.4, 0.4, "upper bound; an auction closes as soon as all have answered")
     examine_period_s: float = _timer(2.0, 1.0, "every provider looks again at all open jobs")
-    admission_resend_s: float = _timer(0.25, 0.25, "a submitted job is sent again to members that did not store it")
+    admission_resend_s: float = _timer(
+        0.25, 0.25, "a submitted job is sent again to members that did not store it"
+    )
     self_query_s: float = _timer(1.0, 1.0, "after a start, how long peers may tell this node of its own past")
 
     @property
@@ -67,12 +76,43 @@ class Limit:
 
 LIMITS: tuple[Limit, ...] = (
     Limit("frame_bytes_max", 1 << 20, "bytes", "larger frames are dropped before their signature is checked"),
-    Limit("frame_bytes_target", 256 << 10, "bytes", "coalescing stops here; what is left leaves in the next frame"),
+    Limit(
+        "frame_bytes_target",
+        256 << 10,
+        "bytes",
+        "coalescing stops here; what is left leaves in the next frame",
+    ),
     Limit("frame_messages_max", 4096, "messages", "one frame never keeps a node busy for long"),
-    Limit("queue_bytes_max", 16 << 20, "bytes per peer", "what a dead peer may hold back before the oldest is dropped"),
+    Limit(
+        "queue_bytes_max",
+        16 << 20,
+        "bytes per peer",
+        "what a dead peer may hold back before the oldest is dropped",
+    ),
     Limit("replay_window", 1024, "frames", "how far frames of one boot may overtake each other"),
     Limit("members_max", 1000, "members", "invented members cannot exhaust memory"),
     Limit("updates_per_message_max", 256, "updates", "one exchange cannot flood the membership table"),
+    Limit(
+        "updates_piggybacked_max",
+        12,
+        "updates",
+        "what rides on a probe or an ack; newest and least told first",
+    ),
+    Limit(
+        "membership_statement_bytes_max",
+        4096,
+        "bytes",
+        "one announcement, with room for a long list of models",
+    ),
+    Limit("greetings_max", 16, "probes", "newcomers probed at once, however many members somebody invents"),
+    Limit("late_answers_max", 64, "probes", "failed probes whose late answer still tells the round trip"),
+    Limit("relays_max", 256, "probes", "on behalf of others, at once; the oldest is forgotten"),
+    Limit(
+        "direct_mesh_max",
+        8,
+        "members",
+        "up to this size all hear a refutation from its subject; beyond it, so many",
+    ),
     Limit("record_bytes_max", 64 << 10, "bytes", "certificates of eleven voters fit several times"),
     Limit("records_per_message_max", 512, "records", "a repair answer is continued in the next frame"),
     Limit("extras_per_author_max", 256, "records", "records beyond a gap or a fork kept per author"),
@@ -82,6 +122,8 @@ LIMITS: tuple[Limit, ...] = (
     Limit("bids_max", 64, "bids", "an award lists at most this many bids"),
     Limit("open_jobs_max", 10_000, "jobs", "a submitter beyond it is told to come back later"),
     Limit("epoch_jump_max", 16, "epochs", "a witness promises at most this far ahead without proof"),
+    Limit("own_jobs_max", 2_000, "jobs", "a node that has this many undecided jobs of its own takes no more"),
+    Limit("question_chars_max", 4_000, "characters", "a question fits into a small model's context"),
     Limit("text_chars_max", 256, "characters", "names, models and reasons from other members"),
     Limit("auction_sample_max", 20, "members", "a large mesh asks a sample for bids"),
     Limit("committee_providers", 6, "members", "providers of a committee beside the submitter"),

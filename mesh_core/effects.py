@@ -110,7 +110,7 @@ class JobOptions:
 
 
 Input: TypeAlias = (
-    FrameReceived | Tick | NeighboursChanged | Executed | Progressed | SubmitQuery | CancelJob | Partition | Leave
+    FrameReceived | Tick | NeighboursChanged | Executed | Progressed | CancelJob | Partition | Leave
 )
 
 
@@ -245,7 +245,7 @@ class Outbox:
             self._flush_writes()
         self._effects.append(effect)
 
-    def notify(self, kind: str, *, after_disk: bool = True, **fields: Any) -> None:
+    def notify(self, kind: str, /, *, after_disk: bool = True, **fields: Any) -> None:
         """Queue an event."""
         self.emit(Notify(kind, fields, after_disk))
 

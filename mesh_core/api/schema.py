@@ -271,18 +271,36 @@ MOMENTS: tuple[MomentKind, ...] = (
     MomentKind("member_dead", ("peer", "accusers"), "{peer} confirmed dead, {accusers} accusers"),
     MomentKind("member_left", ("peer",), "{peer} left"),
     MomentKind("refuted", ("incarnation", "by"), "accused by {by}, refuted with incarnation {incarnation}"),
+    MomentKind("record_added", ("hash", "author", "kind", "job"), "{author} wrote a {kind} record"),
+    MomentKind("ready", (), "ready"),
     MomentKind("job_submitted", ("job", "label"), "{label} submitted"),
     MomentKind("job_accepted", ("job", "stored"), "{job} accepted, on {stored} disks"),
-    MomentKind("auction_closed", ("job", "winner", "bids", "took_ms"), "{job} awarded to {winner}, {bids} bids in {took_ms} ms"),
-    MomentKind("lease_granted", ("job", "epoch", "holder", "promised"), "{job} epoch {epoch} leased by {holder}, {promised} promised"),
-    MomentKind("lease_ended", ("job", "epoch", "holder", "reason"), "{job} epoch {epoch} of {holder} ended: {reason}"),
+    MomentKind(
+        "auction_closed",
+        ("job", "winner", "bids", "took_ms"),
+        "{job} awarded to {winner}, {bids} bids in {took_ms} ms",
+    ),
+    MomentKind(
+        "lease_granted",
+        ("job", "epoch", "holder", "promised"),
+        "{job} epoch {epoch} leased by {holder}, {promised} promised",
+    ),
+    MomentKind(
+        "lease_ended", ("job", "epoch", "holder", "reason"), "{job} epoch {epoch} of {holder} ended: {reason}"
+    ),
     MomentKind("execution_started", ("job", "epoch"), "{job} epoch {epoch} running"),
     MomentKind("execution_progress", ("job", "epoch", "tokens", "text"), "{job} {tokens} tokens"),
-    MomentKind("execution_finished", ("job", "epoch", "bytes"), "{job} epoch {epoch} finished, {bytes} bytes"),
+    MomentKind(
+        "execution_finished", ("job", "epoch", "bytes"), "{job} epoch {epoch} finished, {bytes} bytes"
+    ),
     MomentKind("execution_failed", ("job", "epoch", "error"), "{job} epoch {epoch} failed: {error}"),
     MomentKind("execution_stopped", ("job", "epoch", "reason"), "{job} epoch {epoch} stopped: {reason}"),
     MomentKind("proposed", ("job", "epoch", "adopted"), "{job} epoch {epoch} proposed"),
-    MomentKind("job_settled", ("job", "epoch", "outcome", "holder", "price_micro", "votes"), "{job} {outcome}, certificate of {votes}"),
+    MomentKind(
+        "job_settled",
+        ("job", "epoch", "outcome", "holder", "price_micro", "votes"),
+        "{job} {outcome}, certificate of {votes}",
+    ),
     MomentKind("result_opened", ("job",), "{job} result opened by its submitter"),
     MomentKind("query_answered", ("query", "label"), "{label} answered"),
     MomentKind("equivocation", ("author", "kind"), "{author} signed two {kind}s for one slot"),
@@ -316,7 +334,11 @@ COMMANDS: tuple[CommandSpec, ...] = (
         "submit a query; answers {query, label, jobs, state}",
     ),
     CommandSpec("cancel", {"job": "id or label"}, "ask that a job end as cancelled; answers {job}"),
-    CommandSpec("partition", {"hidden": "peer ids to drop, [] heals"}, "cut this node off from others; answers {hidden}"),
+    CommandSpec(
+        "partition",
+        {"hidden": "peer ids to drop, [] heals"},
+        "cut this node off from others; answers {hidden}",
+    ),
     CommandSpec("leave", {}, "say goodbye and stop"),
 )
 """`submit` and `cancel` belong to the node whose API is asked: its key signs."""

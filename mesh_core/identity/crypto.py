@@ -8,14 +8,18 @@ from typing import Protocol, TypeVar
 T = TypeVar("T")
 
 
-class Crypto(Protocol):
+class Verifier(Protocol):
+    """What anyone can do with public keys alone."""
+
+    def verify(self, peer: bytes, data: bytes, signature: bytes) -> bool:
+        """Whether `signature` over `data` is `peer`'s; False also for malformed input."""
+
+
+class Crypto(Verifier, Protocol):
     """What a node can do with its own key and with others' public keys."""
 
     def sign(self, data: bytes) -> bytes:
         """64-byte signature by this node's key."""
-
-    def verify(self, peer: bytes, data: bytes, signature: bytes) -> bool:
-        """Whether `signature` over `data` is `peer`'s; False also for malformed input."""
 
     def new_secret(self) -> bytes:
         """16 fresh random bytes."""
@@ -52,7 +56,7 @@ class Rng(Protocol):
     def uniform(self, a: float, b: float) -> float:
         """Uniform in [a, b]."""
 
-    def randrange(self, stop: int) -> int:
+    def randrange(self, stop: int, /) -> int:
         """Uniform integer in [0, stop)."""
 
     def choice(self, seq: Sequence[T]) -> T:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from mesh_core.identity.crypto import Crypto
+from mesh_core.identity.crypto import Crypto, Verifier
 from mesh_core.wire import statements as st
 
 SIGNATURE_BYTES = 64
@@ -24,7 +24,9 @@ KINDS: dict[type[Any], str] = {
     st.Cancel: "cancel",
 }
 
-_DECODERS: dict[type[Any], msgspec.msgpack.Decoder[Any]] = {kind: msgspec.msgpack.Decoder(kind) for kind in KINDS}
+_DECODERS: dict[type[Any], msgspec.msgpack.Decoder[Any]] = {
+    kind: msgspec.msgpack.Decoder(kind) for kind in KINDS
+}
 _ENCODER = msgspec.msgpack.Encoder()
 _DOMAINS: dict[type[Any], bytes] = {kind: b"whisper:" + name.encode() + b"\0" for kind, name in KINDS.items()}
 
@@ -63,7 +65,7 @@ def peek(signed: bytes, kind: type[S]) -> S:
     return decoded
 
 
-def check(crypto: Crypto, signed: bytes, kind: type[S], network: str) -> S:
+def check(crypto: Verifier, signed: bytes, kind: type[S], network: str) -> S:
     """Decode and verify against the author named inside.
 
     Raises StatementError when it is malformed, of another network, or the signature is not the author's.

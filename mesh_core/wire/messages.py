@@ -82,9 +82,10 @@ class Update(Struct, array_like=True, frozen=True):
 
 
 class Records(Struct, array_like=True, frozen=True, tag=10):
-    """Signed records, pushed or asked for."""
+    """Signed records, pushed or asked for. `more`: the sender has further ones that the receiver lacks."""
 
     records: tuple[Signed, ...]
+    more: bool = False
 
 
 class Advertise(Struct, array_like=True, frozen=True, tag=11):
@@ -120,10 +121,10 @@ class Head(Struct, array_like=True, frozen=True):
 
 
 class Vector(Struct, array_like=True, frozen=True, tag=14):
-    """A version vector. `reply` asks for the other's in return."""
+    """A version vector, in answer to a digest that differs. The receiver sends what is missing here and
+    fetches what it lacks itself."""
 
     heads: tuple[Head, ...]
-    reply: bool
 
 
 class FetchRange(Struct, array_like=True, frozen=True, tag=15):
@@ -202,6 +203,14 @@ class Renew(Struct, array_like=True, frozen=True, tag=25):
     leases: tuple[tuple[JobId, int], ...]
 
 
+class ShareRequest(Struct, array_like=True, frozen=True, tag=32):
+    """The holder shows its lease (a signed `lease` record) and asks for the payload's key."""
+
+    job: JobId
+    epoch: int
+    lease: Signed
+
+
 class ShareRelease(Struct, array_like=True, frozen=True, tag=26):
     """My share of the payload's key for the lease holder of `epoch`, sealed to it.
 
@@ -261,12 +270,15 @@ class SelfQuery(Struct, array_like=True, frozen=True, tag=40):
 
 
 class SelfAnswer(Struct, array_like=True, frozen=True, tag=41):
-    """The highest boot, record and vote epochs of the asker that this node has seen."""
+    """What this node has seen of the asker: its highest boot, its last record, its promises on open jobs.
+
+    Records and promises are the asker's own signed statements: a liar cannot make up a past.
+    """
 
     number: int
     boot: int
-    seq: int
-    votes: tuple[tuple[JobId, int], ...]
+    record: Signed
+    promises: tuple[Signed, ...]
 
 
 Message: TypeAlias = (
@@ -290,6 +302,7 @@ Message: TypeAlias = (
     | Promised
     | Refused
     | Renew
+    | ShareRequest
     | ShareRelease
     | AcceptRequest
     | Voted

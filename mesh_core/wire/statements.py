@@ -174,13 +174,13 @@ class Proposal(Struct, array_like=True, frozen=True):
 
 
 class AcceptVote(Struct, array_like=True, frozen=True):
-    """A witness's vote for the value with hash `value_hash` at `epoch`."""
+    """A witness's vote for `value` at `epoch`; the value itself, so that a certificate stands alone."""
 
     network: str
     author: PeerId
     job: JobId
     epoch: int
-    value_hash: bytes
+    value: Value
 
 
 class Release(Struct, array_like=True, frozen=True):

@@ -1,0 +1,74 @@
+"""What every machine of a node shares: who it is, its doors to the world, its outbox and its timers."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from mesh_core.config import Timing
+from mesh_core.effects import Outbox, PeerId
+from mesh_core.identity.crypto import Crypto, Rng
+from mesh_core.timers import Timers
+from mesh_core.wire.messages import Message
+from mesh_core.wire.statements import Announcement
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """Who a node is and how it behaves. `credit` maps submitters to their limit in micro-AXL."""
+
+    network: str
+    peer: PeerId
+    timing: Timing
+    announcement: Announcement
+    executes: bool
+    credit: Mapping[PeerId, int]
+    slots: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Everything that is not a pure function of the inputs, handed in."""
+
+    crypto: Crypto
+    rng: Rng
+    wall_ms: Callable[[], int]
+
+
+@dataclass(slots=True)
+class Context:
+    """Shared by the machines of one node. `ready` is false until peers had a chance to tell of its past; `now` is
+    the time of the step under way, for what reacts to a change rather than to an input."""
+
+    config: NodeConfig
+    doors: Doors
+    outbox: Outbox = field(default_factory=Outbox)
+    timers: Timers = field(default_factory=Timers)
+    local: deque[Message] = field(default_factory=deque)
+    dropped: Counter[str] = field(default_factory=Counter)
+    boot: int = 0
+    now: float = 0.0
+    ready: bool = False
+
+    @property
+    def me(self) -> PeerId:
+        """This node's key."""
+        return self.config.peer
+
+    @property
+    def timing(self) -> Timing:
+        """The timers in force."""
+        return self.config.timing
+
+    @property
+    def crypto(self) -> Crypto:
+        """The door to cryptography."""
+        return self.doors.crypto
+
+    def send(self, to: PeerId, message: Message) -> None:
+        """Send after everything written so far is durable; a message to oneself is handled in the same step."""
+        if to == self.me:
+            self.local.append(message)
+        else:
+            self.outbox.send(to, message)

@@ -1,0 +1,218 @@
+"""The state a set of records folds to (PROTOCOL §3).
+
+The fold is a pure function of the set: records may come in any order, twice, over any path. What needs the job to
+be judged (certificates, awards) waits for it. It never consults membership, so that equal sets give equal states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mesh_core.identity.crypto import Verifier
+from mesh_core.identity.statement import StatementError, check, digest, encode
+from mesh_core.lease.certificate import CertificateError, check_lease, check_settlement
+from mesh_core.ledger.chain import Chains
+from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.record import Entry, check_record
+from mesh_core.wire import statements as st
+
+_VOTES: dict[str, type[st.Promise] | type[st.Proposal] | type[st.AcceptVote]] = {
+    "promise": st.Promise,
+    "proposal": st.Proposal,
+    "accept": st.AcceptVote,
+}
+
+
+@dataclass(slots=True)
+class Hooks:
+    """Who is told when the fold moves. Each is called at most once per record."""
+
+    on_record: Callable[[Entry], None]
+    on_job: Callable[[LedgerJob], None]
+    on_award: Callable[[LedgerJob, Entry], None]
+    on_lease: Callable[[LedgerJob, int], None]
+    on_settled: Callable[[LedgerJob], None]
+    on_conflict: Callable[[Entry, Entry], None]
+    on_equivocator: Callable[[st.PeerId, str], None]
+    on_alarm: Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Account:
+    """What certificates say of one peer: micro-AXL earned minus spent, jobs executed and settled, rescues."""
+
+    balance_micro: int = 0
+    settled: int = 0
+    rescued: int = 0
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Chains and the state they fold to."""
+
+    verifier: Verifier
+    network: str
+    hooks: Hooks
+    chains: Chains = field(default_factory=Chains)
+    jobs: dict[st.JobId, LedgerJob] = field(default_factory=dict)
+    open_jobs: dict[st.JobId, LedgerJob] = field(default_factory=dict)
+    accounts: dict[st.PeerId, Account] = field(default_factory=dict)
+    equivocators: dict[st.PeerId, str] = field(default_factory=dict)
+    reserved_micro: dict[st.PeerId, int] = field(default_factory=dict)
+    _waiting: dict[st.JobId, list[Entry]] = field(default_factory=dict)
+    _root: bytes | None = None
+
+    def account(self, peer: st.PeerId) -> Account:
+        """The peer's account; all zero for an unknown peer."""
+        return self.accounts.get(peer) or Account()
+
+    def state_root(self) -> bytes:
+        """Hash over (job, value) of all decided jobs and all balances.
+
+        It covers no certificate: two different quorums may certify the same value.
+        """
+        if self._root is None:
+            decided = [
+                (job_id, None if job.frozen else job.value)
+                for job_id, job in sorted(self.jobs.items())
+                if job.final
+            ]
+            balances = [
+                (peer, account.balance_micro)
+                for peer, account in sorted(self.accounts.items())
+                if account.balance_micro
+            ]
+            self._root = digest(encode((decided, balances)))
+        return self._root
+
+    def add(self, entry: Entry) -> bool:
+        """Take a checked record; False when it is held already or there is no room for it."""
+        if entry.hash in self.chains or not self.chains.has_room(entry):
+            return False
+        conflicts = self.chains.add(entry)
+        self.hooks.on_record(entry)
+        for other in conflicts:
+            self._equivocated(entry.author, "record")
+            self.hooks.on_conflict(other, entry)
+        self._fold(entry)
+        return True
+
+    def _fold(self, entry: Entry) -> None:
+        body = entry.body
+        if isinstance(body, st.Job):
+            self._add_job(entry, body)
+        elif isinstance(body, st.Award | st.LeaseCertificate | st.SettleCertificate):
+            job = self.jobs.get(body.job)
+            if job is None:
+                self._waiting.setdefault(body.job, []).append(entry)
+            else:
+                self._apply(job, entry)
+        elif isinstance(body, st.Equivocation):
+            self._add_proof(body)
+
+    def _add_job(self, entry: Entry, body: st.Job) -> None:
+        job = LedgerJob(entry.hash, entry, body)
+        self.jobs[job.id] = job
+        self.open_jobs[job.id] = job
+        self.reserved_micro[job.submitter] = self.reserved_micro.get(job.submitter, 0) + body.max_price_micro
+        self.hooks.on_job(job)
+        for waiting in self._waiting.pop(job.id, []):
+            self._apply(job, waiting)
+
+    def _apply(self, job: LedgerJob, entry: Entry) -> None:
+        body = entry.body
+        try:
+            if isinstance(body, st.Award):
+                self._add_award(job, entry)
+            elif isinstance(body, st.LeaseCertificate):
+                self._add_lease(job, entry, body)
+            elif isinstance(body, st.SettleCertificate):
+                self._add_settlement(job, entry, body)
+        except CertificateError:
+            # The record keeps its place in its author's chain; what it claims is worth nothing.
+            return
+
+    def _add_award(self, job: LedgerJob, entry: Entry) -> None:
+        if entry.author != job.submitter:
+            return
+        job.awards[entry.hash] = entry
+        if len(job.awards) == 1:
+            self.hooks.on_award(job, entry)
+        else:
+            self._equivocated(job.submitter, "award")
+            first = next(iter(job.awards.values()))
+            self.hooks.on_conflict(first, entry)
+
+    def _add_lease(self, job: LedgerJob, entry: Entry, body: st.LeaseCertificate) -> None:
+        if body.epoch in job.leases:
+            return
+        check_lease(self.verifier, self.network, job.job, body)
+        job.leases[body.epoch] = (body.holder, entry)
+        self.hooks.on_lease(job, body.epoch)
+
+    def _add_settlement(self, job: LedgerJob, entry: Entry, body: st.SettleCertificate) -> None:
+        if job.settle is not None and job.value == body.value:
+            return
+        check_settlement(self.verifier, self.network, job.job, body)
+        self._root = None
+        if job.settle is not None:
+            if not job.frozen:
+                self._pay(job, -1)
+                job.frozen = True
+            self.hooks.on_alarm(
+                f"two certificates with different values for job {job.job.label} {job.id.hex()[:12]}"
+            )
+            return
+        job.settle = entry
+        self.open_jobs.pop(job.id, None)
+        self.reserved_micro[job.submitter] -= job.job.max_price_micro
+        self._pay(job, 1)
+        self.hooks.on_settled(job)
+
+    def _pay(self, job: LedgerJob, sign: int) -> None:
+        """Book the decided price, or with `sign` -1 take it back from a job that is frozen."""
+        certificate = job.certificate
+        if certificate is None or certificate.value.outcome != "result":
+            return
+        value = certificate.value
+        payer = self.accounts.setdefault(job.submitter, Account())
+        payee = self.accounts.setdefault(value.holder, Account())
+        payer.balance_micro -= sign * value.price_micro
+        payee.balance_micro += sign * value.price_micro
+        payee.settled += sign
+        if certificate.epoch > 1:
+            payee.rescued += sign
+
+    def _add_proof(self, proof: st.Equivocation) -> None:
+        try:
+            author = proven_equivocator(self.verifier, self.network, proof)
+        except StatementError:
+            return
+        self._equivocated(author, proof.kind)
+
+    def _equivocated(self, author: st.PeerId, kind: str) -> None:
+        if author not in self.equivocators:
+            self.equivocators[author] = kind
+            self.hooks.on_equivocator(author, kind)
+
+
+def proven_equivocator(verifier: Verifier, network: str, proof: st.Equivocation) -> st.PeerId:
+    """Who signed two different statements for one slot. Raises StatementError when that is not proven.
+
+    Slots: (author, seq) for records, one award per (author, job), (author, job, epoch) for each kind of vote.
+    """
+    if proof.kind in ("record", "award"):
+        first, second = (check_record(verifier, signed, network) for signed in (proof.first, proof.second))
+        same_slot = first.seq == second.seq
+        if isinstance(first.body, st.Award) and isinstance(second.body, st.Award):
+            same_slot = same_slot or first.body.job == second.body.job
+        if first.hash != second.hash and first.author == second.author and same_slot:
+            return first.author
+    elif proof.kind in _VOTES:
+        one, other = (
+            check(verifier, signed, _VOTES[proof.kind], network) for signed in (proof.first, proof.second)
+        )
+        if one != other and (one.author, one.job, one.epoch) == (other.author, other.job, other.epoch):
+            return one.author
+    raise StatementError("the two statements do not contradict each other")

@@ -1,0 +1,128 @@
+"""Records: making them, reading them, and the rules every replica applies to their bodies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from mesh_core.config import PROTOCOL_VERSION, limit
+from mesh_core.identity.crypto import Crypto, Verifier
+from mesh_core.identity.statement import StatementError, body_hash, check, encode, peek, sign
+from mesh_core.wire import statements as st
+
+FIRST_PREV = bytes(32)
+
+BODIES: dict[str, type[Any]] = {
+    "job": st.Job,
+    "award": st.Award,
+    "lease": st.LeaseCertificate,
+    "settle": st.SettleCertificate,
+    "equivocation": st.Equivocation,
+}
+"""Record kinds and their bodies. Records of unknown kinds are kept and passed on, and mean nothing here."""
+
+_decoders = {kind: msgspec.msgpack.Decoder(body) for kind, body in BODIES.items()}
+
+B = TypeVar("B")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record whose signature has been checked: its name, its bytes as received, its head, its decoded body.
+
+    `body` is None for an unknown kind or a body that does not decode: such a record holds its place in the
+    chain and nothing else.
+    """
+
+    hash: bytes
+    signed: bytes
+    head: st.Record
+    body: Any
+
+    @property
+    def author(self) -> st.PeerId:
+        """Who signed it."""
+        return self.head.author
+
+    @property
+    def seq(self) -> int:
+        """Its place in the author's chain, from 1."""
+        return self.head.seq
+
+
+def make_record(
+    crypto: Crypto,
+    network: str,
+    author: st.PeerId,
+    seq: int,
+    prev: bytes,
+    hlc_ms: int,
+    kind: str,
+    body: object,
+) -> bytes:
+    """A signed record."""
+    record = st.Record(PROTOCOL_VERSION, network, author, seq, prev, hlc_ms, kind, Raw(encode(body)))
+    return sign(crypto, record)
+
+
+def read_record(signed: bytes) -> Entry:
+    """Read a record this node has checked or made before. Raises StatementError when it is malformed."""
+    return _entry(signed, peek(signed, st.Record))
+
+
+def check_record(crypto: Verifier, signed: bytes, network: str) -> Entry:
+    """Read a record from outside. Raises StatementError with the reason when it must be dropped."""
+    if len(signed) > limit("record_bytes_max"):
+        raise StatementError("record is too large")
+    record = check(crypto, signed, st.Record, network)
+    if (
+        record.version != PROTOCOL_VERSION
+        or record.seq < 1
+        or len(record.author) != 32
+        or len(record.prev) != 32
+    ):
+        raise StatementError("record has an impossible head")
+    return _entry(signed, record)
+
+
+def _entry(signed: bytes, record: st.Record) -> Entry:
+    body: Any = None
+    decoder = _decoders.get(record.kind)
+    if decoder is not None:
+        try:
+            body = decoder.decode(record.body)
+        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+            body = None
+    if isinstance(body, st.Job) and not job_is_sound(body, record.author):
+        body = None
+    return Entry(body_hash(signed), signed, record, body)
+
+
+def job_is_sound(job: st.Job, submitter: st.PeerId) -> bool:
+    """The rules a job statement must keep to mean anything, on every replica alike."""
+    peers = [seat.peer for seat in job.committee]
+    weights = [seat.weight for seat in job.committee]
+    total = sum(weights)
+    return (
+        submitter in peers
+        and len(set(peers)) == len(peers) <= limit("committee_max")
+        and all(len(peer) == 32 for peer in peers)
+        and all(1 <= weight <= 16 for weight in weights)
+        and job.fault_bound >= 0
+        and total >= 3 * job.fault_bound + 1
+        and next(seat.weight for seat in job.committee if seat.peer == submitter)
+        < (total + job.fault_bound) // 2 + 1
+        and len(job.payload_hash) == 32
+        and 0 < job.payload_bytes <= limit("blob_bytes_max")
+        and 1 <= job.threshold <= max(1, len(job.shares))
+        and 0 <= job.max_price_micro < 1 << 50
+        and 0 < job.auction_ms <= 60_000
+        and 0 < job.execution_ms <= 86_400_000
+        and 0 < job.total_ms <= 30 * 86_400_000
+        and 1 <= job.retries <= 100
+        and len(job.label) <= limit("text_chars_max")
+        and len(job.query) == 16
+    )

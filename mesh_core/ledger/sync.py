@@ -1,0 +1,287 @@
+"""Replication: every record reaches every replica (PROTOCOL §3).
+
+Live path: the author sends a new record to every committee member and to two others, and advertises it to the rest;
+whoever gets it advertises it to a few more. Repair: digests of version vectors are exchanged with one random
+member per period and on every reconnect; if they differ, the vector follows, then what is missing, bounded per
+message and continued until nothing is (anti-entropy, Demers et al. 1987).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterable
+from dataclasses import dataclass
+
+from mesh_core.config import limit
+from mesh_core.context import Context
+from mesh_core.effects import PeerId, PutStatement
+from mesh_core.identity.statement import StatementError, body_hash
+from mesh_core.ledger.chain import AuthorChain
+from mesh_core.ledger.fold import Ledger
+from mesh_core.ledger.record import Entry, check_record, make_record
+from mesh_core.wire.messages import Advertise, Digest, FetchRange, FetchRecords, Head, Records, Vector
+
+SMALL_MESH = 8
+"""Up to this many live members a record is pushed to all of them: one message costs less than advert and fetch."""
+
+_PUSH = 2
+_RELAY_ADVERTS = 3
+_ADVERT_DELAY_S = 0.02
+_FETCH_RETRY_S = 0.2
+_FETCH_TRIES = 6
+_WANTED_MAX = 4096
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """A record heard of and not held: who has it, how often it was asked for."""
+
+    sources: list[PeerId]
+    tries: int = 0
+
+
+class Replication:
+    """Makes this node's own records and moves everybody's."""
+
+    def __init__(self, context: Context, ledger: Ledger, live: Callable[[], list[PeerId]]) -> None:
+        self._context = context
+        self._ledger = ledger
+        self._live = live
+        self._adverts: dict[PeerId, list[bytes]] = {}
+        self._wanted: dict[bytes, _Wanted] = {}
+        self._hlc_ms = 0
+        self.roots: dict[PeerId, Digest] = {}
+
+    def start(self, now: float) -> None:
+        """Begin periodic repair, at a random phase so that a mesh started at once does not beat in step."""
+        phase = self._context.doors.rng.random()
+        self._context.timers.set(("sync", "repair"), now + phase * self._context.timing.repair_period_s)
+
+    # ------------------------------------------------------------------------------------- own records
+
+    def append(self, now: float, kind: str, body: object, eager: Collection[PeerId] = ()) -> Entry:
+        """Sign the next record of this node's chain, persist it, fold it and send it on.
+
+        `eager` are members that need it at once.
+        """
+        entry = self.make(kind, body)
+        self.publish(now, entry, eager)
+        return entry
+
+    def make(self, kind: str, body: object) -> Entry:
+        """Sign, persist and fold the next record of this node's chain without sending it."""
+        own = self._ledger.chains.authors.get(self._context.me, AuthorChain())
+        self._hlc_ms = max(self._hlc_ms + 1, self._context.doors.wall_ms())
+        signed = make_record(
+            self._context.crypto,
+            self._context.config.network,
+            self._context.me,
+            own.head_seq + 1,
+            own.head_hash,
+            self._hlc_ms,
+            kind,
+            body,
+        )
+        entry = check_record(_Own(), signed, self._context.config.network)
+        self._keep(entry)
+        self._ledger.add(entry)
+        return entry
+
+    def publish(self, now: float, entry: Entry, eager: Collection[PeerId] = ()) -> None:
+        """Send a record of this node: to `eager` and two others at once, adverts to the rest."""
+        live = self._live()
+        if len(live) <= SMALL_MESH:
+            pushed = live
+        else:
+            others = [peer for peer in live if peer not in eager]
+            pushed = [peer for peer in live if peer in eager]
+            pushed += self._context.doors.rng.sample(others, min(_PUSH, len(others)))
+        for peer in pushed:
+            self._context.send(peer, Records((entry.signed,)))
+        chosen = set(pushed)
+        self._advertise(now, entry.hash, [peer for peer in live if peer not in chosen])
+
+    # -------------------------------------------------------------------------------------- messages
+
+    def on_records(self, now: float, sender: PeerId, message: Records) -> None:
+        """Take records; continue a repair that the sender has not finished."""
+        for signed in message.records[: limit("records_per_message_max")]:
+            self.ingest(now, sender, signed)
+        if message.more:
+            self._send_digest(sender)
+
+    def ingest(self, now: float, sender: PeerId, signed: bytes) -> Entry | None:
+        """Take one record from outside, wherever it was carried; returns it when it is held afterwards."""
+        name = body_hash(signed)
+        held = self._ledger.chains.get(name)
+        if held is not None:
+            return held
+        try:
+            entry = check_record(self._context.crypto, signed, self._context.config.network)
+        except StatementError:
+            self._context.dropped["bad_record"] += 1
+            return None
+        if not self._ledger.chains.has_room(entry):
+            self._context.dropped["record_without_room"] += 1
+            return None
+        self._keep(entry)
+        self._wanted.pop(name, None)
+        self._ledger.add(entry)
+        self._want_predecessor(now, sender, entry)
+        live = self._live()
+        if len(live) > SMALL_MESH:
+            others = [peer for peer in live if peer not in (sender, entry.author)]
+            self._advertise(
+                now, name, self._context.doors.rng.sample(others, min(_RELAY_ADVERTS, len(others)))
+            )
+        return entry
+
+    def on_advertise(self, now: float, sender: PeerId, message: Advertise) -> None:
+        """Fetch what is new."""
+        new = [
+            name
+            for name in message.hashes[: limit("records_per_message_max")]
+            if name not in self._ledger.chains
+        ]
+        self._want(now, sender, new)
+
+    def on_fetch(self, sender: PeerId, message: FetchRecords) -> None:
+        """Send the records asked for by hash."""
+        held = (self._ledger.chains.get(name) for name in message.hashes[: limit("records_per_message_max")])
+        self._send_records(sender, [entry for entry in held if entry is not None])
+
+    def on_fetch_range(self, sender: PeerId, message: FetchRange) -> None:
+        """Send a stretch of an author's chain."""
+        last = min(message.last, message.first + limit("records_per_message_max") - 1)
+        entries = list(self._ledger.chains.range(message.author, message.first, last))
+        self._send_records(sender, entries, more=last < message.last)
+
+    def on_digest(self, sender: PeerId, message: Digest) -> None:
+        """Remember the sender's replica; answer with the version vector when it differs."""
+        self.roots[sender] = message
+        if message.vector_hash != self._ledger.chains.vector_hash():
+            self._context.send(sender, Vector(self._ledger.chains.vector()))
+
+    def on_vector(self, now: float, sender: PeerId, message: Vector) -> None:
+        """Send what the sender lacks, fetch what this node lacks."""
+        theirs = {head.author: head for head in message.heads}
+        lacking: list[Entry] = []
+        for author, held in self._ledger.chains.authors.items():
+            lacking.extend(_lacked_by(held, theirs.get(author)))
+            if len(lacking) > limit("records_per_message_max"):
+                break
+        self._send_records(sender, lacking)
+        for head in message.heads:
+            self._fetch_head(now, sender, head)
+
+    # ---------------------------------------------------------------------------------------- timers
+
+    def fire(self, now: float, key: tuple[Hashable, ...]) -> None:
+        """Repair is due, adverts are due, or a fetch went unanswered."""
+        if key[1] == "repair":
+            self._context.timers.set(key, now + self._context.timing.repair_period_s)
+            live = self._live()
+            if live:
+                self._send_digest(self._context.doors.rng.choice(live))
+        elif key[1] == "adverts":
+            adverts, self._adverts = self._adverts, {}
+            for peer, names in adverts.items():
+                self._context.send(peer, Advertise(tuple(names[: limit("records_per_message_max")])))
+        elif key[1] == "wanted":
+            self._fetch_again(now)
+
+    def reconnected(self, peer: PeerId) -> None:
+        """A member came (back): compare replicas at once."""
+        self._send_digest(peer)
+
+    # --------------------------------------------------------------------------------------- details
+
+    def _keep(self, entry: Entry) -> None:
+        self._context.outbox.write(PutStatement(entry.author, entry.seq, entry.hash, entry.signed))
+
+    def _send_digest(self, peer: PeerId) -> None:
+        chains = self._ledger.chains
+        self._context.send(peer, Digest(chains.vector_hash(), self._ledger.state_root(), len(chains)))
+
+    def _send_records(self, to: PeerId, entries: Iterable[Entry], *, more: bool = False) -> None:
+        batch: list[bytes] = []
+        size = 0
+        for entry in entries:
+            if len(batch) >= limit("records_per_message_max") or size > limit("frame_bytes_target") // 2:
+                more = True
+                break
+            batch.append(entry.signed)
+            size += len(entry.signed)
+        if batch:
+            self._context.send(to, Records(tuple(batch), more))
+
+    def _advertise(self, now: float, name: bytes, peers: Iterable[PeerId]) -> None:
+        for peer in peers:
+            self._adverts.setdefault(peer, []).append(name)
+        if self._adverts and ("sync", "adverts") not in self._context.timers:
+            self._context.timers.set(("sync", "adverts"), now + _ADVERT_DELAY_S)
+
+    def _want(self, now: float, source: PeerId, names: Iterable[bytes]) -> None:
+        ask: list[bytes] = []
+        for name in names:
+            wanted = self._wanted.get(name)
+            if wanted is None:
+                if len(self._wanted) >= _WANTED_MAX:
+                    break
+                self._wanted[name] = _Wanted([source])
+                ask.append(name)
+            elif source not in wanted.sources and len(wanted.sources) < _FETCH_TRIES:
+                wanted.sources.append(source)
+        if ask:
+            self._context.send(source, FetchRecords(tuple(ask)))
+            if ("sync", "wanted") not in self._context.timers:
+                self._context.timers.set(("sync", "wanted"), now + _FETCH_RETRY_S)
+
+    def _fetch_again(self, now: float) -> None:
+        by_source: dict[PeerId, list[bytes]] = {}
+        for name, wanted in list(self._wanted.items()):
+            wanted.tries += 1
+            if wanted.tries > _FETCH_TRIES:
+                del self._wanted[name]
+                continue
+            by_source.setdefault(wanted.sources[wanted.tries % len(wanted.sources)], []).append(name)
+        for source, names in by_source.items():
+            self._context.send(source, FetchRecords(tuple(names[: limit("records_per_message_max")])))
+        if self._wanted:
+            self._context.timers.set(("sync", "wanted"), now + _FETCH_RETRY_S)
+
+    def _want_predecessor(self, now: float, source: PeerId, entry: Entry) -> None:
+        """A record that does not link to what is held here: the other side of a fork, fetched by hash."""
+        held = self._ledger.chains.authors[entry.author]
+        unlinked = entry.hash in held.extras and 1 < entry.seq <= held.head_seq + 1
+        if unlinked and entry.head.prev not in self._ledger.chains:
+            self._want(now, source, [entry.head.prev])
+
+    def _fetch_head(self, now: float, sender: PeerId, head: Head) -> None:
+        held = self._ledger.chains.authors.get(head.author)
+        own_seq = held.head_seq if held else 0
+        if head.seq > own_seq:
+            last = min(head.seq, own_seq + limit("records_per_message_max"))
+            self._context.send(sender, FetchRange(head.author, own_seq + 1, last))
+        elif head.seq and held is not None and held.chain[head.seq - 1].hash != head.hash:
+            self._want(now, sender, [head.hash])
+        self._want(now, sender, [name for name in head.extras if name not in self._ledger.chains])
+
+
+def _lacked_by(held: AuthorChain, head: Head | None) -> list[Entry]:
+    """Records of one author that a replica with `head` does not hold."""
+    first = head.seq if head else 0
+    extras = set(head.extras) if head else set()
+    lacking = [entry for entry in held.chain[first:] if entry.hash not in extras]
+    forked = held.forked_at is not None
+    lacking += [
+        entry for name, entry in held.extras.items() if name not in extras and (forked or entry.seq > first)
+    ]
+    return lacking
+
+
+class _Own:
+    """This node just signed it: the record is read back for its decoded form, not to be checked."""
+
+    def verify(self, peer: bytes, data: bytes, signature: bytes) -> bool:
+        """Always true."""
+        return True

@@ -1,0 +1,319 @@
+"""The submitter's side: admission of jobs at their committees and the auction over them (PROTOCOL §4, §5).
+
+Storing a job and asking for bids is one message. A job is *accepted* once a quorum of its committee has it on disk; the
+auction closes as soon as every live provider has answered, at the latest when its window ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from mesh_core.config import limit
+from mesh_core.context import Context
+from mesh_core.effects import JobId, JobOptions, PeerId
+from mesh_core.identity.statement import StatementError, check, digest, sign
+from mesh_core.lease.committee import members, quorum, weight_of
+from mesh_core.ledger.blobs import INLINE_BYTES_MAX, Blobs
+from mesh_core.ledger.fold import Ledger
+from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.sync import Replication
+from mesh_core.market.balance import Credit
+from mesh_core.market.bid import Scored, rank, score
+from mesh_core.market.succession import Succession
+from mesh_core.membership.membership import Membership
+from mesh_core.secrecy.envelope import Envelope, seal_work
+from mesh_core.wire import messages as ms
+from mesh_core.wire import statements as st
+
+
+@dataclass(slots=True)
+class Auction:
+    """One job of this node on its way to a lease. Times are monotonic seconds."""
+
+    job: LedgerJob
+    secret: bytes
+    opened_at: float
+    stored: set[PeerId] = field(default_factory=set)
+    refusals: dict[PeerId, str] = field(default_factory=dict)
+    bids: dict[PeerId, tuple[Scored, bytes]] = field(default_factory=dict)
+    accepted: bool = False
+    closed_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlan:
+    """What a job is to be: its name, its work and the options of its submitter."""
+
+    label: str
+    query: bytes
+    index: int
+    work: ms.Work
+    options: JobOptions
+
+
+class Auctioneer:
+    """All jobs this node has submitted and that are not decided yet."""
+
+    def __init__(
+        self,
+        context: Context,
+        ledger: Ledger,
+        membership: Membership,
+        succession: Succession,
+        replication: Replication,
+        blobs: Blobs,
+    ) -> None:
+        self._context = context
+        self._ledger = ledger
+        self._membership = membership
+        self._succession = succession
+        self._replication = replication
+        self._blobs = blobs
+        self.auctions: dict[JobId, Auction] = {}
+
+    # ------------------------------------------------------------------------------------ submitting
+
+    def create(self, now: float, plan: JobPlan, providers: list[PeerId]) -> Auction:
+        """Seal, sign and persist a job of this node; `admit` sends it out."""
+        weight = plan.options.submitter_weight
+        needed = (len(providers) + weight + plan.options.fault_bound) // 2 + 1
+        envelope = seal_work(self._context.crypto, plan.work, providers, needed)
+        job = self._job(plan, providers, envelope)
+        entry = self._replication.make("job", job)
+        return self._open(now, self._ledger.jobs[entry.hash], envelope.secret)
+
+    def reopen(self, now: float, job: LedgerJob, secret: bytes) -> None:
+        """After a restart: go on with a job that is not decided."""
+        auction = self._open(now, job, secret)
+        if job.award is not None:
+            auction.closed_at = now
+            self._context.timers.clear(("auction", "close", job.id))
+        self.admit(now, [auction])
+
+    def _open(self, now: float, job: LedgerJob, secret: bytes) -> Auction:
+        auction = Auction(job, secret, now)
+        auction.stored.add(self._context.me)
+        self.auctions[job.id] = auction
+        self._context.timers.set(("auction", "close", job.id), now + job.job.auction_ms / 1000)
+        self._context.timers.set(("auction", "admit", job.id), now + self._context.timing.admission_resend_s)
+        return auction
+
+    def _job(self, plan: JobPlan, providers: list[PeerId], envelope: Envelope) -> st.Job:
+        options = plan.options
+        seats = [st.Seat(peer, 1) for peer in providers]
+        seats.append(st.Seat(self._context.me, options.submitter_weight))
+        return st.Job(
+            plan.label,
+            plan.query,
+            plan.index,
+            plan.work.kind,
+            plan.work.kind,
+            plan.work.shard,
+            self._blobs.put(envelope.payload),
+            len(envelope.payload),
+            envelope.threshold,
+            envelope.shares,
+            options.max_price_micro,
+            options.auction_ms,
+            options.execution_ms,
+            options.total_ms,
+            options.retries,
+            options.fault_bound,
+            tuple(seats),
+        )
+
+    def admit(self, now: float, auctions: list[Auction]) -> None:
+        """Send jobs to the members of their committees that have not stored them yet."""
+        for auction in auctions:
+            job = auction.job
+            payload = self._blobs.get(job.job.payload_hash) or b""
+            inline = payload if len(payload) <= INLINE_BYTES_MAX else b""
+            for peer in members(job.job):
+                if peer not in auction.stored:
+                    self._context.send(peer, ms.StoreJob(job.entry.signed, inline))
+            self._check_accepted(auction)
+
+    # ---------------------------------------------------------------------------------------- answers
+
+    def on_stored(self, now: float, sender: PeerId, message: ms.JobStored) -> None:
+        """A committee member has the job on disk, with or without a bid, or will not take it."""
+        auction = self.auctions.get(message.job)
+        if auction is None or sender not in members(auction.job.job):
+            return
+        if message.refused:
+            auction.refusals[sender] = message.refused[: limit("text_chars_max")]
+        else:
+            auction.stored.add(sender)
+            auction.refusals.pop(sender, None)
+            self._check_accepted(auction)
+        if message.bid:
+            self._take_bid(auction, sender, message.bid)
+        if auction.closed_at is None and self._all_answered(auction):
+            self._close(now, auction)
+
+    def _take_bid(self, auction: Auction, sender: PeerId, signed: bytes) -> None:
+        if sender in auction.bids or len(auction.bids) >= limit("bids_max"):
+            return
+        try:
+            bid = check(self._context.crypto, signed, st.Bid, self._context.config.network)
+        except StatementError:
+            self._context.dropped["bad_statement"] += 1
+            return
+        if bid.author != sender or bid.job != auction.job.id:
+            return
+        scored = score(bid, auction.job.job, self._succession.announcement(sender))
+        if auction.closed_at is not None:
+            scored = Scored(bid, scored.parts, "after the close")
+        elif not scored.refused and self._membership.is_dead(sender):
+            scored = Scored(bid, scored.parts, "not from a live member")
+        auction.bids[sender] = (scored, signed)
+
+    def _check_accepted(self, auction: Auction) -> None:
+        job = auction.job.job
+        if not auction.accepted and weight_of(job, auction.stored) >= quorum(job):
+            auction.accepted = True
+            self._context.outbox.notify("job_accepted", job=auction.job.id, stored=len(auction.stored))
+
+    def _all_answered(self, auction: Auction) -> bool:
+        return all(
+            peer in auction.stored or peer in auction.refusals or self._membership.is_dead(peer)
+            for peer in members(auction.job.job)
+        )
+
+    def _close(self, now: float, auction: Auction) -> None:
+        auction.closed_at = now
+        job = auction.job
+        self._context.timers.clear(("auction", "close", job.id))
+        ranked = rank(
+            (scored for scored, _ in auction.bids.values()),
+            lambda peer: self._ledger.account(peer).settled,
+        )
+        took_ms = round((now - auction.opened_at) * 1000, 1)
+        winner = ranked[0].bid.author if ranked else b""
+        self._context.outbox.notify(
+            "auction_closed", job=job.id, winner=winner, bids=len(auction.bids), took_ms=took_ms
+        )
+        if not ranked or job.awards:
+            return
+        ranking = tuple(one.bid.author for one in ranked)
+        award = st.Award(job.id, tuple(auction.bids[peer][1] for peer in ranking), ranking)
+        self._replication.append(now, "award", award, members(job.job))
+
+    # ------------------------------------------------------------------------------------------ keys
+
+    def on_share_request(self, sender: PeerId, message: ms.ShareRequest) -> bool:
+        """Give the secret itself to the certified holder; False when this node did not submit the job."""
+        auction = self.auctions.get(message.job)
+        if auction is None:
+            return False
+        lease = auction.job.leases.get(message.epoch)
+        if lease is not None and lease[0] == sender and message.epoch == auction.job.epoch:
+            sealed = self._context.crypto.seal(sender, auction.secret)
+            self._context.send(sender, ms.ShareRelease(message.job, message.epoch, sealed, True))
+        return True
+
+    # ---------------------------------------------------------------------------------------- ending
+
+    def on_settled(self, job: LedgerJob) -> None:
+        """The job is decided: nothing is left to sell."""
+        self.auctions.pop(job.id, None)
+        for name in ("close", "admit"):
+            self._context.timers.clear(("auction", name, job.id))
+
+    def on_member_gone(self, now: float) -> None:
+        """Somebody need not be waited for any more."""
+        for auction in list(self.auctions.values()):
+            if auction.closed_at is None and self._all_answered(auction):
+                self._close(now, auction)
+
+    def fire(self, now: float, key: tuple[Hashable, ...]) -> None:
+        """An auction's window ends, or members have not answered."""
+        job_id = key[2]
+        assert isinstance(job_id, bytes)
+        auction = self.auctions.get(job_id)
+        if auction is None:
+            return
+        if key[1] == "close" and auction.closed_at is None:
+            self._close(now, auction)
+        elif key[1] == "admit":
+            waiting = [
+                peer
+                for peer in members(auction.job.job)
+                if peer not in auction.stored and not self._membership.is_dead(peer)
+            ]
+            if not auction.accepted or waiting:
+                self.admit(now, [auction])
+                self._context.timers.set(key, now + self._context.timing.admission_resend_s)
+
+
+class Desk:
+    """The committee member's side of admission: keep the job, check that it can be paid, bid for it."""
+
+    def __init__(
+        self,
+        context: Context,
+        ledger: Ledger,
+        membership: Membership,
+        succession: Succession,
+        replication: Replication,
+        blobs: Blobs,
+        credit: Credit,
+    ) -> None:
+        self._context = context
+        self._ledger = ledger
+        self._membership = membership
+        self._succession = succession
+        self._replication = replication
+        self._blobs = blobs
+        self._credit = credit
+        self.running = 0
+        self.expected_ms = 0
+
+    def admissible(self, job: LedgerJob) -> str:
+        """Empty when this node takes part in the job; otherwise why it will not."""
+        if self._ledger.equivocators.get(job.submitter):
+            return "its submitter has signed contradicting statements"
+        if job.final or self._credit.available_micro(job.submitter) >= 0:
+            return ""
+        return "its submitter's credit does not cover it"
+
+    def on_store(self, now: float, sender: PeerId, message: ms.StoreJob) -> None:
+        """Keep a job and its payload, and answer once both are durable."""
+        entry = self._replication.ingest(now, sender, message.record)
+        job = self._ledger.jobs.get(entry.hash) if entry else None
+        if job is None:
+            self._context.dropped["bad_job"] += 1
+            return
+        if job.settle is not None:
+            self._context.send(sender, ms.Records((job.settle.signed,)))
+            return
+        if self._context.me not in members(job.job):
+            return
+        refused = self.admissible(job)
+        if refused or len(self._ledger.open_jobs) > limit("open_jobs_max"):
+            reason = refused or "too many open jobs here, try again later"
+            self._context.send(sender, ms.JobStored(job.id, b"", reason))
+            return
+        if len(message.payload) == job.job.payload_bytes and digest(message.payload) == job.job.payload_hash:
+            self._blobs.put(message.payload)
+        self._blobs.fetch(now, job.job.payload_hash, [sender], lambda _: self._stored(sender, job))
+
+    def _stored(self, sender: PeerId, job: LedgerJob) -> None:
+        self._context.send(sender, ms.JobStored(job.id, self._bid(job), ""))
+
+    def _bid(self, job: LedgerJob) -> bytes:
+        config = self._context.config
+        if not config.executes or not self._succession.capable(config.peer, job):
+            return b""
+        announcement = self._membership.announcement
+        bid = st.Bid(
+            config.network,
+            config.peer,
+            job.id,
+            announcement.price_micro,
+            self.running / max(1, config.slots),
+            self.expected_ms,
+            announcement.models[0] if announcement.models else "",
+        )
+        return sign(self._context.crypto, bid)

@@ -1,0 +1,76 @@
+"""A submitter's wish to end a job (PROTOCOL §4): signed, persisted, repeated until the job is decided.
+
+The holder normally proposes the cancellation. When there is none, or it does not, the submitter claims the job itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from mesh_core.config import limit
+from mesh_core.context import Context
+from mesh_core.effects import JobId, PutVote
+from mesh_core.identity.statement import sign
+from mesh_core.lease.committee import members
+from mesh_core.lease.holder import Holder
+from mesh_core.ledger.fold import Ledger
+from mesh_core.ledger.job import LedgerJob
+from mesh_core.wire import statements as st
+from mesh_core.wire.messages import CancelRequest
+
+_PATIENCE_S = 0.5
+"""How long the holder has to propose the cancellation before the submitter claims the job."""
+
+
+class Cancellations:
+    """The cancel requests of this node that are under way."""
+
+    def __init__(self, context: Context, ledger: Ledger, holder: Holder) -> None:
+        self._context = context
+        self._ledger = ledger
+        self._holder = holder
+        self._wishes: dict[JobId, bytes] = {}
+
+    def cancel(self, now: float, job: LedgerJob, reason: str) -> None:
+        """Ask the committee to end a job of this node."""
+        if job.id not in self._wishes:
+            wish = sign(
+                self._context.crypto,
+                st.Cancel(
+                    self._context.config.network, self._context.me, job.id, reason[: limit("text_chars_max")]
+                ),
+            )
+            self._context.outbox.write(PutVote(job.id, 0, "cancel", wish))
+            self._wishes[job.id] = wish
+        self._send(now, job)
+
+    def restore(self, votes: list[PutVote]) -> None:
+        """Take back the wishes of former lives."""
+        self._wishes.update({vote.job: vote.signed for vote in votes if vote.phase == "cancel"})
+
+    def resume(self, now: float) -> None:
+        """After a start: repeat what is still open."""
+        for job_id in list(self._wishes):
+            job = self._ledger.open_jobs.get(job_id)
+            if job is not None:
+                self._send(now, job)
+
+    def on_settled(self, job: LedgerJob) -> None:
+        """The job is decided, one way or the other."""
+        self._wishes.pop(job.id, None)
+        self._context.timers.clear(("cancel", job.id))
+
+    def fire(self, now: float, key: tuple[Hashable, ...]) -> None:
+        """The wish was not fulfilled in time: repeat it and claim the job."""
+        job_id = key[1]
+        assert isinstance(job_id, bytes)
+        job = self._ledger.open_jobs.get(job_id)
+        if job is not None:
+            self._send(now, job)
+            if job_id not in self._holder.claims:
+                self._holder.claim(now, job)
+
+    def _send(self, now: float, job: LedgerJob) -> None:
+        for peer in members(job.job):
+            self._context.send(peer, CancelRequest(self._wishes[job.id]))
+        self._context.timers.set(("cancel", job.id), now + _PATIENCE_S)

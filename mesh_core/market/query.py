@@ -1,0 +1,278 @@
+"""Queries: one answer job per shard, then one combine job over the answers (PROTOCOL §4).
+
+A query is the submitter's own business: the mesh knows jobs only. It is persisted, so that a submitter that comes back
+after a crash goes on where it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import Struct
+
+from mesh_core.config import limit
+from mesh_core.context import Context
+from mesh_core.effects import JobId, JobOptions, PeerId, PutMeta, SubmitQuery
+from mesh_core.identity.crypto import SecrecyError
+from mesh_core.lease.committee import choose_providers, members
+from mesh_core.ledger.blobs import Blobs
+from mesh_core.ledger.fold import Ledger
+from mesh_core.ledger.job import LedgerJob
+from mesh_core.market.auction import Auction, Auctioneer, JobPlan
+from mesh_core.membership.membership import Membership
+from mesh_core.wire.messages import Work
+
+COMBINE_INDEX = 0
+_META = "query:"
+
+
+class Refusal(Exception):
+    """A request cannot be taken; the text says why and what would help."""
+
+
+class QueryState(Struct, array_like=True):
+    """What the submitter must remember of a query. `secrets` maps each job to the key of its payload."""
+
+    id: bytes
+    label: str
+    text: str
+    corpus: str
+    jobs: list[JobId]
+    combine: JobId
+    secrets: list[tuple[JobId, bytes]]
+    submitted_ms: int
+    finished_ms: int = 0
+
+
+_states: msgspec.msgpack.Decoder[QueryState] = msgspec.msgpack.Decoder(QueryState)
+
+
+@dataclass(slots=True)
+class Query:
+    """A query and the results of its jobs that have been opened so far."""
+
+    state: QueryState
+    options: JobOptions
+    results: dict[JobId, bytes] = field(default_factory=dict)
+    failed: bool = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether its combined answer is here, or never will be."""
+        return self.state.finished_ms > 0
+
+
+class Queries:
+    """All queries of this node."""
+
+    def __init__(
+        self, context: Context, ledger: Ledger, membership: Membership, auctioneer: Auctioneer, blobs: Blobs
+    ) -> None:
+        self._context = context
+        self._ledger = ledger
+        self._membership = membership
+        self._auctioneer = auctioneer
+        self._blobs = blobs
+        self.queries: dict[bytes, Query] = {}
+        self._of_job: dict[JobId, Query] = {}
+
+    # ------------------------------------------------------------------------------------ submitting
+
+    def submit(self, now: float, request: SubmitQuery) -> bytes:
+        """Make, persist and send out the jobs of a question; returns the query's id. Raises Refusal."""
+        self._check(request)
+        query_id = self._context.crypto.new_secret()
+        label = request.label or self._next_label()
+        providers = self._committee(query_id, request.options)
+        state = QueryState(
+            query_id, label, request.text, request.corpus, [], b"", [], self._context.doors.wall_ms()
+        )
+        query = Query(state, request.options)
+        auctions = []
+        for index, shard in enumerate(request.shards, start=1):
+            work = Work("answer", request.text, request.corpus, shard)
+            plan = JobPlan(f"{label}.{index}", query_id, index, work, request.options)
+            auctions.append(self._create(now, query, plan, providers))
+        self.queries[query_id] = query
+        self._persist(query)
+        self._send_out(now, auctions)
+        return query_id
+
+    def _check(self, request: SubmitQuery) -> None:
+        if not self._context.ready:
+            raise Refusal("this node is still starting, try again in a second")
+        if not request.text.strip():
+            raise Refusal("the question is empty")
+        if len(request.text) > limit("question_chars_max"):
+            raise Refusal(f"the question is longer than {limit('question_chars_max')} characters")
+        if not request.shards:
+            raise Refusal("there is no corpus to answer from")
+        if len(self._auctioneer.auctions) + len(request.shards) > limit("own_jobs_max"):
+            raise Refusal(
+                f"busy: {len(self._auctioneer.auctions)} jobs are open here, try again when some are done"
+            )
+        if request.label and any(query.state.label == request.label for query in self.queries.values()):
+            raise Refusal(f"there is a query called {request.label} already")
+
+    def _next_label(self) -> str:
+        taken = {query.state.label for query in self.queries.values()}
+        number = len(taken) + 1
+        while f"q{number}" in taken:
+            number += 1
+        return f"q{number}"
+
+    def _committee(self, query_id: bytes, options: JobOptions) -> list[PeerId]:
+        live = [
+            peer
+            for peer in self._membership.live()
+            if self._membership.members[peer].announcement.role == "provider"
+        ]
+        if not live:
+            raise Refusal("no live provider is known here yet")
+        providers = choose_providers(query_id, live, limit("committee_providers"))
+        total = len(providers) + options.submitter_weight
+        if options.submitter_weight >= (total + options.fault_bound) // 2 + 1:
+            raise Refusal(f"a submitter weight of {options.submitter_weight} would be a quorum by itself")
+        return providers
+
+    def _create(self, now: float, query: Query, plan: JobPlan, providers: list[PeerId]) -> Auction:
+        auction = self._auctioneer.create(now, plan, providers)
+        job_id = auction.job.id
+        if plan.index == COMBINE_INDEX:
+            query.state.combine = job_id
+        else:
+            query.state.jobs.append(job_id)
+        query.state.secrets.append((job_id, auction.secret))
+        self._of_job[job_id] = query
+        return auction
+
+    def _send_out(self, now: float, auctions: list[Auction]) -> None:
+        for auction in auctions:
+            self._context.outbox.notify("job_submitted", job=auction.job.id, label=auction.job.job.label)
+        self._auctioneer.admit(now, auctions)
+
+    # --------------------------------------------------------------------------------------- results
+
+    def on_settled(self, now: float, job: LedgerJob) -> None:
+        """A job of this node is decided: get its result, then see whether the query can go on."""
+        query = self._of_job.get(job.id)
+        value = job.value
+        if query is None or value is None:
+            return
+        if value.outcome != "result":
+            self._advance(now, query)
+            return
+        sources = [peer for peer in members(job.job) if peer != self._context.me]
+        self._blobs.fetch(now, value.result_hash, sources, lambda later: self._open(later, query, job))
+
+    def _open(self, now: float, query: Query, job: LedgerJob) -> None:
+        value = job.value
+        if value is None or job.id in query.results:
+            return
+        sealed = self._blobs.get(value.result_hash)
+        try:
+            query.results[job.id] = self._context.crypto.open(sealed or b"")
+        except SecrecyError:
+            # Possession was checked by a quorum, sense cannot be: the job counts as answered with nothing.
+            query.results[job.id] = b""
+            self._context.dropped["unreadable_result"] += 1
+        self._context.outbox.notify("result_opened", job=job.id)
+        self._advance(now, query)
+
+    def _advance(self, now: float, query: Query) -> None:
+        if query.finished:
+            return
+        state = query.state
+        if state.combine:
+            self._finish(query, self._ledger.jobs.get(state.combine))
+            return
+        jobs = [self._ledger.jobs[job_id] for job_id in state.jobs]
+        if not all(self._ended(query, job) for job in jobs):
+            return
+        inputs = tuple((job.job.label, query.results[job.id]) for job in jobs if query.results.get(job.id))
+        if not inputs:
+            query.failed = True
+            self._mark_finished(query)
+            return
+        self._combine(now, query, inputs)
+
+    def _combine(self, now: float, query: Query, inputs: tuple[tuple[str, bytes], ...]) -> None:
+        state = query.state
+        try:
+            providers = self._committee(state.id, query.options)
+        except Refusal:
+            # Nobody is left to ask: the query goes on when somebody is back.
+            self._context.timers.set(
+                ("query", "advance", state.id), now + self._context.timing.examine_period_s
+            )
+            return
+        work = Work("combine", state.text, state.corpus, None, inputs)
+        plan = JobPlan(f"{state.label}.c", state.id, COMBINE_INDEX, work, query.options)
+        auction = self._create(now, query, plan, providers)
+        self._persist(query)
+        self._send_out(now, [auction])
+
+    def _ended(self, query: Query, job: LedgerJob) -> bool:
+        value = job.value
+        return value is not None and (value.outcome != "result" or job.id in query.results)
+
+    def _finish(self, query: Query, combine: LedgerJob | None) -> None:
+        if combine is None or not self._ended(query, combine):
+            return
+        query.failed = combine.id not in query.results
+        self._mark_finished(query)
+
+    def _mark_finished(self, query: Query) -> None:
+        query.state.finished_ms = self._context.doors.wall_ms()
+        self._persist(query)
+        self._context.outbox.notify("query_answered", query=query.state.id, label=query.state.label)
+
+    def fire(self, now: float, key: tuple[object, ...]) -> None:
+        """A query that could not go on may try again."""
+        query_id = key[2]
+        assert isinstance(query_id, bytes)
+        query = self.queries.get(query_id)
+        if query is not None:
+            self._advance(now, query)
+
+    # ------------------------------------------------------------------------------------- restarting
+
+    def restore(self, meta: dict[str, bytes]) -> None:
+        """Take back the queries of former lives, oldest first; their jobs are in the ledger by now."""
+        states = [_states.decode(value) for key, value in meta.items() if key.startswith(_META)]
+        for state in sorted(states, key=lambda one: (one.submitted_ms, one.id)):
+            query = Query(state, self._options_of(state))
+            self.queries[state.id] = query
+            for job_id in [*state.jobs, state.combine]:
+                if job_id in self._ledger.jobs:
+                    self._of_job[job_id] = query
+
+    def _options_of(self, state: QueryState) -> JobOptions:
+        job = self._ledger.jobs[state.jobs[0]].job
+        own = next(seat.weight for seat in job.committee if seat.peer == self._context.me)
+        return JobOptions(
+            job.max_price_micro,
+            job.auction_ms,
+            job.execution_ms,
+            job.total_ms,
+            job.retries,
+            job.fault_bound,
+            own,
+        )
+
+    def resume(self, now: float) -> None:
+        """After a start: offer undecided jobs again, open what was decided meanwhile."""
+        for query in self.queries.values():
+            secrets = dict(query.state.secrets)
+            for job_id in [*query.state.jobs, query.state.combine]:
+                job = self._ledger.jobs.get(job_id)
+                if job is None:
+                    continue
+                if job.final:
+                    self.on_settled(now, job)
+                else:
+                    self._auctioneer.reopen(now, job, secrets[job_id])
+
+    def _persist(self, query: Query) -> None:
+        self._context.outbox.write(PutMeta(_META + query.state.id.hex(), msgspec.msgpack.encode(query.state)))

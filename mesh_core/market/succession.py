@@ -1,0 +1,47 @@
+"""Who may execute a job, and in which order (PROTOCOL §4 "who may ask", §5 succession list)."""
+
+from __future__ import annotations
+
+from mesh_core.context import Context
+from mesh_core.effects import PeerId
+from mesh_core.lease.committee import members, rendezvous_order
+from mesh_core.ledger.job import LedgerJob
+from mesh_core.membership.membership import Membership
+from mesh_core.wire.statements import Announcement
+
+
+class Succession:
+    """Orders of candidates, as this node sees the mesh. Views may differ between nodes: that costs time only."""
+
+    def __init__(self, context: Context, membership: Membership) -> None:
+        self._context = context
+        self._membership = membership
+
+    def announcement(self, peer: PeerId) -> Announcement | None:
+        """What `peer` says of itself, or None when this node has not heard of it."""
+        if peer == self._context.me:
+            return self._membership.announcement
+        member = self._membership.members.get(peer)
+        return member.announcement if member else None
+
+    def capable(self, peer: PeerId, job: LedgerJob) -> bool:
+        """Whether `peer` announces the capability the job needs."""
+        announcement = self.announcement(peer)
+        return announcement is not None and job.job.capability in announcement.capabilities
+
+    def order(self, job: LedgerJob) -> list[PeerId]:
+        """The succession list, then the other capable committee members by highest random weight."""
+        award = job.award
+        ranked = list(award.ranking) if award else []
+        seats = [peer for peer in members(job.job) if peer != job.submitter and peer not in ranked]
+        return ranked + rendezvous_order(job.id, [peer for peer in seats if self.capable(peer, job)])
+
+    def rank(self, job: LedgerJob, peer: PeerId) -> int | None:
+        """The place of `peer` among the candidates that this node does not hold for dead; None when it has none."""
+        place = 0
+        for candidate in self.order(job):
+            if candidate == peer:
+                return place
+            if not self._membership.is_dead(candidate):
+                place += 1
+        return None

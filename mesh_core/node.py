@@ -1,0 +1,477 @@
+"""A participant of the mesh: every protocol decision and no I/O.
+
+`step(now, event)` takes one input and answers with effects (as etcd/raft and foca do); `next_deadline()` says when to
+step with `Tick()` at the latest. The same node runs in a provider, in the simulator and in replays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from mesh_core.context import Context, Doors, NodeConfig
+from mesh_core.effects import (
+    CancelJob,
+    Effect,
+    Execute,
+    Executed,
+    FrameReceived,
+    Input,
+    JobId,
+    Leave,
+    NeighboursChanged,
+    Partition,
+    PeerId,
+    Progressed,
+    Send,
+    StopExecution,
+    Stored,
+    SubmitQuery,
+    Tick,
+)
+from mesh_core.identity.past import Past
+from mesh_core.lease.ballot import Witness
+from mesh_core.lease.holder import Holder
+from mesh_core.ledger.blobs import Blobs
+from mesh_core.ledger.fold import Hooks, Ledger
+from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.record import Entry, read_record
+from mesh_core.ledger.sync import Replication
+from mesh_core.market.auction import Auctioneer, Desk
+from mesh_core.market.balance import Credit
+from mesh_core.market.cancel import Cancellations
+from mesh_core.market.query import Queries, Refusal
+from mesh_core.market.succession import Succession
+from mesh_core.membership.members import MemberState
+from mesh_core.membership.membership import Membership
+from mesh_core.wire import messages as ms
+from mesh_core.wire import statements as st
+from mesh_core.wire.codec import FrameCodec, FrameError
+
+__all__ = ["Doors", "Node", "NodeConfig", "Refusal"]
+
+_Handler = Callable[[float, PeerId, Any], object]
+
+
+class Node:
+    """Composes the machines of one participant and routes messages, timers and ledger changes between them.
+
+    `stored` is everything durable from former lives; `boot` is the number of this start, already durable and greater
+    than that of any start before.
+    """
+
+    def __init__(self, config: NodeConfig, doors: Doors, stored: Stored, boot: int) -> None:
+        self.config = config
+        self.context = context = Context(config, doors, boot=boot)
+        self.codec = FrameCodec(me=config.peer, network=config.network, boot=boot, crypto=doors.crypto)
+        self.ledger = ledger = Ledger(doors.crypto, config.network, self._hooks())
+        self.membership = membership = Membership(
+            me=config.peer,
+            network=config.network,
+            timing=config.timing,
+            crypto=doors.crypto,
+            rng=doors.rng,
+            outbox=context.outbox,
+            timers=context.timers,
+            announcement=config.announcement,
+            boot=boot,
+            on_change=self._on_member,
+        )
+        self.blobs = blobs = Blobs(context, stored.blobs)
+        succession = Succession(context, membership)
+        self.credit = Credit(context, ledger)
+        self.replication = Replication(context, ledger, membership.live)
+        self.desk = Desk(context, ledger, membership, succession, self.replication, blobs, self.credit)
+        self.witness = Witness(context, ledger, membership, succession, blobs)
+        self.holder = Holder(
+            context,
+            ledger,
+            membership,
+            succession,
+            self.witness,
+            self.replication,
+            blobs,
+            self.desk.admissible,
+        )
+        self.auctioneer = Auctioneer(context, ledger, membership, succession, self.replication, blobs)
+        self.queries = Queries(context, ledger, membership, self.auctioneer, blobs)
+        self.cancellations = Cancellations(context, ledger, self.holder)
+        self.past = Past(context, ledger, _highest_promises(stored))
+        self.hidden: frozenset[PeerId] = frozenset()
+        self._neighbours: dict[PeerId, bool] = {}
+        self._started_at: dict[tuple[JobId, int], float] = {}
+        self._handlers = self._routes()
+        self._stored = stored
+
+    @property
+    def peer(self) -> PeerId:
+        """This node's key."""
+        return self.config.peer
+
+    # ------------------------------------------------------------------------------------- life cycle
+
+    def start(self, now: float) -> list[Effect]:
+        """Take back what former lives left, then join: nothing is signed before peers told of this node's past."""
+        self._restore(now)
+        self.membership.start(now)
+        self.replication.start(now)
+        self.past.start(now, self._on_ready)
+        self.context.timers.set(("node", "examine"), now + self.config.timing.examine_period_s)
+        return self._finish(now)
+
+    def next_deadline(self) -> float | None:
+        """When to step with `Tick()` at the latest, in the caller's monotonic seconds; None for never."""
+        return self.context.timers.next_deadline()
+
+    def step(self, now: float, event: Input) -> list[Effect]:
+        """Take one input. Effects are to be carried out in order (see `mesh_core.effects`)."""
+        self.context.now = now
+        match event:
+            case FrameReceived(frame):
+                self._on_frame(now, frame)
+            case Tick():
+                for key in self.context.timers.due(now):
+                    self._fire(now, key)
+                    self._drain(now)
+            case NeighboursChanged(attached):
+                self._neighbours = attached
+                self._show_neighbours(now)
+            case Executed(job, epoch, result, error):
+                self._on_executed(now, job, epoch, result, error)
+            case Progressed(job, epoch, tokens, text):
+                self._on_progress(job, epoch, tokens, text)
+            case CancelJob(job, reason):
+                self._cancel(now, job, reason)
+            case Partition(hidden):
+                self._partition(now, hidden)
+            case Leave():
+                self.holder.release_all(now)
+                self.membership.leave(now)
+        return self._finish(now)
+
+    def submit(self, now: float, request: SubmitQuery) -> tuple[bytes, list[Effect]]:
+        """Submit a question; returns the query's 16-byte id and the effects. Raises Refusal with one line."""
+        self.context.now = now
+        query = self.queries.submit(now, request)
+        return query, self._finish(now)
+
+    def seal_frame(self, to: PeerId, messages: Sequence[ms.Message]) -> tuple[bytes, int]:
+        """A signed frame for `to` with as many of `messages` as fit, in order, and how many were taken."""
+        return self.codec.seal(to, messages)
+
+    # --------------------------------------------------------------------------------------- messages
+
+    def _routes(self) -> dict[type, _Handler]:
+        membership, replication, witness, holder = (
+            self.membership,
+            self.replication,
+            self.witness,
+            self.holder,
+        )
+        routes: dict[type, _Handler] = dict.fromkeys(
+            (ms.Ping, ms.Ack, ms.PingRequest, ms.Nack, ms.Gossip, ms.Exchange), membership.handle
+        )
+        routes |= {
+            ms.Records: replication.on_records,
+            ms.Advertise: replication.on_advertise,
+            ms.FetchRecords: lambda now, sender, message: replication.on_fetch(sender, message),
+            ms.Digest: lambda now, sender, message: self._on_digest(sender, message),
+            ms.Vector: replication.on_vector,
+            ms.FetchRange: lambda now, sender, message: replication.on_fetch_range(sender, message),
+            ms.FetchBlob: lambda now, sender, message: self.blobs.on_fetch(sender, message),
+            ms.BlobChunk: self.blobs.on_chunk,
+            ms.SelfQuery: lambda now, sender, message: self._on_self_query(sender, message),
+            ms.SelfAnswer: self.past.on_answer,
+        }
+        signing: dict[type, _Handler] = {
+            ms.StoreJob: self.desk.on_store,
+            ms.JobStored: self.auctioneer.on_stored,
+            ms.PromiseRequest: self._on_promise_request,
+            ms.Promised: lambda now, sender, message: holder.on_promised(now, message),
+            ms.Refused: holder.on_refused,
+            ms.Renew: witness.on_renew,
+            ms.ShareRequest: self._on_share_request,
+            ms.ShareRelease: holder.on_share,
+            ms.AcceptRequest: witness.on_accept,
+            ms.Voted: lambda now, sender, message: holder.on_voted(now, message),
+            ms.Released: self._on_released,
+            ms.CancelRequest: self._on_cancel_request,
+            ms.Streamed: lambda now, sender, message: self._on_streamed(sender, message),
+        }
+        return routes | {kind: self._when_ready(handler) for kind, handler in signing.items()}
+
+    def _when_ready(self, handler: _Handler) -> _Handler:
+        """Messages that may make this node sign wait (are dropped, and repeated) until its past is known."""
+
+        def handle(now: float, sender: PeerId, message: Any) -> None:
+            if self.context.ready:
+                handler(now, sender, message)
+            else:
+                self.context.dropped["not_ready"] += 1
+
+        return handle
+
+    def _on_frame(self, now: float, data: bytes) -> None:
+        try:
+            frame = self.codec.open(data)
+        except FrameError as error:
+            self.context.dropped[error.cause] += 1
+            if error.cause == "before_its_restart" and error.sender is not None:
+                boot = self.codec.boot_of(error.sender)
+                self.context.send(error.sender, self.past.answer(error.sender, boot, error.boot))
+            return
+        sender = frame.sender
+        if sender in self.hidden:
+            self.context.dropped["partitioned"] += 1
+            return
+        self.membership.heard_from(now, sender)
+        for message in self.codec.messages(frame):
+            if message is None:
+                self.context.dropped["bad_message"] += 1
+                continue
+            self._handlers[type(message)](now, sender, message)
+            self._drain(now)
+
+    def _drain(self, now: float) -> None:
+        """Handle what this node has sent to itself."""
+        local = self.context.local
+        while local:
+            message = local.popleft()
+            self._handlers[type(message)](now, self.peer, message)
+
+    def _finish(self, now: float) -> list[Effect]:
+        self._drain(now)
+        self.desk.running = len(self.holder.claims)
+        effects = self.context.outbox.take()
+        for one in effects:
+            if isinstance(one, Execute):
+                self._started_at[one.job, one.epoch] = self.context.now
+            elif isinstance(one, StopExecution):
+                self._started_at.pop((one.job, one.epoch), None)
+        if self.hidden:
+            effects = [one for one in effects if not (isinstance(one, Send) and one.to in self.hidden)]
+        return effects
+
+    def _on_digest(self, sender: PeerId, message: ms.Digest) -> None:
+        before = self.replication.roots.get(sender)
+        self.replication.on_digest(sender, message)
+        if before is None or before.state_root != message.state_root:
+            self.context.outbox.notify("replica_seen", after_disk=False, peer=sender)
+
+    def _on_promise_request(self, now: float, sender: PeerId, message: ms.PromiseRequest) -> None:
+        for signed in message.records[:2]:
+            self.replication.ingest(now, sender, signed)
+        self.witness.on_request(now, sender, message)
+
+    def _on_share_request(self, now: float, sender: PeerId, message: ms.ShareRequest) -> None:
+        self.replication.ingest(now, sender, message.lease)
+        if not self.auctioneer.on_share_request(sender, message):
+            self.witness.on_share_request(sender, message)
+
+    def _on_released(self, now: float, sender: PeerId, message: ms.Released) -> None:
+        release = self.witness.on_release(now, sender, message)
+        job = self.ledger.open_jobs.get(release.job) if release else None
+        if job is not None:
+            self.holder.consider(now, job)
+
+    def _on_cancel_request(self, now: float, sender: PeerId, message: ms.CancelRequest) -> None:
+        cancel = self.witness.on_cancel(now, message)
+        if cancel is not None:
+            self.holder.on_cancel(now, cancel)
+
+    def _on_self_query(self, sender: PeerId, message: ms.SelfQuery) -> None:
+        self.context.send(sender, self.past.answer(sender, self.codec.boot_of(sender), message.number))
+
+    def _on_streamed(self, sender: PeerId, message: ms.Streamed) -> None:
+        job = self.ledger.jobs.get(message.job)
+        if job is not None and job.submitter == self.peer and job.holder == sender:
+            self._tell_progress(message.job, message.epoch, message.tokens, message.text)
+
+    # ------------------------------------------------------------------------------------ own inputs
+
+    def _on_executed(
+        self, now: float, job: JobId, epoch: int, result: bytes | None, error: str | None
+    ) -> None:
+        started = self._started_at.pop((job, epoch), None)
+        if result is None:
+            self.holder.fail(now, job, epoch, error or "failed")
+            return
+        if started is not None:
+            took_ms = int((now - started) * 1000)
+            self.desk.expected_ms = (
+                (3 * self.desk.expected_ms + took_ms) // 4 if self.desk.expected_ms else took_ms
+            )
+        self.holder.on_executed(now, job, epoch, result)
+
+    def _on_progress(self, job: JobId, epoch: int, tokens: int, text: str) -> None:
+        claim = self.holder.claims.get(job)
+        if claim is None or claim.epoch != epoch or claim.phase != "executing":
+            return
+        self._tell_progress(job, epoch, tokens, text)
+        if claim.job.submitter != self.peer:
+            self.context.send(claim.job.submitter, ms.Streamed(job, epoch, tokens, text))
+
+    def _tell_progress(self, job: JobId, epoch: int, tokens: int, text: str) -> None:
+        self.context.outbox.notify(
+            "execution_progress", after_disk=False, job=job, epoch=epoch, tokens=tokens, text=text
+        )
+
+    def _cancel(self, now: float, job_id: JobId, reason: str) -> None:
+        job = self.ledger.open_jobs.get(job_id)
+        if job is not None and job.submitter == self.peer and self.context.ready:
+            self.cancellations.cancel(now, job, reason)
+
+    def _partition(self, now: float, hidden: frozenset[PeerId]) -> None:
+        self.hidden = hidden - {self.peer}
+        if self.hidden:
+            self.context.outbox.notify("partitioned", hidden=sorted(self.hidden))
+        else:
+            self.context.outbox.notify("healed")
+        self._show_neighbours(now)
+
+    def _show_neighbours(self, now: float) -> None:
+        visible = {peer: up for peer, up in self._neighbours.items() if peer not in self.hidden}
+        self.membership.neighbours_changed(now, visible)
+
+    # ----------------------------------------------------------------------------------------- timers
+
+    def _fire(self, now: float, key: Hashable) -> None:
+        assert isinstance(key, tuple)
+        machine = key[0]
+        if machine == "membership":
+            self.membership.fire(now, key)
+        elif machine == "sync":
+            self.replication.fire(now, key)
+        elif machine == "blob":
+            self.blobs.fire(now, key)
+        elif machine == "claim":
+            self.holder.fire(now, key)
+        elif machine == "auction":
+            self.auctioneer.fire(now, key)
+        elif machine == "query":
+            self.queries.fire(now, key)
+        elif machine == "cancel":
+            self.cancellations.fire(now, key)
+        elif machine == "past":
+            self.past.fire(now, key)
+        else:
+            self._examine(now)
+
+    def _examine(self, now: float) -> None:
+        """Look again at every open job: one that nobody holds is picked up, one past its time is ended."""
+        self.context.timers.set(("node", "examine"), now + self.config.timing.examine_period_s)
+        if not self.context.ready:
+            return
+        self.witness.unpark(now)
+        for job in list(self.ledger.open_jobs.values()):
+            self.holder.consider(now, job)
+            ballot = self.witness.ballots.get(job.id)
+            mine = job.submitter == self.peer and job.id not in self.holder.claims
+            if mine and ballot is not None and ballot.expired(now):
+                self.holder.claim(now, job)
+
+    # ------------------------------------------------------------------------------- what has changed
+
+    def _hooks(self) -> Hooks:
+        return Hooks(
+            on_record=self._on_record,
+            on_job=lambda job: self.witness.learn(self.context.now, job),
+            on_award=lambda job, entry: self._on_award(job),
+            on_lease=self._on_lease,
+            on_settled=self._on_settled,
+            on_conflict=self._on_conflict,
+            on_equivocator=self._on_equivocator,
+            on_alarm=lambda text: self.context.outbox.notify("alarm", text=text),
+        )
+
+    def _on_record(self, entry: Entry) -> None:
+        body = entry.body
+        job = entry.hash if isinstance(body, st.Job) else getattr(body, "job", b"")
+        self.context.outbox.notify(
+            "record_added", hash=entry.hash, author=entry.author, kind=entry.head.kind, job=job
+        )
+
+    def _on_award(self, job: LedgerJob) -> None:
+        now = self.context.now
+        self.witness.on_award(now, job)
+        self.holder.on_award(now, job)
+
+    def _on_lease(self, job: LedgerJob, epoch: int) -> None:
+        holder, entry = job.leases[epoch]
+        certificate: st.LeaseCertificate = entry.body
+        self.context.outbox.notify(
+            "lease_granted", job=job.id, epoch=epoch, holder=holder, promised=len(certificate.promises)
+        )
+        self.witness.on_lease(self.context.now, job, epoch)
+        self.holder.on_lease(self.context.now, job, epoch)
+
+    def _on_settled(self, job: LedgerJob) -> None:
+        certificate = job.certificate
+        assert certificate is not None
+        self.context.outbox.notify(
+            "job_settled",
+            job=job.id,
+            epoch=certificate.epoch,
+            outcome=certificate.value.outcome,
+            holder=certificate.value.holder,
+            price_micro=certificate.value.price_micro,
+            votes=len(certificate.votes),
+        )
+        self.witness.forget(job.id)
+        self.holder.on_settled(self.context.now, job)
+        self.auctioneer.on_settled(job)
+        self.cancellations.on_settled(job)
+        self.blobs.forget(job.job.payload_hash)
+        self.queries.on_settled(self.context.now, job)
+
+    def _on_conflict(self, first: Entry, second: Entry) -> None:
+        kind = "record" if first.seq == second.seq else "award"
+        if self.context.ready and first.author != self.peer:
+            proof = st.Equivocation(kind, first.signed, second.signed)
+            self.replication.append(self.context.now, "equivocation", proof)
+
+    def _on_equivocator(self, author: PeerId, kind: str) -> None:
+        self.context.outbox.notify("equivocation", author=author, kind=kind)
+        if author == self.peer:
+            self.past.retire(f"two {kind}s signed by this key for one slot")
+
+    def _on_member(self, now: float, peer: PeerId, before: MemberState | None, after: MemberState) -> None:
+        if after == "alive" and before in (None, "dead", "left"):
+            self.past.ask(peer)
+            self.replication.reconnected(peer)
+        elif after in ("dead", "left"):
+            self.auctioneer.on_member_gone(now)
+            if self.context.ready:
+                self.witness.unpark(now)
+                for job in list(self.ledger.open_jobs.values()):
+                    self.holder.consider(now, job)
+
+    # ------------------------------------------------------------------------------------- restarting
+
+    def _restore(self, now: float) -> None:
+        """Fold what the disk holds. What the machines say meanwhile is old news and goes nowhere."""
+        stored = self._stored
+        self.context.now = now
+        self.witness.restore(stored.votes)
+        self.holder.restore(stored.votes)
+        self.cancellations.restore(stored.votes)
+        for statement in stored.statements:
+            self.ledger.add(read_record(statement.signed))
+        self.queries.restore(stored.meta)
+        self.context.outbox.take()
+        self._stored = Stored()
+
+    def _on_ready(self, now: float) -> None:
+        self.context.outbox.notify("ready")
+        self.holder.resume(now)
+        self.queries.resume(now)
+        self.cancellations.resume(now)
+
+
+def _highest_promises(stored: Stored) -> dict[JobId, int]:
+    """The highest epoch promised per job, as the disk holds it."""
+    highest: dict[JobId, int] = {}
+    for vote in stored.votes:
+        if vote.phase == "promise":
+            highest[vote.job] = max(highest.get(vote.job, 0), vote.epoch)
+    return highest
