@@ -71,6 +71,10 @@ class ControlClient:
         """The opened result of a job that this participant submitted. ControlError without one."""
         return await self._exchange("GET", f"/jobs/{_hex(job)}/result")
 
+    async def get(self, path: str) -> bytes:
+        """What stands at `path`, for APIs that show more than a participant's."""
+        return await self._exchange("GET", path)
+
     async def command(self, name: str, **args: Any) -> dict[str, Any]:
         """Carry out a command of `schema.COMMANDS`; its answer."""
         return _object(await self._exchange("POST", f"/commands/{quote(name)}", msgspec.json.encode(args)))

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import msgspec
 
+from mesh_core.api.http import Server
 from whisper_tui.errors import MeshUnreachable, UserError
 from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor.api import Api
-from whisper_tui.supervisor.http import Server
 from whisper_tui.supervisor.plan import Plan
 from whisper_tui.supervisor.rundir import RunDir, SupervisorFile, lock
 from whisper_tui.supervisor.supervisor import Supervisor
@@ -51,7 +51,8 @@ async def _supervise(run: RunDir) -> None:
     supervisor = Supervisor(run, plan, read_end, child_environment(os.environ, plan))
     supervisor.start()
     server = Server(Api(supervisor, run.token()))
-    _greet(run, await server.start())
+    await server.start("127.0.0.1", 0)
+    _greet(run, server.port)
     _end_on_signals(supervisor)
     try:
         await supervisor.done.wait()

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from whisper_tui.supervisor.http import Answer, HttpError, Request
+from mesh_core.api.http import Answer, HttpError, Request
 from whisper_tui.supervisor.schema import Outcome
 from whisper_tui.supervisor.supervisor import Supervisor
 

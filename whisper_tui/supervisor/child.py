@@ -16,7 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from whisper_tui.supervisor.schema import GONE, Part, ProcessState, ProcessView
+from msgspec.structs import replace
+
+from whisper_tui.supervisor.schema import GONE, ProcessState, ProcessView
 
 LIFELINE_VARIABLE = "WHISPER_LIFELINE_FD"
 NOTE_BYTES = 4096
@@ -44,8 +46,8 @@ class Child:
     `changed` is called after every change of `view`; it must not raise.
     """
 
-    def __init__(self, name: str, part: Part, changed: Callable[[ProcessView], None]) -> None:
-        self.view = ProcessView(name, part, 0, "stopped", None, time.time() * 1000, "")
+    def __init__(self, view: ProcessView, changed: Callable[[ProcessView], None]) -> None:
+        self.view = view
         self._changed = changed
         self._process: subprocess.Popen[bytes] | None = None
         self._command: Command | None = None
@@ -145,14 +147,12 @@ class Child:
         last = last_line(self._command.out)
         return f"{how}: {last}" if last else how
 
-    def _set(
-        self, state: ProcessState, *, pid: int | None = None, exit_code: int | None = None, note: str = ""
-    ) -> None:
-        old = self.view
-        pid = old.pid if pid is None else pid
-        self.view = ProcessView(
-            old.name, old.part, 0 if state in GONE else pid, state, exit_code, time.time() * 1000, note
-        )
+    def _set(self, state: ProcessState, **fields: int | str | None) -> None:
+        """A new view; the exit code and note of an earlier state do not outlive it."""
+        fresh: dict[str, int | str | None] = {"pid": self.view.pid, "exit_code": None, "note": ""}
+        if state in GONE:
+            fresh["pid"] = 0
+        self.view = replace(self.view, state=state, since_ms=time.time() * 1000, **{**fresh, **fields})
         self._changed(self.view)
 
 

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
-from typing import Any
 
 import msgspec
 
@@ -17,7 +16,8 @@ RING_EVENTS = 1024
 SUBSCRIBER_EVENTS = 1024
 KEEP_ALIVE_S = 15.0
 
-Views = Callable[[], Iterable[tuple[str, dict[str, Any]]]]
+Views = Callable[[], Iterable[tuple[str, object]]]
+"""(kind, data) of everything there is to show now."""
 
 
 class EventLog:
@@ -28,11 +28,11 @@ class EventLog:
 
     def __init__(self, views: Views) -> None:
         self._views = views
-        self._seq = 0
+        self._seq = int(time.time() * 1000)  # grows from one supervisor of a mesh to the next
         self._ring: deque[Event] = deque(maxlen=RING_EVENTS)
         self._listeners: set[asyncio.Queue[Event | None]] = set()
 
-    def emit(self, kind: str, data: dict[str, Any]) -> None:
+    def emit(self, kind: str, data: object) -> None:
         """Tell everyone."""
         self._seq += 1
         event = _event(self._seq, kind, data)
@@ -73,8 +73,8 @@ class EventLog:
         return [_event(self._seq, kind, data) for kind, data in self._views()]
 
 
-def _event(seq: int, kind: str, data: dict[str, Any]) -> Event:
-    return Event(seq, time.time() * 1000, SUPERVISOR, kind, data)
+def _event(seq: int, kind: str, data: object) -> Event:
+    return Event(seq, time.time() * 1000, SUPERVISOR, kind, msgspec.to_builtins(data))
 
 
 def _line(event: Event) -> bytes:

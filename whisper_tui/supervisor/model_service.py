@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -26,7 +27,7 @@ class ModelService:
     """
 
     def __init__(self, argv: list[str], logs: Path, changed: Callable[[ProcessView], None]) -> None:
-        self.child = Child(MODEL, "model", changed)
+        self.child = Child(ProcessView(MODEL, "model", since_ms=time.time() * 1000), changed)
         self._command = Command(argv, logs, logs / "model.log", piped=True)
         self._backoff_s = BACKOFF_FIRST_S
         self._was_ready = False

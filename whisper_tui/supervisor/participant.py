@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from mesh_core.api.client import ControlClient, ControlError, ControlUnavailable
 from whisper_tui.supervisor.child import Child, Command
-from whisper_tui.supervisor.http import exchange
 from whisper_tui.supervisor.plan import Plan, Seat
-from whisper_tui.supervisor.rundir import ParticipantDir
-from whisper_tui.supervisor.schema import ProcessView
+from whisper_tui.supervisor.rundir import ParticipantDir, RunDir
+from whisper_tui.supervisor.schema import Part, ProcessView
 
 Only: TypeAlias = Literal["provider", "axl"]
 
 RETRY_FIRST_S = 0.03
 RETRY_MAX_S = 0.25
-ANSWER_S = 2.0
 
 
 def axl_command(program: str, seat: Seat, files: ParticipantDir) -> Command:
@@ -38,19 +38,16 @@ class Participant:
     """AXL node and mesh process of `seat`."""
 
     def __init__(
-        self,
-        plan: Plan,
-        seat: Seat,
-        files: ParticipantDir,
-        logs: Path,
-        changed: Callable[[ProcessView], None],
+        self, run: RunDir, plan: Plan, seat: Seat, token: str, changed: Callable[[ProcessView], None]
     ) -> None:
         self.seat = seat
-        self.axl = Child(seat.name, "axl", changed)
-        self.provider = Child(seat.name, "provider", changed)
+        self.control = ControlClient(f"http://127.0.0.1:{seat.control_port}", token)
+        self.axl = Child(_view(seat, "axl"), changed)
+        self.provider = Child(_view(seat, "provider"), changed)
+        files = run.participant(seat.name)
         self._commands = {
             self.axl: axl_command(plan.axl_node, seat, files),
-            self.provider: provider_command(files, logs),
+            self.provider: provider_command(files, run.logs),
         }
 
     @property
@@ -89,20 +86,39 @@ class Participant:
 
     async def ready(self) -> bool:
         """Wait until both answer; False when one of them ends before that."""
-        return await _answering(self.axl, self.seat.axl_port, "/topology") and await _answering(
-            self.provider, self.seat.control_port, "/health"
+        return await _answering(self.axl, self._bridge_listens) and await _answering(
+            self.provider, self._provider_works
         )
 
+    async def _bridge_listens(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.seat.axl_port)
+        except OSError:
+            return False
+        writer.close()
+        return True
 
-async def _answering(child: Child, port: int, path: str) -> bool:
-    """Wait until the child's API answers.
+    async def _provider_works(self) -> bool:
+        try:
+            await self.control.health()
+        except (ControlError, ControlUnavailable):
+            return False
+        return True
+
+
+def _view(seat: Seat, part: Part) -> ProcessView:
+    return ProcessView(seat.name, part, seat.peer, seat.control_port, since_ms=time.time() * 1000)
+
+
+async def _answering(child: Child, answers: Callable[[], Awaitable[bool]]) -> bool:
+    """Wait until `child` answers.
 
     Nothing but an attempt tells when another program has begun to listen, hence the growing pauses; the end of
     the child interrupts them.
     """
     pause_s = RETRY_FIRST_S
     while child.alive:
-        if await _answers(port, path):
+        if await answers():
             child.running()
             return True
         try:
@@ -111,11 +127,3 @@ async def _answering(child: Child, port: int, path: str) -> bool:
         except TimeoutError:
             pause_s = min(pause_s * 1.5, RETRY_MAX_S)
     return False
-
-
-async def _answers(port: int, path: str) -> bool:
-    try:
-        status, _ = await exchange(port, "GET", path, timeout_s=ANSWER_S)
-    except OSError:
-        return False
-    return status == 200

@@ -24,19 +24,34 @@ GONE: frozenset[str] = frozenset({"killed", "exited", "stopped", "absent"})
 
 
 class ProcessView(Struct, frozen=True):
-    """View `process`. `exit_code` is negative for a signal; `note` is one line, for people."""
+    """View `process`. `peer` and `control_port` are those of its participant, empty and 0 for the model.
+
+    `exit_code` is negative for a signal; `note` is one line, for people: why it ended, the model's url.
+    """
 
     name: str
     part: Part
-    pid: int
-    state: ProcessState
-    exit_code: int | None
-    since_ms: float
-    note: str
+    peer: str = ""
+    control_port: int = 0
+    pid: int = 0
+    state: ProcessState = "stopped"
+    exit_code: int | None = None
+    since_ms: float = 0.0
+    note: str = ""
+
+
+class ActionMoment(Struct, frozen=True):
+    """Moment `action`: something done to the mesh. `command` is the command line that does the same."""
+
+    action: str
+    targets: list[str]
+    by: str
+    at_ms: float
+    command: str
 
 
 class Status(Struct, frozen=True):
-    """`GET /status`. `sides` are the two sides of a partition, empty when there is none; `url` of the model."""
+    """`GET /status`. `sides` are the two sides of a partition, empty when there is none."""
 
     pid: int
     run_dir: str
@@ -48,8 +63,7 @@ class Status(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True):
-    """Answer to a command: the processes or names it concerned, and when it was carried out."""
+    """Answer to a command: what was done and when, and the processes it concerned as they are now."""
 
-    at_ms: float
-    names: list[str]
+    action: ActionMoment
     processes: list[ProcessView]

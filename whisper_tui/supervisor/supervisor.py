@@ -8,25 +8,30 @@ import time
 from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import suppress
 
-import msgspec
-
+from mesh_core.api.client import ControlError, ControlUnavailable
+from mesh_core.api.http import HttpError
 from whisper_tui.errors import UserError
 from whisper_tui.supervisor.child import Child
 from whisper_tui.supervisor.events import EventLog
-from whisper_tui.supervisor.http import HttpError, exchange
 from whisper_tui.supervisor.model_service import ModelService, model_command
 from whisper_tui.supervisor.participant import Only, Participant
 from whisper_tui.supervisor.plan import MODEL_PORT_OFFSET, Plan, Seat
 from whisper_tui.supervisor.prepare import new_provider
 from whisper_tui.supervisor.rundir import RunDir
-from whisper_tui.supervisor.schema import Outcome, ProcessView, Status
+from whisper_tui.supervisor.schema import ActionMoment, Outcome, ProcessView, Status
 
 GRACE_S = 3.0
+"""How long processes may take to end on SIGTERM before they are killed."""
+
 PARTITION_S = 2.0
+"""How long a participant may take to hear of a partition."""
 
 
 class Supervisor:
-    """Runs the participants of `plan`. One command at a time changes anything."""
+    """Runs the participants of `plan`. One command at a time changes anything.
+
+    Commands answer an `Outcome` once they are carried out, and raise HttpError with one line when they are not.
+    """
 
     def __init__(self, run: RunDir, plan: Plan, lifeline: int, env: Mapping[str, str]) -> None:
         self._run = run
@@ -35,7 +40,7 @@ class Supervisor:
         self._lifeline = lifeline
         self._env = env
         self._started_ms = time.time() * 1000
-        self._ready: dict[str, object] | None = None
+        self._ready: dict[str, int] | None = None
         self._sides: list[list[str]] = []
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -66,14 +71,20 @@ class Supervisor:
         children = [child for participant in self._participants.values() for child in participant.children]
         return [*children, self._model.child] if self._model else children
 
-    def _views(self) -> Iterable[tuple[str, dict[str, object]]]:
+    def _views(self) -> Iterable[tuple[str, object]]:
         for child in self._children():
-            yield "process", msgspec.to_builtins(child.view)
+            yield "process", child.view
         if self._ready:
             yield "ready", self._ready
 
     def _changed(self, view: ProcessView) -> None:
-        self.events.emit("process", msgspec.to_builtins(view))
+        self.events.emit("process", view)
+
+    def _tell(self, action: str, targets: list[str], command: str, by: str) -> ActionMoment:
+        """Say that an action is carried out now, for logs and incident timelines."""
+        moment = ActionMoment(action, targets, by, time.time() * 1000, f"whisper-tui {command}")
+        self.events.emit("action", moment)
+        return moment
 
     # -------------------------------------------------------------------------------------- starting, ending
 
@@ -94,7 +105,7 @@ class Supervisor:
     async def down(self, *, by: str = "") -> Outcome:
         """SIGTERM to all, SIGKILL after a grace to what is left. `done` is set afterwards."""
         async with self._lock:
-            at_ms = self._tell("down", by)
+            action = self._tell("down", list(self._participants), "down", by)
             ended = [child for child in self._children() if child.alive]
             if self._model:
                 self._model.end()
@@ -107,7 +118,7 @@ class Supervisor:
             for task in self._tasks:
                 task.cancel()
             self.done.set()
-            return Outcome(at_ms, sorted(self._participants), [child.view for child in ended])
+            return Outcome(action, [child.view for child in ended])
 
     # ---------------------------------------------------------------------------------------------- commands
 
@@ -118,12 +129,13 @@ class Supervisor:
             for participant in chosen:
                 if not any(child.alive and only in {None, child.view.part} for child in participant.children):
                     raise HttpError(
-                        409, f"{participant.seat.name} does not run{f' its {only}' if only else ''}"
+                        409, f"{participant.seat.name} does not run" + (f" its {only}" if only else "")
                     )
-            at_ms = self._tell("kill", by, names=names, only=only)
+            flag = f" --only {only}" if only else ""
+            action = self._tell("kill", names, f"kill {' '.join(names)}{flag}", by)
             killed = [child for participant in chosen for child in participant.kill(only)]
             await _all_gone(killed, None)
-            return Outcome(at_ms, names, [child.view for child in killed])
+            return Outcome(action, [child.view for child in killed])
 
     async def pause(self, names: list[str], *, by: str = "") -> Outcome:
         """SIGSTOP both processes of each."""
@@ -132,10 +144,10 @@ class Supervisor:
             for participant in chosen:
                 if not participant.whole:
                     raise HttpError(409, f"{participant.seat.name} does not run, or is paused already")
-            at_ms = self._tell("pause", by, names=names)
+            action = self._tell("pause", names, f"pause {' '.join(names)}", by)
             for participant in chosen:
                 participant.pause()
-            return self._outcome(at_ms, chosen)
+            return _outcome(action, chosen)
 
     async def revive(self, names: list[str], *, by: str = "") -> Outcome:
         """Start again what is gone, with the same key and store; wake what is paused. Answers once they do."""
@@ -144,7 +156,7 @@ class Supervisor:
             for participant in chosen:
                 if participant.whole:
                     raise HttpError(409, f"{participant.seat.name} runs: nothing to revive")
-            return await self._bring_up(chosen, self._tell("revive", by, names=names))
+            return await self._bring_up(chosen, self._tell("revive", names, f"revive {' '.join(names)}", by))
 
     async def add(self, *, by: str = "") -> Outcome:
         """One more provider, with a key of its own."""
@@ -156,7 +168,7 @@ class Supervisor:
             participant = self._participants[seat.name] = self._participant(seat)
             if self._sides:
                 self._sides[0].append(seat.name)
-            return await self._bring_up([participant], self._tell("add", by, names=[seat.name]))
+            return await self._bring_up([participant], self._tell("add", [seat.name], "add", by))
 
     async def partition(self, a: list[str], b: list[str], *, by: str = "") -> Outcome:
         """Cut side `a` from side `b`: each participant drops and hides the other side.
@@ -164,91 +176,82 @@ class Supervisor:
         Every participant is on one side: those not named are on side `a`.
         """
         async with self._lock:
-            self._named(b)
-            self._named(a)
+            self._named([*a, *b])
             both = set(a) & set(b)
             if both:
                 raise HttpError(400, f"{', '.join(sorted(both))} cannot be on both sides")
             side_a = [name for name in self._participants if name not in b]
             if not b or not side_a:
                 raise HttpError(400, "a partition needs somebody on either side")
-            self._sides = [side_a, list(b)]
-            at_ms = self._tell("partition", by, a=side_a, b=b)
-            return await self._hide(list(self._participants.values()), at_ms)
+            self._sides = [side_a, b]
+            action = self._tell("partition", b, f"partition {' '.join(b)}", by)
+            return await self._hide(list(self._participants.values()), action)
 
     async def heal(self, *, by: str = "") -> Outcome:
         """End the partition."""
         async with self._lock:
             if not self._sides:
                 raise HttpError(409, "there is no partition to heal")
+            cut_off = self._sides[1]
             self._sides = []
-            return await self._hide(list(self._participants.values()), self._tell("heal", by))
+            return await self._hide(
+                list(self._participants.values()), self._tell("heal", cut_off, "heal", by)
+            )
 
-    def _tell(self, action: str, by: str, **args: object) -> float:
-        """Say that an action is carried out now; returns when that is, for incident timelines."""
-        at_ms = time.time() * 1000
-        self.events.emit("action", {"action": action, "args": args, "by": by, "at_ms": at_ms})
-        return at_ms
-
-    async def _bring_up(self, chosen: list[Participant], at_ms: float) -> Outcome:
+    async def _bring_up(self, chosen: list[Participant], action: ActionMoment) -> Outcome:
         for participant in chosen:
             participant.start(self._lifeline, self._env)
         answers = await asyncio.gather(*(participant.ready() for participant in chosen))
-        if self._sides:
-            await self._hide(chosen, at_ms)
         failed = [participant for participant, answer in zip(chosen, answers, strict=True) if not answer]
         if failed:
             raise HttpError(500, "; ".join(_why_not_up(participant) for participant in failed))
-        return self._outcome(at_ms, chosen)
+        return await self._hide(chosen, action) if self._sides else _outcome(action, chosen)
 
-    async def _hide(self, chosen: list[Participant], at_ms: float) -> Outcome:
+    async def _hide(self, chosen: list[Participant], action: ActionMoment) -> Outcome:
         """Tell each of `chosen` that runs which peers it must not see."""
         reachable = [participant for participant in chosen if participant.whole]
         failures = [line for line in await asyncio.gather(*map(self._hide_from, reachable)) if line]
         if failures:
             raise HttpError(502, "; ".join(failures))
-        return self._outcome(at_ms, reachable)
+        return _outcome(action, reachable)
 
     async def _hide_from(self, participant: Participant) -> str:
         """Empty, or one line why the participant could not be told."""
         name = participant.seat.name
-        hidden = [
-            self._participants[other].seat.peer for side in self._sides if name not in side for other in side
-        ]
+        others = [other for side in self._sides if name not in side for other in side]
+        hidden = [self._participants[other].seat.peer for other in others]
         try:
-            status, answer = await exchange(
-                participant.seat.control_port,
-                "POST",
-                "/commands/partition",
-                headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
-                body=msgspec.json.encode({"hidden": hidden}),
-                timeout_s=PARTITION_S,
-            )
-        except OSError as error:
-            return f"{name} cannot be reached: {str(error) or 'timed out'}"
-        return "" if status == 200 else f"{name}: {answer[:200].decode('utf-8', 'replace')}"
+            async with asyncio.timeout(PARTITION_S):
+                await participant.control.command("partition", hidden=hidden)
+        except (ControlError, ControlUnavailable) as error:
+            return f"{name}: {error}"
+        except TimeoutError:
+            return f"{name} did not answer in {PARTITION_S:g} s"
+        return ""
 
     # ---------------------------------------------------------------------------------------------- helpers
 
     def _participant(self, seat: Seat) -> Participant:
-        return Participant(self._plan, seat, self._run.participant(seat.name), self._run.logs, self._changed)
+        return Participant(self._run, self._plan, seat, self._token, self._changed)
 
     def _named(self, names: list[str]) -> list[Participant]:
+        if not names:
+            raise HttpError(400, "name at least one participant")
         unknown = [name for name in names if name not in self._participants]
         if unknown:
             raise HttpError(
-                404, f"no participant is called {unknown[0]}; there are {', '.join(self._participants)}"
+                404, f"no participant is called {unknown[0][:80]}; there are {', '.join(self._participants)}"
             )
         return [self._participants[name] for name in dict.fromkeys(names)]
-
-    def _outcome(self, at_ms: float, chosen: list[Participant]) -> Outcome:
-        views = [child.view for participant in chosen for child in participant.children]
-        return Outcome(at_ms, [participant.seat.name for participant in chosen], views)
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _outcome(action: ActionMoment, chosen: list[Participant]) -> Outcome:
+    return Outcome(action, [child.view for participant in chosen for child in participant.children])
 
 
 async def _all_gone(children: list[Child], within_s: float | None) -> bool:
@@ -263,4 +266,4 @@ async def _all_gone(children: list[Child], within_s: float | None) -> bool:
 
 def _why_not_up(participant: Participant) -> str:
     notes = [f"{child.view.part}: {child.view.note}" for child in participant.children if child.view.note]
-    return f"{participant.seat.name} did not come up: {'; '.join(notes)}"
+    return f"{participant.seat.name} did not come up: {'; '.join(notes) or 'it was ended meanwhile'}"
