@@ -1,0 +1,104 @@
+"""The fold depends on the set of records alone: not on their order, nor on how often each comes."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from mesh_core.ledger.record import Entry
+from mesh_core.wire import statements as st
+from tests.unit.core.people import People, quiet_hooks
+
+
+def history() -> tuple[People, list[Entry]]:
+    """Three jobs: one settled twice by different quorums, one leased, one decided both ways; and a forked author."""
+    people = People()
+    first, second, third = people.providers[:3]
+    jobs = [
+        people.submitter.record("job", people.job(label=f"q1.{number}", index=number)) for number in (1, 2, 3)
+    ]
+    settled, leased, frozen = jobs
+    value = people.value(first)
+    bid = first.sign(st.Bid("local", first.peer, settled.hash, 10_000, 0.0, 0, ""))
+    entries = [
+        *jobs,
+        people.submitter.record("award", st.Award(settled.hash, (bid,), (first.peer,))),
+        first.record("lease", people.lease(settled.hash, first, people.providers[:4])),
+        first.record("settle", people.settlement(settled.hash, value, people.providers[:4])),
+        second.record("settle", people.settlement(settled.hash, value, people.providers[2:6], epoch=2)),
+        second.record("lease", people.lease(leased.hash, second, people.providers[1:5], epoch=3)),
+        first.record(
+            "settle", people.settlement(frozen.hash, people.value(first, b"a"), people.providers[:4])
+        ),
+        second.record(
+            "settle", people.settlement(frozen.hash, people.value(second, b"b"), people.providers[2:6])
+        ),
+        third.record("settle", people.settlement(leased.hash, value, people.providers[:3])),
+    ]
+    fork = third.record("note", "one side")
+    entries += [fork, third.record("note", "other side", seq=fork.seq, prev=fork.head.prev)]
+    return people, entries
+
+
+PEOPLE, HISTORY = history()
+
+
+def fold(entries: list[Entry]) -> tuple[object, ...]:
+    ledger = PEOPLE.ledger()
+    for entry in entries:
+        ledger.add(entry)
+    jobs = {job.id: (job.state, job.epoch, job.frozen) for job in ledger.jobs.values()}
+    balances = {
+        peer: account.balance_micro for peer, account in ledger.accounts.items() if account.balance_micro
+    }
+    return ledger.state_root(), ledger.chains.vector_hash(), jobs, balances, set(ledger.equivocators)
+
+
+@settings(max_examples=60, deadline=None)
+@given(some.permutations(HISTORY))
+def test_any_order_of_arrival_gives_the_same_state(order: list[Entry]) -> None:
+    assert fold(order) == fold(HISTORY)
+
+
+@settings(max_examples=30, deadline=None)
+@given(some.permutations(HISTORY), some.lists(some.sampled_from(HISTORY), max_size=8))
+def test_repeated_records_change_nothing(order: list[Entry], again: list[Entry]) -> None:
+    assert fold(order + again) == fold(HISTORY)
+
+
+@settings(max_examples=30, deadline=None)
+@given(some.lists(some.sampled_from(HISTORY), unique_by=lambda entry: entry.hash))
+def test_balances_sum_to_zero_for_any_part_of_the_history(part: list[Entry]) -> None:
+    balances = fold(part)[3]
+    assert isinstance(balances, dict)
+    assert sum(balances.values()) == 0
+
+
+def test_two_certificates_with_different_values_freeze_the_job_and_pay_nobody() -> None:
+    alarms: list[str] = []
+    hooks = quiet_hooks()
+    hooks.on_alarm = alarms.append
+    ledger = PEOPLE.ledger(hooks)
+    for entry in HISTORY:
+        ledger.add(entry)
+    frozen = next(job for job in ledger.jobs.values() if job.job.label == "q1.3")
+    assert frozen.frozen and len(alarms) == 1
+    assert ledger.account(PEOPLE.providers[1].peer).balance_micro == 0
+    assert ledger.account(PEOPLE.providers[0].peer).balance_micro == 10_000
+
+
+def test_a_settlement_without_a_quorum_is_kept_and_means_nothing() -> None:
+    ledger = PEOPLE.ledger()
+    for entry in HISTORY:
+        ledger.add(entry)
+    leased = next(job for job in ledger.jobs.values() if job.job.label == "q1.2")
+    assert leased.state == "leased" and leased.epoch == 3
+
+
+def test_a_forked_submitter_still_owes_what_certificates_say() -> None:
+    people, entries = history()
+    before = people.submitter.peer
+    ledger = people.ledger()
+    for entry in entries:
+        ledger.add(entry)
+    ledger.add(people.submitter.record("note", "second branch", seq=1, prev=bytes(32)))
+    assert people.submitter.peer in ledger.equivocators
+    assert ledger.account(before).balance_micro == -10_000
