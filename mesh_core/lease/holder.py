@@ -98,19 +98,24 @@ class Holder:
         self.claims: dict[JobId, Claim] = {}
         self._outlooks: dict[JobId, _Outlook] = {}
         self._proposals: dict[JobId, dict[int, bytes]] = {}
+        self._releases: dict[JobId, dict[int, bytes]] = {}
 
     # ------------------------------------------------------------------------------- start and resume
 
     def restore(self, votes: list[PutVote]) -> None:
-        """Take back the proposals of former lives: at their epochs nothing else may ever be proposed."""
+        """Take back what former lives said: at these epochs nothing else may ever be proposed or released."""
         for vote in votes:
             if vote.phase == "propose":
                 self._proposals.setdefault(vote.job, {})[vote.epoch] = vote.signed
+            elif vote.phase == "release":
+                self._releases.setdefault(vote.job, {})[vote.epoch] = vote.signed
 
     def resume(self, now: float) -> None:
         """After a start: go on with the leases that this node still holds as far as it can see."""
         for job in list(self._ledger.open_jobs.values()):
             if job.holder != self._context.me or job.id in self.claims:
+                continue
+            if job.epoch in self._releases.get(job.id, {}):
                 continue
             ballot = self._witness.ballots.get(job.id)
             if ballot is not None and ballot.epoch > job.epoch:
@@ -504,6 +509,7 @@ class Holder:
             self._drop(now, claim, "decided", release=False)
         self._outlooks.pop(job.id, None)
         self._proposals.pop(job.id, None)
+        self._releases.pop(job.id, None)
         self._context.timers.clear(("claim", "go", job.id))
 
     def on_cancel(self, now: float, cancel: st.Cancel) -> None:
@@ -534,15 +540,20 @@ class Holder:
                 "lease_ended", job=job.id, epoch=claim.epoch, holder=self._context.me, reason=reason
             )
         if release:
-            signed = sign(
-                self._context.crypto,
-                st.Release(self._context.config.network, self._context.me, job.id, claim.epoch, error),
-            )
-            self._context.outbox.write(PutVote(job.id, claim.epoch, "release", signed))
-            for peer in members(job.job):
-                self._context.send(peer, ms.Released(signed))
+            self._release(claim, error)
         retry = now + self._context.doors.rng.uniform(0.0, 0.3 * min(outlook.losses, 4))
         self._context.timers.set(("claim", "again", job.id), retry)
+
+    def _release(self, claim: Claim, error: str) -> None:
+        job = claim.job
+        signed = sign(
+            self._context.crypto,
+            st.Release(self._context.config.network, self._context.me, job.id, claim.epoch, error),
+        )
+        self._releases.setdefault(job.id, {})[claim.epoch] = signed
+        self._context.outbox.write(PutVote(job.id, claim.epoch, "release", signed))
+        for peer in members(job.job):
+            self._context.send(peer, ms.Released(signed))
 
     def _stop_running(self, claim: Claim, reason: str) -> None:
         if claim.phase == "executing":
