@@ -1,0 +1,1 @@
+"""Documentation whose tables are printed from the code."""

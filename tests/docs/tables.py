@@ -1,0 +1,118 @@
+"""The tables of `docs/*.md`, printed from the code they describe.
+
+A table stands between `<!-- table: NAME -->` and `<!-- end -->`. `python -m tests.docs` rewrites them; a test
+compares them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+
+from mesh_core.api.schema import COMMANDS, MOMENTS, VIEWS
+from mesh_core.config import LIMITS, timing_rows
+from mesh_core.ledger.job import TRANSITIONS
+from mesh_core.ledger.record import BODIES
+from mesh_core.lease.holder import PHASES
+from mesh_core.wire.messages import Message
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+_TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def _first_line(documented: object) -> str:
+    return (inspect.getdoc(documented) or "").split("\n\n")[0].replace("\n", " ")
+
+
+def _rows(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    lines = [list(header)]
+    lines.append(["---"] * len(lines[0]))
+    lines += [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def timers() -> str:
+    """Every timer with both its values."""
+    rows = ((f"`{name}`", f"{default:g} s", f"{fast:g} s", why) for name, default, fast, why in timing_rows())
+    return _rows(("timer", "default", "FAST", "why"), rows)
+
+
+def limits() -> str:
+    """Every bound on what comes from outside."""
+    return _rows(
+        ("limit", "value", "unit", "why"), ((f"`{one.name}`", one.value, one.unit, one.why) for one in LIMITS)
+    )
+
+
+def messages() -> str:
+    """Every message with its tag."""
+    kinds = sorted(get_args(Message), key=lambda kind: int(kind.__struct_config__.tag))
+    rows = (
+        (
+            kind.__struct_config__.tag,
+            f"`{kind.__name__}`",
+            ", ".join(field.name for field in msgspec.structs.fields(kind)),
+            _first_line(kind),
+        )
+        for kind in kinds
+    )
+    return _rows(("tag", "message", "fields", "meaning"), rows)
+
+
+def records() -> str:
+    """Every kind of ledger record."""
+    rows = (
+        (f"`{kind}`", ", ".join(field.name for field in msgspec.structs.fields(body)), _first_line(body))
+        for kind, body in BODIES.items()
+    )
+    return _rows(("kind", "fields of its body", "meaning"), rows)
+
+
+def transitions() -> str:
+    """How a job's state moves."""
+    return _rows(
+        ("state", "what arrives", "next state"), ((f"{a or '(unknown)'}", b, c) for a, b, c in TRANSITIONS)
+    )
+
+
+def phases() -> str:
+    """How a holder's claim moves."""
+    return _rows(("phase", "what comes", "next"), PHASES)
+
+
+def views() -> str:
+    """What the control API shows."""
+    return _rows(("view", "meaning"), ((f"`{kind}`", _first_line(view)) for kind, view in VIEWS.items()))
+
+
+def moments() -> str:
+    """What the control API tells when it happens."""
+    return _rows(
+        ("moment", "fields", "sentence"),
+        ((f"`{one.kind}`", ", ".join(one.fields), one.sentence) for one in MOMENTS),
+    )
+
+
+def commands() -> str:
+    """What the control API can be told."""
+    rows = (
+        (f"`{one.name}`", "; ".join(f"`{arg}`: {what}" for arg, what in one.args.items()), one.does)
+        for one in COMMANDS
+    )
+    return _rows(("command", "arguments", "effect"), rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    table.__name__: table
+    for table in (timers, limits, messages, records, transitions, phases, views, moments, commands)
+}
+
+
+def printed(text: str) -> str:
+    """`text` with every table in it printed anew. Raises KeyError for a table nobody knows."""
+    return _TABLE.sub(lambda match: match[1] + TABLES[match[2]]() + match[3], text)
