@@ -1,0 +1,207 @@
+"""Runs one node on a real machine: inputs in, effects out in their order, what must survive on disk first.
+
+An effect with `after_disk` waits behind every write asked for before it, and so behind every other effect that
+does; all others happen at once. Tickets of the store say how far the disk is. A disk that refuses is a slow
+disk: the queue waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from mesh_core.effects import (
+    Effect,
+    Execute,
+    FrameReceived,
+    Input,
+    Notify,
+    PeerId,
+    Persist,
+    Send,
+    StopExecution,
+    SubmitQuery,
+    Tick,
+    Write,
+)
+from mesh_core.io.alarm import Alarm
+from mesh_core.io.clock import Clock
+from mesh_core.io.problems import Problems
+from mesh_core.io.store_file import StoreError
+from mesh_core.node import Node
+from mesh_core.wire.messages import Message, Work
+
+SUSPENDED_S = 1.0
+"""A timer this late means that the process was stopped or starved; it is said."""
+
+
+class Disk(Protocol):
+    """The part of `mesh_core.io.store.Store` that is needed here."""
+
+    def submit(self, writes: Sequence[Write]) -> int:
+        """Queue writes; their ticket."""
+
+
+class Outgoing(Protocol):
+    """The part of `mesh_core.io.axl_transport.AxlTransport` that is needed here."""
+
+    def send(self, to: PeerId, message: Message) -> None:
+        """Queue a message."""
+
+
+class Running(Protocol):
+    """The part of `mesh_core.io.executions.Executions` that is needed here."""
+
+    def start(self, job: bytes, epoch: int, work: Work) -> None:
+        """Begin a workload."""
+
+    def stop(self, job: bytes, epoch: int) -> None:
+        """End it."""
+
+
+class Runtime:
+    """Steps `node` and carries out its effects. Everything happens on the event loop's thread.
+
+    It is the store's listener: `durable`, `problem` and `failed` may be called from its thread.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        disk: Disk,
+        clock: Clock,
+        problems: Problems,
+        on_notify: Callable[[str, dict[str, Any]], None],
+        on_store_failed: Callable[[StoreError], None],
+    ) -> None:
+        self._node = node
+        self._disk = disk
+        self._clock = clock
+        self._problems = problems
+        self._on_notify = on_notify
+        self._on_store_failed = on_store_failed
+        self._loop = asyncio.get_running_loop()
+        self._transport: Outgoing
+        self._executions: Running
+        self._written = 0
+        self._durable = 0
+        self._waiting: deque[tuple[int, Effect]] = deque()
+        self._alarm = Alarm(self._tick, lambda: self.frames, self._held_up)
+        self.frames = 0
+        self.bugs: Counter[str] = Counter()
+        self.lag_max_s = 0.0
+
+    def connect(self, transport: Outgoing, executions: Running) -> None:
+        """Where messages and workloads go; before `start`."""
+        self._transport = transport
+        self._executions = executions
+
+    @property
+    def waiting(self) -> int:
+        """Effects that wait for the disk."""
+        return len(self._waiting)
+
+    # ----------------------------------------------------------------------------------------- inputs
+
+    def start(self) -> None:
+        """Start the node."""
+        self._perform(self._node.start(self._clock.now()))
+
+    def frame(self, data: bytes) -> None:
+        """A frame has come from AXL."""
+        self.frames += 1
+        self.step(FrameReceived(data))
+
+    def step(self, event: Input) -> None:
+        """Give the node one input.
+
+        An exception is a bug of ours: it is counted and told, and costs this input only. What the node had
+        already decided stays in its outbox, in order, and leaves with the next step.
+        """
+        try:
+            effects = self._node.step(self._clock.now(), event)
+        except Exception as error:  # see the docstring
+            self.bug(f"handling {type(event).__name__}", error)
+            effects = []
+        self._perform(effects)
+
+    def submit(self, request: SubmitQuery) -> bytes:
+        """Submit a question; its 16-byte id. Raises `mesh_core.node.Refusal`."""
+        query, effects = self._node.submit(self._clock.now(), request)
+        self._perform(effects)
+        return query
+
+    def persist(self, writes: Sequence[Write]) -> int:
+        """Write something of the runtime's own, before everything that the node asks for later."""
+        self._written = self._disk.submit(writes)
+        return self._written
+
+    def bug(self, doing: str, error: BaseException) -> None:
+        """Note an exception that nobody expected."""
+        name = f"{doing}: {type(error).__name__}"
+        self.bugs[name] += 1
+        self._problems.report_bug(name, error)
+
+    def close(self) -> None:
+        """Tick no more."""
+        self._alarm.close()
+
+    # ---------------------------------------------------------------------------------------- effects
+
+    def _perform(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Persist):
+                self._written = self._disk.submit(effect.writes)
+            elif effect.after_disk and self._durable < self._written:
+                self._waiting.append((self._written, effect))
+            else:
+                self._carry_out(effect)
+        self._alarm.arm(self._node.next_deadline())
+
+    def _carry_out(self, effect: Effect) -> None:
+        if isinstance(effect, Send):
+            self._transport.send(effect.to, effect.message)
+        elif isinstance(effect, Notify):
+            self._on_notify(effect.kind, effect.fields)
+        elif isinstance(effect, Execute):
+            self._executions.start(effect.job, effect.epoch, effect.work)
+        elif isinstance(effect, StopExecution):
+            self._executions.stop(effect.job, effect.epoch)
+
+    # ------------------------------------------------------------------------------------------- disk
+
+    def durable(self, ticket: int) -> None:
+        """The store's thread: everything up to `ticket` is on disk."""
+        self._loop.call_soon_threadsafe(self._on_durable, ticket)
+
+    def problem(self, text: str) -> None:
+        """The store's thread, or blobs read on this one: the disk refuses for now; "" when it is over."""
+        self._loop.call_soon_threadsafe(self._problems.set, "store", text)
+
+    def failed(self, error: StoreError) -> None:
+        """The store's thread: nothing will be written any more."""
+        self._loop.call_soon_threadsafe(self._on_store_failed, error)
+
+    def _on_durable(self, ticket: int) -> None:
+        self._durable = ticket
+        waiting = self._waiting
+        while waiting and waiting[0][0] <= ticket:
+            self._carry_out(waiting.popleft()[1])
+
+    # ----------------------------------------------------------------------------------------- timers
+
+    def _tick(self) -> float | None:
+        deadline = self._node.next_deadline()
+        if deadline is not None and deadline <= self._clock.now():
+            self.step(Tick())
+            jump_s = self._clock.jump_s()
+            if jump_s:
+                self._problems.mention(f"the wall clock was set {jump_s:+.1f} s; only displayed times change")
+        return self._node.next_deadline()
+
+    def _held_up(self, late_s: float) -> None:
+        self.lag_max_s = max(self.lag_max_s, late_s)
+        if late_s >= SUSPENDED_S:
+            self._problems.mention(f"this process did not run for {late_s:.1f} s; it was stopped or starved")
