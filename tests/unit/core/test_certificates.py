@@ -3,7 +3,6 @@
 import msgspec
 import pytest
 
-from mesh_core.ledger.record import job_is_sound
 from mesh_core.lease.certificate import (
     CertificateError,
     Receipt,
@@ -14,6 +13,7 @@ from mesh_core.lease.certificate import (
     verify_receipt,
 )
 from mesh_core.lease.committee import quorum, total_weight, weight_of
+from mesh_core.ledger.record import job_is_sound
 from mesh_core.wire import statements as st
 from tests.unit.core.people import NETWORK, People
 

@@ -1,0 +1,128 @@
+"""Bids, ranks, credit, and what a submitter is refused."""
+
+import math
+
+import pytest
+
+from mesh_core.effects import JobOptions, SubmitQuery
+from mesh_core.market.bid import LOCALITY_MICRO, rank, score
+from mesh_core.market.query import Refusal
+from mesh_core.simulation.world import Setup, World
+from mesh_core.wire import statements as st
+from tests.unit.core.people import NETWORK, People, Person
+
+AT_HOME = st.Announcement("node1", "provider", ("answer",), 10_000, (1,), (), "")
+ELSEWHERE = st.Announcement("node2", "provider", ("answer",), 10_000, (2,), (), "")
+
+
+def bid(person: Person, **changes: object) -> st.Bid:
+    fields: dict[str, object] = {
+        "network": NETWORK,
+        "author": person.peer,
+        "job": b"j" * 32,
+        "price_micro": 10_000,
+        "load": 0.0,
+        "expected_ms": 0,
+        "model": "m",
+    }
+    return st.Bid(**(fields | changes))  # type: ignore[arg-type]
+
+
+def test_a_bidder_away_from_the_shards_home_pays_a_penalty() -> None:
+    people = People()
+    home = score(bid(people.providers[0]), people.job(), AT_HOME)
+    away = score(bid(people.providers[0]), people.job(), ELSEWHERE)
+    assert away.score - home.score == LOCALITY_MICRO
+
+
+def test_every_part_of_a_score_is_shown_and_they_add_up() -> None:
+    people = People()
+    scored = score(bid(people.providers[0], load=1.5, expected_ms=2_000), people.job(), ELSEWHERE)
+    assert scored.parts == {"price": 10_000, "locality": 5_000, "load": 3_000, "time": 200}
+    assert scored.score == sum(scored.parts.values())
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"price_micro": -99}, "price below zero"),
+        ({"price_micro": 50_001}, "over the maximum price"),
+        ({"load": math.nan}, "impossible load"),
+        ({"load": math.inf}, "impossible load"),
+        ({"load": -1.0}, "impossible load"),
+        ({"expected_ms": -1}, "impossible expected time"),
+        ({"model": "x" * 300}, "model name too long"),
+    ],
+)
+def test_a_bid_that_breaks_a_rule_is_refused_with_its_reason(changes: dict[str, object], reason: str) -> None:
+    people = People()
+    assert score(bid(people.providers[0], **changes), people.job(), AT_HOME).refused == reason
+
+
+def test_ranks_are_by_score_then_by_jobs_settled_then_by_key() -> None:
+    people = People()
+    first, second, third = people.providers[:3]
+    scored = [
+        score(bid(first), people.job(), AT_HOME),
+        score(bid(second), people.job(), AT_HOME),
+        score(bid(third, price_micro=9_000), people.job(), AT_HOME),
+        score(bid(people.providers[3], price_micro=-1), people.job(), AT_HOME),
+    ]
+    ranked = rank(scored, lambda peer: 5 if peer == second.peer else 0)
+    assert [one.bid.author for one in ranked] == [third.peer, second.peer, first.peer]
+
+
+def running_world() -> World:
+    world = World(Setup(seed="market"))
+    world.start()
+    world.run_for(0.5)
+    return world
+
+
+def refusal(world: World, request: SubmitQuery) -> str:
+    node = world.hosts["operator"].node
+    assert node is not None
+    with pytest.raises(Refusal) as caught:
+        node.submit(world.now, request)
+    return str(caught.value)
+
+
+def test_a_submitter_is_told_in_one_line_what_is_wrong_with_its_question() -> None:
+    world = running_world()
+    options = JobOptions()
+    assert refusal(world, SubmitQuery("  ", "", "c", (1,), options)) == "the question is empty"
+    assert "4000 characters" in refusal(world, SubmitQuery("x" * 5000, "", "c", (1,), options))
+    assert "no corpus" in refusal(world, SubmitQuery("why?", "", "c", (), options))
+    heavy = JobOptions(submitter_weight=9)
+    assert "quorum by itself" in refusal(world, SubmitQuery("why?", "", "c", (1,), heavy))
+    assert "busy" in refusal(world, SubmitQuery("why?", "", "c", tuple(range(2_001)), options))
+
+
+def test_two_queries_cannot_have_one_name() -> None:
+    world = running_world()
+    world.submit("operator", "why?", [1], JobOptions(), "mine")
+    assert "called mine already" in refusal(world, SubmitQuery("how?", "mine", "c", (1,), JobOptions()))
+
+
+def test_a_submitter_without_credit_is_refused_by_every_provider_and_its_job_stays_pending() -> None:
+    world = running_world()
+    world.submit("operator", "why?", [1], JobOptions(max_price_micro=1_000_000_000), "q1")
+    world.run_for(1.0)
+    node = world.hosts["operator"].node
+    assert node is not None
+    (auction,) = node.auctioneer.auctions.values()
+    assert not auction.accepted
+    assert set(auction.refusals.values()) == {"its submitter's credit does not cover it"}
+    assert len(auction.refusals) == 6
+
+
+def test_nothing_is_lost_or_created_when_jobs_are_paid() -> None:
+    world = running_world()
+    world.submit("operator", "why?", [1, 2, 3], JobOptions(), "q1")
+    world.run_for(8.0)
+    for host in world.live():
+        assert host.node is not None
+        accounts = host.node.ledger.accounts
+        assert sum(account.balance_micro for account in accounts.values()) == 0
+        assert accounts[world.hosts["operator"].peer].balance_micro < 0
+        assert host.node.ledger.reserved_micro[world.hosts["operator"].peer] == 0
