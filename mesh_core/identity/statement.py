@@ -60,7 +60,7 @@ def peek(signed: bytes, kind: type[S]) -> S:
     """
     try:
         decoded: S = _DECODERS[kind].decode(signed[:-SIGNATURE_BYTES])
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
         raise StatementError(f"not a valid {KINDS[kind]}: {error}") from error
     return decoded
 
