@@ -1,0 +1,306 @@
+"""Membership: SWIM (Das et al. 2002) with Lifeguard (Dadgar et al. 2017), helped by hints from AXL."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from mesh_core.config import Timing, limit
+from mesh_core.effects import Outbox, PeerId
+from mesh_core.identity.crypto import Crypto, Rng
+from mesh_core.membership.departed import UNTRACKED, Departed
+from mesh_core.membership.exchange import Exchanger
+from mesh_core.membership.gossip import Gossiper
+from mesh_core.membership.intake import Intake
+from mesh_core.membership.joins import Joins
+from mesh_core.membership.local_health import LocalHealth
+from mesh_core.membership.members import NEVER, Member, MemberState, OnChange, Roster
+from mesh_core.membership.neighbours import Neighbours
+from mesh_core.membership.own import OwnStatement
+from mesh_core.membership.presence import Presence
+from mesh_core.membership.probe import Prober
+from mesh_core.membership.relay import Relays
+from mesh_core.membership.suspects import Suspects
+from mesh_core.timers import Timers
+from mesh_core.wire.messages import Ack, Exchange, Gossip, Nack, Ping, PingRequest, Update
+from mesh_core.wire.statements import Alive, Announcement, Signed
+
+MembershipMessage: TypeAlias = Ping | Ack | PingRequest | Nack | Gossip | Exchange
+
+_PERIOD = ("membership", "period")
+
+
+class Membership:
+    """Who is there, as far as this node can tell. Pure: effects go to `outbox`, deadlines to `timers`.
+
+    `on_change(now, peer, old, new)` is called after a member entered (`old` None), changed its state, or — with
+    `old == new` — changed in what it says of itself, who accuses it, or its link. The node calls `fire` for
+    each due timer whose key begins with "membership", after it has handled everything in its inbox.
+    """
+
+    def __init__(
+        self,
+        *,
+        me: PeerId,
+        network: str,
+        timing: Timing,
+        crypto: Crypto,
+        rng: Rng,
+        outbox: Outbox,
+        timers: Timers,
+        announcement: Announcement,
+        boot: int,
+        on_change: OnChange,
+    ) -> None:
+        self._timing = timing
+        self._rng = rng
+        self._outbox = outbox
+        self._timers = timers
+        self._exchange_due = NEVER
+        self._own = OwnStatement(me, network, crypto, announcement, boot)
+        self._on_change = on_change
+        self._roster = Roster(limit("members_max"), outbox, self._changed)
+        self._health = LocalHealth()
+        self._gossiper = Gossiper(
+            timing=timing, rng=rng, timers=timers, outbox=outbox, roster=self._roster, own=self._own
+        )
+        numbers = itertools.count(UNTRACKED + 1)
+        self._prober = Prober(
+            timing=timing,
+            rng=rng,
+            timers=timers,
+            outbox=outbox,
+            roster=self._roster,
+            health=self._health,
+            numbers=numbers,
+            carry=self._gossiper.carry,
+            answered=self._on_answered,
+            failed=self._on_failed,
+        )
+        self._relays = Relays(
+            timers=timers,
+            outbox=outbox,
+            roster=self._roster,
+            numbers=numbers,
+            urgent=self._gossiper.urgent,
+            carry=self._gossiper.carry,
+        )
+        self._exchanger = Exchanger(timing=timing, outbox=outbox, roster=self._roster, own=self._own)
+        self._joins = Joins(timing=timing, timers=timers, ask=self._exchanger.ask)
+        self._departed = Departed(timing=timing, rng=rng, timers=timers, outbox=outbox, roster=self._roster)
+        self._neighbours = Neighbours(
+            me=me,
+            outbox=outbox,
+            roster=self._roster,
+            joins=self._joins,
+            lost=self._prober.probe_every_way,
+            back=self._departed.contact,
+        )
+        self._suspects = Suspects(
+            me=me,
+            network=network,
+            timing=timing,
+            crypto=crypto,
+            rng=rng,
+            timers=timers,
+            outbox=outbox,
+            roster=self._roster,
+            gossiper=self._gossiper,
+            timeout_s=lambda: self._prober.timeout_s,
+            confirm=self._prober.probe,
+        )
+        self._presence = Presence(
+            me=me,
+            timing=timing,
+            rng=rng,
+            timers=timers,
+            outbox=outbox,
+            roster=self._roster,
+            gossiper=self._gossiper,
+            health=self._health,
+            own=self._own,
+            counts=self._suspects.counts,
+        )
+        self._intake = Intake(
+            me=me,
+            network=network,
+            timing=timing,
+            crypto=crypto,
+            outbox=outbox,
+            roster=self._roster,
+            own=self._own,
+            suspects=self._suspects,
+            introduce=self._introduce,
+            renew=self._renew,
+            look=self._prober.probe,
+            outbid=self._presence.outbid,
+            refute=self._presence.accused,
+        )
+        self._handlers: dict[type[Any], Callable[[float, PeerId, Any], None]] = {
+            Ping: self._on_ping,
+            Ack: self._on_ack,
+            PingRequest: self._on_ping_request,
+            Nack: self._on_nack,
+            Gossip: self._on_gossip,
+            Exchange: self._on_exchange,
+        }
+        self._timeouts: dict[str, Callable[..., None]] = {
+            "period": self._fire_period,
+            "probe": self._prober.fire,
+            "relay": lambda now, number: self._relays.fire(number),
+            "gossip": self._gossiper.fire,
+            "suspicion": self._suspects.fire_deadline,
+            "tell": self._suspects.fire_tell,
+            "contact": self._departed.fire,
+            "refute": self._presence.fire,
+            "join": self._fire_join,
+        }
+
+    # ------------------------------------------------------------------------------------- what is known
+
+    @property
+    def members(self) -> dict[PeerId, Member]:
+        """Everybody but this node. To be read only."""
+        return self._roster.by_id
+
+    @property
+    def incarnation(self) -> int:
+        """This node's own incarnation."""
+        return self._own.incarnation
+
+    @property
+    def announcement(self) -> Announcement:
+        """What this node says of itself."""
+        return self._own.announcement
+
+    @property
+    def rejected(self) -> Counter[str]:
+        """Statements that were ignored, by cause."""
+        return self._intake.rejected
+
+    def live(self) -> list[PeerId]:
+        """Members that are alive or suspect, without this node, in order of their keys."""
+        return [member.peer for member in self._roster.live()]
+
+    def is_dead(self, peer: PeerId) -> bool:
+        """Confirmed dead by this node, or left; False for unknown peers."""
+        member = self._roster.get(peer)
+        return member is not None and not member.is_live
+
+    # ---------------------------------------------------------------------------------------- what happens
+
+    def start(self, now: float) -> None:
+        """Begin to probe, at a random phase."""
+        self._exchange_due = now + self._timing.exchange_period_s
+        self._timers.set(_PERIOD, now + self._rng.uniform(0.0, self._timing.probe_period_s))
+
+    def handle(self, now: float, sender: PeerId, message: MembershipMessage) -> None:
+        """Handle a message of a frame whose signature has been checked; statements inside are checked here."""
+        if not self._own.left:
+            self._handlers[type(message)](now, sender, message)
+            self.heard_from(now, sender)
+
+    def fire(self, now: float, key: tuple[Any, ...]) -> None:
+        """A timer of this machine is due."""
+        if not self._own.left:
+            self._timeouts[key[1]](now, *key[2:])
+
+    def heard_from(self, now: float, peer: PeerId) -> None:
+        """A verified frame of `peer` has arrived, and its messages have been handled.
+
+        It proves nothing of a member's health, but a stranger is asked who it is, and one held for dead
+        hears of it at once, so that it can refute.
+        """
+        member = self._roster.get(peer)
+        if member is None:
+            self._joins.want(now, peer)
+        elif member.state == "dead":
+            self._departed.contact(now, member)
+
+    def neighbours_changed(self, now: float, attached: Mapping[PeerId, bool]) -> None:
+        """Neighbours with a live link, and whether a client reads at their node: a hint, never a verdict."""
+        self._neighbours.changed(now, attached)
+
+    def announce(self, now: float, announcement: Announcement) -> None:
+        """Tell everybody a new announcement, under a new incarnation."""
+        self._presence.announce(now, announcement)
+
+    def leave(self, _now: float) -> None:
+        """Tell everybody that this node goes on purpose; it neither probes nor answers from then on."""
+        self._presence.leave()
+
+    # ------------------------------------------------------------------------------------------- messages
+
+    def _on_ping(self, now: float, sender: PeerId, ping: Ping) -> None:
+        self._intake.take(now, sender, ping.updates)
+        self._outbox.send(sender, Ack(ping.number, self._gossiper.carry(sender)), after_disk=False)
+
+    def _on_ack(self, now: float, sender: PeerId, ack: Ack) -> None:
+        self._intake.take(now, sender, ack.updates)
+        if not self._relays.on_ack(sender, ack.number):
+            self._prober.on_ack(now, sender, ack.number)
+
+    def _on_ping_request(self, now: float, sender: PeerId, request: PingRequest) -> None:
+        self._intake.take(now, sender, request.updates)
+        self._relays.accept(now, sender, request.number, request.target, self._prober.timeout_s)
+
+    def _on_nack(self, _now: float, sender: PeerId, nack: Nack) -> None:
+        self._prober.on_nack(sender, nack.number)
+
+    def _on_gossip(self, now: float, sender: PeerId, gossip: Gossip) -> None:
+        self._intake.take(now, sender, gossip.updates)
+
+    def _on_exchange(self, now: float, sender: PeerId, exchange: Exchange) -> None:
+        self._intake.take(now, sender, exchange.updates)
+        member = self._roster.get(sender)
+        if exchange.reply and member is not None:
+            self._exchanger.answer(now, member)
+
+    # --------------------------------------------------------------------------------------------- timers
+
+    def _fire_period(self, now: float) -> None:
+        """Probe the next in turn; now and then exchange everything instead, so that the load stays the same."""
+        live = self._roster.live()
+        if live and now >= self._exchange_due:
+            self._exchange_due = now + self._timing.exchange_period_s
+            self._exchanger.ask(now, self._rng.choice(live).peer)
+        else:
+            self._prober.next_in_turn(now)
+        self._timers.set(_PERIOD, now + self._timing.probe_period_s * self._health.stretch)
+
+    def _fire_join(self, now: float, peer: PeerId) -> None:
+        self._joins.fire(now, peer, still_wanted=peer in self._neighbours)
+
+    # --------------------------------------------------------------------------------------- consequences
+
+    def _changed(self, now: float, peer: PeerId, old: MemberState | None, new: MemberState) -> None:
+        if new in {"dead", "left"}:
+            self._departed.departed(now)
+        self._on_change(now, peer, old, new)
+
+    def _introduce(self, now: float, alive: Alive, signed: Signed) -> None:
+        member = self._roster.add(now, alive, signed)
+        self._neighbours.mark(member)
+        self._joins.done(member.peer)
+        self._prober.greet(now, member.peer)
+
+    def _renew(self, now: float, member: Member, alive: Alive, signed: Signed) -> None:
+        returns = not member.is_live and not alive.left
+        self._suspects.acquit(member)
+        self._gossiper.retract(member.peer)
+        self._roster.renew(now, member, alive, signed)
+        if returns:
+            self._prober.greet(now, member.peer)
+        elif member.proven_since is not None:
+            self._gossiper.tell(now, member.peer, member.peer, Update("alive", signed))
+
+    def _on_answered(self, now: float, member: Member) -> None:
+        member.answered = now
+        if member.proven_since is None:
+            member.proven_since = now
+            self._gossiper.tell(now, member.peer, member.peer, Update("alive", member.signed))
+
+    def _on_failed(self, now: float, member: Member) -> None:
+        self._suspects.accuse(now, member)

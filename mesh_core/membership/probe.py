@@ -1,0 +1,219 @@
+"""Probing: directly, then through relays, then a verdict on the probe (SWIM §3.1, Lifeguard §III)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from mesh_core.config import Timing, limit
+from mesh_core.effects import Outbox, PeerId
+from mesh_core.identity.crypto import Rng
+from mesh_core.membership.local_health import LocalHealth
+from mesh_core.membership.members import NEVER, Member, Roster
+from mesh_core.membership.rotation import Rotation
+from mesh_core.membership.round_trip import RoundTrips
+from mesh_core.timers import Timers
+from mesh_core.wire.messages import Ping, PingRequest, Update
+
+RELAYS = 3
+BURST = 6
+BURST_GAP_S = 1.0
+STALLED_TIMEOUTS = 2.0
+"""A timer this many probe time-outs late tells that this node was stalled, not that others are silent."""
+
+
+@dataclass(slots=True)
+class _Probe:
+    """One outstanding probe; `judged_s` is how long after the direct time-out it is judged."""
+
+    target: PeerId
+    sent: float
+    deadline: float
+    judged_s: float
+    relays: frozenset[PeerId] = frozenset()
+    indirect: bool = False
+    nacked: set[PeerId] = field(default_factory=set)
+
+
+class Prober:
+    """Sends probes and says, through `answered` and `failed`, how each ended.
+
+    `carry` gives the updates that ride along to a peer. A member has at most one outstanding probe.
+    """
+
+    def __init__(
+        self,
+        *,
+        timing: Timing,
+        rng: Rng,
+        timers: Timers,
+        outbox: Outbox,
+        roster: Roster,
+        health: LocalHealth,
+        numbers: Iterator[int],
+        carry: Callable[[PeerId], tuple[Update, ...]],
+        answered: Callable[[float, Member], None],
+        failed: Callable[[float, Member], None],
+    ) -> None:
+        self._timing = timing
+        self._rng = rng
+        self._timers = timers
+        self._outbox = outbox
+        self._roster = roster
+        self._health = health
+        self._numbers = numbers
+        self._carry = carry
+        self._answered = answered
+        self._failed = failed
+        self._probes: dict[int, _Probe] = {}
+        self._number_of: dict[PeerId, int] = {}
+        self._judged: OrderedDict[int, tuple[PeerId, float]] = OrderedDict()
+        self._round_trips = RoundTrips(timing.probe_timeout_s)
+        self._last_burst = NEVER
+        self._newcomers: deque[PeerId] = deque(maxlen=limit("members_max"))
+        self._rotation = Rotation(rng)
+
+    @property
+    def timeout_s(self) -> float:
+        """How long an answer may take: adapted to the network, not stretched by local health."""
+        return self._round_trips.timeout_s
+
+    def next_in_turn(self, now: float) -> None:
+        """Probe the member whose turn it is, if there is any."""
+        peer = self._rotation.next(self._everyone, self._may_probe)
+        if peer is not None:
+            self._send(now, peer)
+
+    def greet(self, now: float, peer: PeerId) -> None:
+        """Probe a newcomer soon: hearsay is checked before it is repeated. Few at a time, whatever is claimed."""
+        self._rotation.add(peer)
+        self._newcomers.append(peer)
+        self._greet_more(now)
+
+    def probe(self, now: float, peer: PeerId) -> None:
+        """Probe a live member directly now; nothing happens while a probe of it is outstanding."""
+        if self._may_probe(peer):
+            self._send(now, peer)
+
+    def probe_every_way(self, now: float, peer: PeerId) -> None:
+        """Probe directly and through relays at once: a hint says that the member may be gone.
+
+        With that much reason the probe is judged after the plain time-out, however slow the network has been.
+        """
+        outstanding = self._probes.get(self._number_of.get(peer, 0))
+        if outstanding is not None and outstanding.indirect:
+            return
+        if outstanding is not None:
+            self._drop(self._number_of[peer])
+        member = self._roster.get(peer)
+        if member is not None and member.is_live:
+            number = self._send(now, peer)
+            self._ask_relays(now, number)
+            plain_s = self._timing.probe_timeout_s * self._health.stretch
+            self._wait(number, self._probes[number], now + plain_s)
+
+    def on_ack(self, now: float, sender: PeerId, number: int) -> None:
+        """An answer, from the target itself or from a relay that was asked; others' acks mean nothing."""
+        probe = self._probes.get(number)
+        if probe is None:
+            self._on_late_ack(now, sender, number)
+            return
+        if sender == probe.target:
+            self._round_trips.add(now - probe.sent)
+        elif sender not in probe.relays:
+            return
+        self._drop(number)
+        self._health.improve()
+        member = self._roster.get(probe.target)
+        if member is not None:
+            self._answered(now, member)
+        self._greet_more(now)
+
+    def on_nack(self, sender: PeerId, number: int) -> None:
+        """A relay is alive but got no answer in time."""
+        probe = self._probes.get(number)
+        if probe is not None and sender in probe.relays:
+            probe.nacked.add(sender)
+
+    def fire(self, now: float, number: int) -> None:
+        """The deadline of a probe has passed: ask relays, or judge it."""
+        probe = self._probes.get(number)
+        if probe is None:
+            return
+        if now - probe.deadline > STALLED_TIMEOUTS * self.timeout_s:
+            self._wait(number, probe, now + self.timeout_s * self._health.stretch)
+        elif probe.indirect:
+            self._judge(now, number, probe)
+        else:
+            self._ask_relays(now, number)
+            self._burst(now)
+
+    def _everyone(self) -> list[PeerId]:
+        return [member.peer for member in self._roster.live()]
+
+    def _greet_more(self, now: float) -> None:
+        while self._newcomers and len(self._probes) < limit("greetings_max"):
+            self.probe(now, self._newcomers.popleft())
+
+    def _may_probe(self, peer: PeerId) -> bool:
+        member = self._roster.get(peer)
+        return member is not None and member.is_live and peer not in self._number_of
+
+    def _send(self, now: float, peer: PeerId) -> int:
+        number = next(self._numbers)
+        timeout_s = self.timeout_s
+        stretch = self._health.stretch
+        judged_s = max(self._timing.probe_period_s - timeout_s, timeout_s) * stretch
+        probe = _Probe(peer, now, now + timeout_s * stretch, judged_s)
+        self._probes[number] = probe
+        self._number_of[peer] = number
+        self._timers.set(("membership", "probe", number), probe.deadline)
+        self._outbox.send(peer, Ping(number, self._carry(peer)), after_disk=False)
+        return number
+
+    def _ask_relays(self, now: float, number: int) -> None:
+        probe = self._probes[number]
+        able = [m.peer for m in self._roster.live() if m.state == "alive" and m.peer != probe.target]
+        probe.relays = frozenset(self._rng.sample(able, min(RELAYS, len(able))))
+        probe.indirect = True
+        for relay in sorted(probe.relays):
+            request = PingRequest(number, probe.target, self._carry(relay))
+            self._outbox.send(relay, request, after_disk=False)
+        self._wait(number, probe, now + probe.judged_s)
+
+    def _burst(self, now: float) -> None:
+        """One member does not answer: look at others too, half the mesh may have gone at once."""
+        if now - self._last_burst < BURST_GAP_S:
+            return
+        self._last_burst = now
+        others = [m.peer for m in self._roster.live() if m.state == "alive" and m.peer not in self._number_of]
+        for peer in self._rng.sample(others, min(BURST, len(others))):
+            self.probe(now, peer)
+
+    def _judge(self, now: float, number: int, probe: _Probe) -> None:
+        self._drop(number)
+        self._judged[number] = (probe.target, probe.sent)
+        if len(self._judged) > limit("late_answers_max"):
+            self._judged.popitem(last=False)
+        if probe.relays and not probe.nacked:
+            self._health.worsen()
+        member = self._roster.get(probe.target)
+        if member is not None and member.is_live:
+            self._failed(now, member)
+        self._greet_more(now)
+
+    def _on_late_ack(self, now: float, sender: PeerId, number: int) -> None:
+        """Too late for the verdict, but it tells how long a round trip takes."""
+        target, sent = self._judged.get(number, (b"", 0.0))
+        if sender == target:
+            del self._judged[number]
+            self._round_trips.add(now - sent)
+
+    def _wait(self, number: int, probe: _Probe, until: float) -> None:
+        probe.deadline = until
+        self._timers.set(("membership", "probe", number), until)
+
+    def _drop(self, number: int) -> None:
+        del self._number_of[self._probes.pop(number).target]
+        self._timers.clear(("membership", "probe", number))
