@@ -1,9 +1,10 @@
 """Replication: every record reaches every replica (PROTOCOL §3).
 
 Live path: the author sends a new record to every committee member and to two others, and advertises it to the rest;
-whoever gets it advertises it to a few more. Repair: digests of version vectors are exchanged with one random
-member per period and on every reconnect; if they differ, the vector follows, then what is missing, bounded per
-message and continued until nothing is (anti-entropy, Demers et al. 1987).
+whoever gets it advertises it to a few more. Repair: once per period the digest of the version vector goes to one random
+member that is not known to hold the same, and on every reconnect; if they differ, the vector follows, then what is
+missing, bounded per message and continued until nothing is (anti-entropy, Demers et al. 1987). Replicas that know of
+each other that they are equal are silent, but for a rare digest in case what they know is wrong.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ class Replication:
         self._adverts: dict[PeerId, list[bytes]] = {}
         self._wanted: dict[bytes, _Wanted] = {}
         self._hlc_ms = 0
+        self._told: dict[PeerId, bytes] = {}
+        self._quiet_until = 0.0
         self.roots: dict[PeerId, Digest] = {}
 
     def start(self, now: float) -> None:
@@ -156,10 +159,13 @@ class Replication:
         self._send_records(sender, entries, more=last < message.last)
 
     def on_digest(self, sender: PeerId, message: Digest) -> None:
-        """Remember the sender's replica; answer with the version vector when it differs."""
+        """Remember the sender's replica; answer with the version vector when it differs, else that it is equal."""
         self.roots[sender] = message
-        if message.vector_hash != self._ledger.chains.vector_hash():
+        own = self._ledger.chains.vector_hash()
+        if message.vector_hash != own:
             self._context.send(sender, Vector(self._ledger.chains.vector()))
+        elif self._told.get(sender) != own:
+            self._send_digest(sender)
 
     def on_vector(self, now: float, sender: PeerId, message: Vector) -> None:
         """Send what the sender lacks, fetch what this node lacks."""
@@ -179,15 +185,23 @@ class Replication:
         """Repair is due, adverts are due, or a fetch went unanswered."""
         if key[1] == "repair":
             self._context.timers.set(key, now + self._context.timing.repair_period_s)
-            live = self._live()
-            if live:
-                self._send_digest(self._context.doors.rng.choice(live))
+            self._repair(now)
         elif key[1] == "adverts":
             adverts, self._adverts = self._adverts, {}
             for peer, names in adverts.items():
                 self._context.send(peer, Advertise(tuple(names[: limit("records_per_message_max")])))
         elif key[1] == "wanted":
             self._fetch_again(now)
+
+    def _repair(self, now: float) -> None:
+        live = self._live()
+        own = self._ledger.chains.vector_hash()
+        differing = [peer for peer in live if peer not in self.roots or self.roots[peer].vector_hash != own]
+        if differing:
+            self._send_digest(self._context.doors.rng.choice(differing))
+        elif live and now >= self._quiet_until:
+            self._quiet_until = now + self._context.timing.exchange_period_s
+            self._send_digest(self._context.doors.rng.choice(live))
 
     def reconnected(self, peer: PeerId) -> None:
         """A member came (back): compare replicas at once."""
@@ -200,6 +214,7 @@ class Replication:
 
     def _send_digest(self, peer: PeerId) -> None:
         chains = self._ledger.chains
+        self._told[peer] = chains.vector_hash()
         self._context.send(peer, Digest(chains.vector_hash(), self._ledger.state_root(), len(chains)))
 
     def _send_records(self, to: PeerId, entries: Iterable[Entry], *, more: bool = False) -> None:

@@ -104,7 +104,6 @@ class Job(Struct, array_like=True, frozen=True):
     retries: int
     fault_bound: int
     committee: tuple[Seat, ...]
-    supersedes: JobId | None = None
 
 
 class Bid(Struct, array_like=True, frozen=True):
