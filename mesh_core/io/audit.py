@@ -1,0 +1,324 @@
+"""What the stores of a mesh prove, counted after the fact: `python -m mesh_core.io.audit --live F… --gone F…`.
+
+Each F is the provider.toml of a participant, `--live` for those that still take part, `--gone` for the others. The
+stores are opened read-only and every record is checked anew: nobody's memory is asked, and no node's view
+counts more than another's. Prints one JSON object (`Audit`); exit code 2 and one line when a store cannot be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sqlite3
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from axl.keys import KeyFileError, load
+from mesh_core.identity.crypto import SecrecyError
+from mesh_core.identity.statement import StatementError, digest, peek
+from mesh_core.io import settings as participant_settings
+from mesh_core.io import store_file
+from mesh_core.io.crypto import KeyCrypto
+from mesh_core.io.settings import SettingsError
+from mesh_core.io.store_file import StoreError
+from mesh_core.lease.committee import quorum, weight_of
+from mesh_core.ledger.fold import Hooks, Ledger
+from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.record import check_record
+from mesh_core.secrecy.envelope import my_share, open_work
+from mesh_core.wire import statements as st
+from mesh_core.wire.messages import Work
+
+
+class Counters(Struct, frozen=True):
+    """Totals over all jobs, in the words of the report of a script.
+
+    `executions`: leases under which somebody had to run the job; a lease that shows an accepted value only
+    finishes what was run before. `rescued`: jobs with a result that was decided under a later lease than the
+    first.
+    """
+
+    jobs_submitted: int
+    jobs_settled: int
+    jobs_settled_twice: int
+    jobs_lost: int
+    executions: int
+    rescued: int
+
+
+class JobProof(Struct, frozen=True):
+    """One job as far as the live stores prove it. `state` is that of PROTOCOL §3.
+
+    `accepted`: on the disks of a quorum. `values`: different values with a valid certificate in any store, also
+    of those that are gone. `lost`: accepted and a quorum lives, yet not final; or settled, and the submitter
+    cannot open what is left of the result.
+    """
+
+    job: str
+    label: str
+    submitter: str
+    state: str
+    values: int
+    accepted: bool
+    live_weight: int
+    quorum: int
+    leases: int
+    executions: int
+    rescued: bool
+    lost: bool
+
+
+class Replica(Struct, frozen=True):
+    """One participant's store. `settled` counts final jobs by its records alone; `root` is its state root."""
+
+    name: str
+    peer: str
+    live: bool
+    records: int
+    settled: int
+    root: str
+
+
+class Secrecy(Struct, frozen=True):
+    """Payloads whose bytes were found. `exposed`: their question stands in them in clear, or one participant other
+    than the submitter opens them with what its key and disk hold; `to_quorum`: the committee's shares open them."""
+
+    payloads: int
+    exposed: int
+    to_quorum: int
+
+
+class Audit(Struct, frozen=True):
+    """Everything. `balance_micro` is the sum of all accounts, zero when money is neither made nor lost."""
+
+    counters: Counters
+    replicas: list[Replica]
+    jobs: list[JobProof]
+    secrecy: Secrecy
+    balance_micro: int
+
+
+class AuditError(Exception):
+    """A store, key or settings file cannot be read; the message is one line."""
+
+
+@dataclass(slots=True)
+class _Disk:
+    """What one participant left behind."""
+
+    name: str
+    live: bool
+    network: str
+    crypto: KeyCrypto
+    store: sqlite3.Connection
+    statements: dict[bytes, None]
+    blobs: set[bytes]
+
+    @property
+    def peer(self) -> bytes:
+        return self.crypto.peer
+
+    def blob(self, name: bytes) -> bytes | None:
+        """A payload or result whose bytes hash to its name, or None."""
+        row = self.store.execute("SELECT data FROM blob WHERE hash = ?", (name,)).fetchone()
+        return row[0] if row is not None and digest(row[0]) == name else None
+
+
+def audit(live: Sequence[Path], gone: Sequence[Path]) -> Audit:
+    """Read and judge the stores of the participants with these settings. Raises AuditError."""
+    disks: list[_Disk] = []
+    try:
+        for paths, alive in ((live, True), (gone, False)):
+            for path in paths:
+                disks.append(_open(path, alive))
+        return _judge(disks)
+    except sqlite3.Error as error:
+        raise AuditError(f"a store cannot be read: {error}") from error
+    finally:
+        for disk in disks:
+            disk.store.close()
+
+
+def _open(path: Path, live: bool) -> _Disk:
+    try:
+        settings = participant_settings.load(path)
+        crypto = KeyCrypto(load(settings.path(settings.key)).seed)
+        file = settings.path(settings.store)
+        if not file.is_file():
+            raise AuditError(f"store {file} does not exist")
+        # No creation and no write; beside it only the write-ahead log's index is touched, as by any reader.
+        store = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        try:
+            store.execute("BEGIN")  # one moment of a store that may still be written to
+            store_file.check_identity(store, file, crypto.peer)
+            statements = {statement.signed: None for statement in store_file.read_statements(store, file)}
+            blobs = {row[0] for row in store.execute("SELECT hash FROM blob")}
+        except BaseException:
+            store.close()
+            raise
+    except (SettingsError, KeyFileError, StoreError) as error:
+        raise AuditError(str(error)) from error
+    except sqlite3.Error as error:
+        raise AuditError(f"the store of {path} cannot be read: {error}") from error
+    return _Disk(settings.name, live, settings.network, crypto, store, statements, blobs)
+
+
+# ------------------------------------------------------------------------------------------------- judging
+
+
+def _judge(disks: Sequence[_Disk]) -> Audit:
+    survivors = [disk for disk in disks if disk.live]
+    reader = KeyCrypto(
+        os.urandom(32)
+    )  # public keys are enough; one for all, because it remembers what was good
+    everything = _fold(reader, disks)
+    proven = _fold(reader, survivors)
+    jobs = [_prove(job, everything.jobs[job.id], disks) for job in proven.jobs.values()]
+    return Audit(
+        counters=Counters(
+            jobs_submitted=len(jobs),
+            jobs_settled=sum(job.state == "settled" for job in jobs),
+            jobs_settled_twice=sum(job.frozen for job in everything.jobs.values()),
+            jobs_lost=sum(job.lost for job in jobs),
+            executions=sum(job.executions for job in jobs),
+            rescued=sum(job.rescued for job in jobs),
+        ),
+        replicas=[_replica(reader, disk) for disk in disks],
+        jobs=jobs,
+        secrecy=_secrecy(list(everything.jobs.values()), disks),
+        balance_micro=sum(account.balance_micro for account in proven.accounts.values()),
+    )
+
+
+def _fold(reader: KeyCrypto, disks: Iterable[_Disk]) -> Ledger:
+    """The ledger of all valid records on `disks` together."""
+    ledger: Ledger | None = None
+    for disk in disks:
+        ledger = ledger or Ledger(reader, disk.network, _SILENT)
+        for signed in disk.statements:
+            try:
+                ledger.add(check_record(reader, signed, ledger.network))
+            except StatementError:
+                continue  # it proves nothing
+    return ledger or Ledger(reader, "", _SILENT)
+
+
+def _heard(*_: Any) -> None:
+    """Nobody waits for news here."""
+
+
+_SILENT = Hooks(_heard, _heard, _heard, _heard, _heard, _heard, _heard, _heard)
+
+
+def _replica(reader: KeyCrypto, disk: _Disk) -> Replica:
+    ledger = _fold(reader, [disk])
+    settled = sum(job.final for job in ledger.jobs.values())
+    return Replica(
+        disk.name, disk.peer.hex(), disk.live, len(disk.statements), settled, ledger.state_root().hex()
+    )
+
+
+def _prove(job: LedgerJob, anywhere: LedgerJob, disks: Sequence[_Disk]) -> JobProof:
+    """`job` is what survivors know; `anywhere` the same job with the records of those that are gone."""
+    needed = quorum(job.job)
+    holding = [
+        disk.peer
+        for disk in disks
+        if job.job.payload_hash in disk.blobs and job.entry.signed in disk.statements
+    ]
+    live_weight = weight_of(job.job, (disk.peer for disk in disks if disk.live))
+    accepted = weight_of(job.job, holding) >= needed
+    settled = job.value is not None and job.value.outcome == "result"
+    unfinished = accepted and live_weight >= needed and not job.final
+    return JobProof(
+        job=job.id.hex(),
+        label=job.job.label,
+        submitter=job.submitter.hex(),
+        state=job.state,
+        values=(anywhere.value is not None) + anywhere.frozen,
+        accepted=accepted,
+        live_weight=live_weight,
+        quorum=needed,
+        leases=len(job.leases),
+        executions=sum(_had_to_run(entry.body) for _, entry in job.leases.values()),
+        rescued=settled and job.certificate is not None and job.certificate.epoch > 1,
+        lost=unfinished or (settled and not _opens(job, disks)),
+    )
+
+
+def _had_to_run(certificate: st.LeaseCertificate) -> bool:
+    """Whether no promise of the lease shows an accepted value, which its holder would have had to adopt."""
+    return all(peek(signed, st.Promise).accepted is None for signed in certificate.promises)
+
+
+def _opens(job: LedgerJob, disks: Sequence[_Disk]) -> bool:
+    """Whether a live disk has the settled result and the submitter's key opens it."""
+    assert job.value is not None
+    submitter = next((disk.crypto for disk in disks if disk.peer == job.submitter), None)
+    sealed = _first(disk.blob(job.value.result_hash) for disk in disks if disk.live)
+    if submitter is None or sealed is None:
+        return False
+    try:
+        submitter.open(sealed)
+    except SecrecyError:
+        return False
+    return True
+
+
+def _first(found: Iterable[bytes | None]) -> bytes | None:
+    return next((data for data in found if data is not None), None)
+
+
+# ------------------------------------------------------------------------------------------------- secrecy
+
+
+def _secrecy(jobs: Iterable[LedgerJob], disks: Sequence[_Disk]) -> Secrecy:
+    payloads = exposed = to_quorum = 0
+    for job in jobs:
+        payload = _first(disk.blob(job.job.payload_hash) for disk in disks)
+        if payload is None:
+            continue
+        payloads += 1
+        shares = {disk.peer: my_share(disk.crypto, job.job, disk.peer) for disk in disks}
+        held = {peer: share for peer, share in shares.items() if share is not None}
+        together = _opened(list(held.values()), job, payload)
+        to_quorum += together is not None
+        alone = any(_opened([share], job, payload) for share in held.values())
+        exposed += (alone and job.job.threshold > 1) or (
+            together is not None and together.text.encode() in payload
+        )
+    return Secrecy(payloads, exposed, to_quorum)
+
+
+def _opened(shares: list[bytes], job: LedgerJob, payload: bytes) -> Work | None:
+    """The work in `payload`, if these shares open it."""
+    crypto = KeyCrypto(bytes(32))
+    try:
+        return open_work(crypto, crypto.combine(shares[: job.job.threshold]), payload)
+    except (SecrecyError, ValueError):
+        return None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the audit of the participants named on the command line."""
+    parser = argparse.ArgumentParser(prog="python -m mesh_core.io.audit", description="what stores prove")
+    parser.add_argument("--live", nargs="*", type=Path, default=[], metavar="FILE")
+    parser.add_argument("--gone", nargs="*", type=Path, default=[], metavar="FILE")
+    chosen = parser.parse_args(argv)
+    try:
+        found = audit(chosen.live, chosen.gone)
+    except AuditError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
