@@ -37,6 +37,8 @@ def main() -> int:
     try:
         with lock(run.lock_file, wait=True):  # only one that is just ending may still hold it
             asyncio.run(_supervise(run))
+    except BrokenPipeError:
+        return MeshUnreachable.exit_code  # whoever wanted this mesh has gone before it was there
     except UserError as error:
         sys.stderr.write(f"{error.message}\n")
         return error.exit_code
@@ -49,12 +51,12 @@ async def _supervise(run: RunDir) -> None:
         raise MeshUnreachable(f"{run.plan} is missing")
     read_end, write_end = os.pipe()  # the write end stays here: its end is the end of every child
     supervisor = Supervisor(run, plan, read_end, child_environment(os.environ, plan))
-    supervisor.start()
     server = Server(Api(supervisor, run.token()))
-    await server.start("127.0.0.1", 0)
-    _greet(run, server.port)
-    _end_on_signals(supervisor)
     try:
+        supervisor.start()
+        await server.start("127.0.0.1", 0)
+        _greet(run, server.port)
+        _end_on_signals(supervisor)
         await supervisor.done.wait()
     finally:
         await server.close()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from whisper_tui.supervisor.schema import GONE, ProcessState, ProcessView
+from whisper_tui.supervisor.schema import GONE, WORKING, ProcessState, ProcessView
 
 LIFELINE_VARIABLE = "WHISPER_LIFELINE_FD"
 NOTE_BYTES = 4096
@@ -99,7 +99,7 @@ class Child:
 
     def pause(self) -> None:
         """SIGSTOP."""
-        if self.alive and self.view.state in {"starting", "running"}:
+        if self.alive and self.view.state in WORKING:
             self._signal(signal.SIGSTOP)
             self._set("paused")
 

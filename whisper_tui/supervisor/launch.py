@@ -6,7 +6,8 @@ Used by `up`, by the console and by scripts. A mesh that runs already is found, 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -108,29 +109,56 @@ async def _index(run: RunDir, plan: Plan, say: Say) -> str:
 
 
 async def _start_supervisor(run: RunDir, environment: Mapping[str, str]) -> None:
-    """Start it in a session of its own, so that it outlives this terminal, and wait until it listens."""
+    """Start it in a session of its own, so that it outlives this terminal, and wait until it listens.
+
+    One whose greeting nobody hears ends again: an interrupted start leaves nothing behind.
+    """
     log = run.logs / "supervisor.log"
+    read_end, write_end = os.pipe()
     with log.open("ab") as errors:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *["-P", "-m", "whisper_tui.supervisor", "--run-dir", str(run.root)],
+        process = subprocess.Popen(  # noqa: ASYNC220, S603 - it forks and leaves at once; the argv is ours
+            [sys.executable, "-P", "-m", "whisper_tui.supervisor", "--run-dir", str(run.root)],
             cwd=run.root,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=write_end,
             stderr=errors,
             start_new_session=True,
         )
-    assert process.stdout is not None
-    greeting = b""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(GREETING_S):
-            greeting = await process.stdout.readline()
-            await process.wait()  # what was started leaves at once; the supervisor proper is its child
+    os.close(write_end)
+    try:
+        greeting = await _line(read_end)
+    except asyncio.CancelledError:
+        await _undo(run)
+        raise
+    process.wait()
     if not greeting:
         raise MeshUnreachable(
             f"the supervisor did not start: {last_line(log) or 'it says nothing'}", f"see {log}"
         )
+
+
+async def _line(read_end: int) -> bytes:
+    """The first line that comes through a pipe, empty when none comes."""
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb")
+    )
+    try:
+        async with asyncio.timeout(GREETING_S):
+            return await reader.readline()
+    except TimeoutError:
+        return b""
+    finally:
+        transport.close()
+
+
+async def _undo(run: RunDir) -> None:
+    """End the supervisor that has just been started."""
+    supervisor = run.running()
+    if supervisor is not None:
+        os.kill(supervisor.pid, signal.SIGTERM)
+        await until_released(run)
 
 
 async def until_ready(run: RunDir) -> Status:
@@ -151,15 +179,8 @@ async def until_ready(run: RunDir) -> Status:
     return status
 
 
-async def take_down(run: RunDir, by: str) -> list[str]:
-    """End the mesh and wait until its supervisor is gone too; returns `name part` of what was ended."""
-    outcome = await SupervisorClient(run).command("down", by=by)
-    await _released(run.lock_file)
-    return [f"{view.name} {view.part}" for view in outcome.processes]
-
-
-async def _released(path: Path) -> None:
-    """Wait until nobody holds the lock: its holder is gone then, however it ended.
+async def until_released(run: RunDir) -> None:
+    """Wait until the supervisor is gone, however it ended: its lock goes with it.
 
     The wait is a daemon thread's, so that it never keeps this process from ending.
     """
@@ -167,9 +188,12 @@ async def _released(path: Path) -> None:
     released = asyncio.Event()
 
     def wait() -> None:
-        with lock(path, wait=True):
+        with lock(run.lock_file, wait=True):
             loop.call_soon_threadsafe(released.set)
 
     threading.Thread(target=wait, name="lock", daemon=True).start()
-    async with asyncio.timeout(GREETING_S):
-        await released.wait()
+    try:
+        async with asyncio.timeout(GREETING_S):
+            await released.wait()
+    except TimeoutError:
+        raise TimedOut(f"the supervisor of {run.root} does not end") from None

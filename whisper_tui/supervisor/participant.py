@@ -12,8 +12,8 @@ from typing import Literal, TypeAlias
 from mesh_core.api.client import ControlClient, ControlError, ControlUnavailable
 from whisper_tui.supervisor.child import Child, Command
 from whisper_tui.supervisor.plan import Plan, Seat
-from whisper_tui.supervisor.rundir import ParticipantDir, RunDir
-from whisper_tui.supervisor.schema import Part, ProcessView
+from whisper_tui.supervisor.rundir import ParticipantDir
+from whisper_tui.supervisor.schema import WORKING, Part, ProcessView
 
 Only: TypeAlias = Literal["provider", "axl"]
 
@@ -38,16 +38,21 @@ class Participant:
     """AXL node and mesh process of `seat`."""
 
     def __init__(
-        self, run: RunDir, plan: Plan, seat: Seat, token: str, changed: Callable[[ProcessView], None]
+        self,
+        plan: Plan,
+        seat: Seat,
+        files: ParticipantDir,
+        logs: Path,
+        token: str,
+        changed: Callable[[ProcessView], None],
     ) -> None:
         self.seat = seat
         self.control = ControlClient(f"http://127.0.0.1:{seat.control_port}", token)
         self.axl = Child(_view(seat, "axl"), changed)
         self.provider = Child(_view(seat, "provider"), changed)
-        files = run.participant(seat.name)
         self._commands = {
             self.axl: axl_command(plan.axl_node, seat, files),
-            self.provider: provider_command(files, run.logs),
+            self.provider: provider_command(files, logs),
         }
 
     @property
@@ -56,14 +61,9 @@ class Participant:
         return [self.axl, self.provider]
 
     @property
-    def alive(self) -> bool:
-        """Whether at least one of its processes is there."""
-        return any(child.alive for child in self.children)
-
-    @property
     def whole(self) -> bool:
         """Whether both processes are there and not paused."""
-        return all(child.view.state in {"starting", "running"} for child in self.children)
+        return all(child.view.state in WORKING for child in self.children)
 
     def start(self, lifeline: int, env: Mapping[str, str]) -> None:
         """Start what is not there and wake what is paused."""

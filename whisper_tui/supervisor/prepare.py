@@ -79,10 +79,10 @@ def make_plan(stored: Plan | None, wishes: Wishes) -> Plan:
     if stored is None or "count" in said:
         plan = msgspec.structs.replace(plan, shards_total=plan.count)
     _check(plan)
-    seats = _seats(plan)
+    seats = seats_of(plan)
     if plan.auto_ports and (stored is None or "auto_ports" in said or ports.taken(ports.wanted(seats))):
         plan = msgspec.structs.replace(plan, port_base=ports.free_base(plan.count))
-        seats = _seats(plan)
+        seats = seats_of(plan)
     else:
         ports.check(seats)
     return msgspec.structs.replace(plan, participants=seats)
@@ -103,7 +103,8 @@ def _check(plan: Plan) -> None:
         )
 
 
-def _seats(plan: Plan) -> list[Seat]:
+def seats_of(plan: Plan) -> list[Seat]:
+    """The participants of a plan: its providers and the operator, at the ports its base gives them."""
     known = {seat.name: seat.peer for seat in plan.participants}
     names: list[tuple[str, Role, int]] = [
         (f"node{index}", "provider", index) for index in range(1, plan.count + 1)

@@ -21,6 +21,7 @@ ProcessState: TypeAlias = Literal["starting", "running", "paused", "killed", "ex
 """`killed` and `stopped` were asked for, `exited` was not; `absent` never came up and is done without."""
 
 GONE: frozenset[str] = frozenset({"killed", "exited", "stopped", "absent"})
+WORKING: frozenset[str] = frozenset({"starting", "running"})
 
 
 class ProcessView(Struct, frozen=True):

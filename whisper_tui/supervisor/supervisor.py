@@ -12,6 +12,7 @@ from mesh_core.api.client import ControlError, ControlUnavailable
 from mesh_core.api.http import HttpError
 from whisper_tui.errors import UserError
 from whisper_tui.supervisor.child import Child
+from whisper_tui.supervisor.command_line import command_line
 from whisper_tui.supervisor.events import EventLog
 from whisper_tui.supervisor.model_service import ModelService, model_command
 from whisper_tui.supervisor.participant import Only, Participant
@@ -82,7 +83,7 @@ class Supervisor:
 
     def _tell(self, action: str, targets: list[str], command: str, by: str) -> ActionMoment:
         """Say that an action is carried out now, for logs and incident timelines."""
-        moment = ActionMoment(action, targets, by, time.time() * 1000, f"whisper-tui {command}")
+        moment = ActionMoment(action, targets, by, time.time() * 1000, command)
         self.events.emit("action", moment)
         return moment
 
@@ -105,7 +106,7 @@ class Supervisor:
     async def down(self, *, by: str = "") -> Outcome:
         """SIGTERM to all, SIGKILL after a grace to what is left. `done` is set afterwards."""
         async with self._lock:
-            action = self._tell("down", list(self._participants), "down", by)
+            action = self._tell("down", list(self._participants), command_line("down"), by)
             ended = [child for child in self._children() if child.alive]
             if self._model:
                 self._model.end()
@@ -131,8 +132,7 @@ class Supervisor:
                     raise HttpError(
                         409, f"{participant.seat.name} does not run" + (f" its {only}" if only else "")
                     )
-            flag = f" --only {only}" if only else ""
-            action = self._tell("kill", names, f"kill {' '.join(names)}{flag}", by)
+            action = self._tell("kill", names, command_line("kill", *names, only=only), by)
             killed = [child for participant in chosen for child in participant.kill(only)]
             await _all_gone(killed, None)
             return Outcome(action, [child.view for child in killed])
@@ -144,7 +144,7 @@ class Supervisor:
             for participant in chosen:
                 if not participant.whole:
                     raise HttpError(409, f"{participant.seat.name} does not run, or is paused already")
-            action = self._tell("pause", names, f"pause {' '.join(names)}", by)
+            action = self._tell("pause", names, command_line("pause", *names), by)
             for participant in chosen:
                 participant.pause()
             return _outcome(action, chosen)
@@ -156,7 +156,9 @@ class Supervisor:
             for participant in chosen:
                 if participant.whole:
                     raise HttpError(409, f"{participant.seat.name} runs: nothing to revive")
-            return await self._bring_up(chosen, self._tell("revive", names, f"revive {' '.join(names)}", by))
+            return await self._bring_up(
+                chosen, self._tell("revive", names, command_line("revive", *names), by)
+            )
 
     async def add(self, *, by: str = "") -> Outcome:
         """One more provider, with a key of its own."""
@@ -168,7 +170,9 @@ class Supervisor:
             participant = self._participants[seat.name] = self._participant(seat)
             if self._sides:
                 self._sides[0].append(seat.name)
-            return await self._bring_up([participant], self._tell("add", [seat.name], "add", by))
+            return await self._bring_up(
+                [participant], self._tell("add", [seat.name], command_line("add"), by)
+            )
 
     async def partition(self, a: list[str], b: list[str], *, by: str = "") -> Outcome:
         """Cut side `a` from side `b`: each participant drops and hides the other side.
@@ -184,7 +188,7 @@ class Supervisor:
             if not b or not side_a:
                 raise HttpError(400, "a partition needs somebody on either side")
             self._sides = [side_a, b]
-            action = self._tell("partition", b, f"partition {' '.join(b)}", by)
+            action = self._tell("partition", b, command_line("partition", *b), by)
             return await self._hide(list(self._participants.values()), action)
 
     async def heal(self, *, by: str = "") -> Outcome:
@@ -195,7 +199,7 @@ class Supervisor:
             cut_off = self._sides[1]
             self._sides = []
             return await self._hide(
-                list(self._participants.values()), self._tell("heal", cut_off, "heal", by)
+                list(self._participants.values()), self._tell("heal", cut_off, command_line("heal"), by)
             )
 
     async def _bring_up(self, chosen: list[Participant], action: ActionMoment) -> Outcome:
@@ -232,7 +236,8 @@ class Supervisor:
     # ---------------------------------------------------------------------------------------------- helpers
 
     def _participant(self, seat: Seat) -> Participant:
-        return Participant(self._run, self._plan, seat, self._token, self._changed)
+        files = self._run.participant(seat.name)
+        return Participant(self._plan, seat, files, self._run.logs, self._token, self._changed)
 
     def _named(self, names: list[str]) -> list[Participant]:
         if not names:

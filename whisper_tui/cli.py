@@ -1,0 +1,393 @@
+"""The command line. It parses; what a command does is imported only when that command is given."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from whisper_tui import __version__
+from whisper_tui.errors import BadInput, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from whisper_tui.supervisor.rundir import RunDir
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="An AI compute market with no coordinator. Without a command: up. "
+    "`--debug` anywhere shows tracebacks instead of one line.",
+)
+verify_app = typer.Typer(rich_markup_mode=None, help="Check certificates offline.")
+app.add_typer(verify_app, name="verify")
+
+RunDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--run-dir",
+        help="Where keys, stores and logs are. [default: .whisper in a checkout, else your state folder]",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Names = Annotated[list[str], typer.Argument(help="node3, 3, a peer id, holder:q1.2, random, all")]
+
+
+@app.callback(invoke_without_command=True)
+def whisper(
+    script: Annotated[
+        str | None, typer.Option(help="Run a script: judge, verify, chaos, partition or a file.")
+    ] = None,
+    var: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the script; may be repeated.")] = None,
+    json: Annotated[
+        str | None, typer.Option(help="Where the script's report goes; - is standard output.")
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(help="Where its report as JUnit XML goes.")] = None,
+    run_dir: RunDirOption = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> int:
+    """Options of `whisper-tui` itself."""
+    if version:
+        typer.echo(f"whisper {__version__}")
+    elif script is not None:
+        from whisper_tui.commands.script import run
+
+        return run(script, var or [], json, junit, run_dir)
+    return 0
+
+
+# ------------------------------------------------------------------------------------------- the mesh
+
+
+@app.command()
+def up(
+    count: Annotated[int | None, typer.Option(help="Providers. [default: 6]")] = None,
+    fast: Annotated[
+        bool | None, typer.Option("--fast/--no-fast", help="Shorter timers (FAST_MODE=1).")
+    ] = None,
+    exec_delay: Annotated[
+        str | None, typer.Option(help="Seconds every execution takes at least (EXEC_DELAY).")
+    ] = None,
+    corpus: Annotated[
+        Path | None, typer.Option(help="Folder of .txt .md .rst files, plain or .gz. [default: built in]")
+    ] = None,
+    axl_node: Annotated[
+        Path | None, typer.Option(help="Gensyn's Go node in place of the built-in one.")
+    ] = None,
+    port_base: Annotated[
+        str | None, typer.Option(help="First AXL listener, or auto for free ports. [default: 9001]")
+    ] = None,
+    light: Annotated[
+        bool | None, typer.Option("--light/--no-light", help="Answer by search, start no model.")
+    ] = None,
+    console: Annotated[
+        bool, typer.Option("--console/--no-console", help="Without: stay in the foreground.")
+    ] = True,
+    detach: Annotated[bool, typer.Option("--detach", help="Leave the mesh running and return.")] = False,
+    run_dir: RunDirOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Start providers and an operator, and open the console. On a running mesh: attach to it."""
+    from whisper_tui import settings as environment
+    from whisper_tui.commands.up import Manner, up
+    from whisper_tui.supervisor.prepare import Wishes
+
+    settings = environment.read()
+    base, auto = _port_base(port_base)
+    wishes = Wishes(
+        count=count,
+        fast=settings.fast if fast is None else fast,
+        exec_delay=settings.exec_delay
+        if exec_delay is None
+        else environment.seconds(exec_delay, "--exec-delay"),
+        corpus=None if corpus is None else str(corpus.expanduser().absolute()),
+        axl_node=None if axl_node is None else str(axl_node.expanduser().absolute()),
+        port_base=base,
+        auto_ports=auto,
+        light=light,
+    )
+    return up(_run(run_dir), wishes, settings, Manner(console, detach, json))
+
+
+@app.command()
+def attach(run_dir: RunDirOption = None) -> int:
+    """Open the console on a mesh that runs, read-only at first."""
+    from whisper_tui.commands.console import attach
+
+    return attach(_run(run_dir))
+
+
+@app.command()
+def down(run_dir: RunDirOption = None, json: JsonOption = False) -> None:
+    """End every process of the mesh; keys and stores stay."""
+    _act("down", run_dir, json)
+
+
+@app.command()
+def nodes(run_dir: RunDirOption = None, json: JsonOption = False) -> None:
+    """Who takes part, how the others see them, and how their processes are."""
+    from whisper_tui.commands import show
+
+    _wait(show.nodes(_run(run_dir), json))
+
+
+# ----------------------------------------------------------------------------------------------- work
+
+
+@app.command()
+def submit(
+    text: Annotated[str, typer.Argument(help="The question.")],
+    wait: Annotated[
+        bool, typer.Option("--wait/--detach", help="Wait for the answer, or return at once.")
+    ] = True,
+    max_price: Annotated[
+        float | None, typer.Option(help="Most to pay for a job, in AXL. [default: 0.05]")
+    ] = None,
+    axl: Annotated[
+        str | None, typer.Option(help="Join through this AXL bridge, with a key of your own.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="That key, an ed25519 PEM; with --axl.")] = None,
+    run_dir: RunDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Ask a question over the corpus."""
+    if axl is not None:
+        from whisper_tui.commands import guest
+
+        _wait(guest.submit(_run(run_dir), text, guest.Terms(axl, key, max_price, wait, json)))
+        return
+    if key is not None:
+        raise BadInput("--key goes with --axl URL", "the operator's own key asks otherwise")
+    from whisper_tui.commands import act
+
+    _wait(act.submit(_run(run_dir), text, max_price, wait, json))
+
+
+@app.command()
+def jobs(run_dir: RunDirOption = None, json: JsonOption = False) -> None:
+    """Every job: where it is, who holds it, what it cost."""
+    from whisper_tui.commands import show
+
+    _wait(show.jobs(_run(run_dir), json))
+
+
+@app.command()
+def job(
+    job: Annotated[str, typer.Argument(help="Label (q1.2; q1.c combines) or id.")],
+    out: Annotated[Path | None, typer.Option(help="Write its receipt there, for `verify receipt`.")] = None,
+    run_dir: RunDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """One job in full."""
+    from whisper_tui.commands import show
+
+    _wait(show.job(_run(run_dir), job, out, json))
+
+
+@app.command()
+def bids(
+    job: Annotated[str | None, typer.Argument(help="Label or id; all jobs without.")] = None,
+    run_dir: RunDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Auctions: ranked bids, and those refused."""
+    from whisper_tui.commands import show
+
+    _wait(show.bids(_run(run_dir), job, json))
+
+
+@app.command()
+def leases(run_dir: RunDirOption = None, json: JsonOption = False) -> None:
+    """Who works on what now, and for how long still."""
+    from whisper_tui.commands import show
+
+    _wait(show.leases(_run(run_dir), json))
+
+
+@app.command()
+def ledger(
+    tail: Annotated[int, typer.Option(help="Newest records to show.", min=0)] = 20,
+    run_dir: RunDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """How the replicas agree, and the newest records."""
+    from whisper_tui.commands import show
+
+    _wait(show.ledger(_run(run_dir), tail, json))
+
+
+@app.command()
+def cancel(
+    job: Annotated[str, typer.Argument(help="Label or id.")],
+    run_dir: RunDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Ask that a job end as cancelled."""
+    from whisper_tui.commands import act
+
+    _wait(act.cancel(_run(run_dir), job, json))
+
+
+# ---------------------------------------------------------------------------------------------- chaos
+
+
+@app.command()
+def kill(
+    names: Names,
+    only: Annotated[str | None, typer.Option(help="provider or axl: one of the two processes.")] = None,
+    run_dir: RunDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """SIGKILL participants: provider and AXL node."""
+    if only not in {None, "provider", "axl"}:
+        raise BadInput(f"--only {only}: expected provider or axl")
+    _act("kill", run_dir, json, names, only=only)
+
+
+@app.command()
+def pause(names: Names, run_dir: RunDirOption = None, json: JsonOption = False) -> None:
+    """SIGSTOP participants; `revive` wakes them."""
+    _act("pause", run_dir, json, names)
+
+
+@app.command()
+def revive(names: Names, run_dir: RunDirOption = None, json: JsonOption = False) -> None:
+    """Start dead participants again with their keys and stores, wake paused ones."""
+    _act("revive", run_dir, json, names)
+
+
+@app.command()
+def add(run_dir: RunDirOption = None, json: JsonOption = False) -> None:
+    """One more provider."""
+    _act("add", run_dir, json)
+
+
+@app.command()
+def partition(names: Names, run_dir: RunDirOption = None, json: JsonOption = False) -> None:
+    """Cut these participants off from all others, the operator included."""
+    _act("partition", run_dir, json, [], names)
+
+
+@app.command()
+def heal(run_dir: RunDirOption = None, json: JsonOption = False) -> None:
+    """End the partition."""
+    _act("heal", run_dir, json)
+
+
+# ---------------------------------------------------------------------------------------------- tools
+
+
+@app.command()
+def doctor(run_dir: RunDirOption = None, json: JsonOption = False) -> int:
+    """What is installed, which model, which ports, what to type next."""
+    from whisper_tui import settings
+    from whisper_tui.commands import show_doctor
+
+    return show_doctor.show(_run(run_dir), settings.read(), json)
+
+
+@verify_app.command()
+def receipt(
+    file: Annotated[Path, typer.Argument(help="Written by `job ID --out FILE`.")], json: JsonOption = False
+) -> None:
+    """What a settled job's receipt proves, checked with public keys alone."""
+    from whisper_tui.commands.receipt import verify
+
+    verify(file, json)
+
+
+@app.command()
+def keys(
+    make: Annotated[Path | None, typer.Option(help="Make a new key file.")] = None,
+    run_dir: RunDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Who the participants are: peer ids and key files."""
+    from whisper_tui.commands import keys
+
+    if make is not None:
+        keys.make_one(make, json)
+    else:
+        keys.show(_run(run_dir), json)
+
+
+# -------------------------------------------------------------------------------------------- helpers
+
+
+def _run(flag: Path | None) -> RunDir:
+    from whisper_tui.supervisor.rundir import find
+
+    return find(flag)
+
+
+def _wait(work: Coroutine[Any, Any, Any]) -> None:
+    import asyncio
+
+    asyncio.run(work)
+
+
+def _act(action: str, run_dir: Path | None, json: bool, *args: Any, **options: Any) -> None:
+    from whisper_tui.commands import act
+
+    _wait(act.report(getattr(act.actions(_run(run_dir)), action)(*args, **options), json))
+
+
+def _port_base(text: str | None) -> tuple[int | None, bool | None]:
+    """(base, whether to choose one) as wished for by `--port-base`."""
+    if text is None:
+        return None, None
+    if text == "auto":
+        return None, True
+    if not (text.isascii() and text.isdigit()):
+        raise BadInput(f"--port-base {text}: expected a port or auto")
+    return int(text), None
+
+
+def with_command(args: list[str]) -> list[str]:
+    """`up` goes without saying: it is what options without a command belong to."""
+    own = ("--script", "--version", "--help", "-h")
+    if not args or (args[0].startswith("-") and not any(arg.split("=")[0] in own for arg in args)):
+        return ["up", *args]
+    return args
+
+
+def main() -> None:
+    """Entry point: one line and an exit code for whatever goes wrong, a traceback only with `--debug`."""
+    args = sys.argv[1:]
+    debug = "--debug" in args
+    args = [arg for arg in args if arg != "--debug"]
+    try:
+        code = app(args=with_command(args), prog_name="whisper-tui", standalone_mode=False)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except typer.Abort:
+        code = INTERRUPTED
+    except (UserError, typer.TyperException) as error:
+        if debug:
+            raise
+        code = _complain(error)
+    except Exception as error:  # a mistake of ours: still one line, and how to see more
+        if debug:
+            raise
+        code = _complain(
+            UserError(f"{type(error).__name__}: {error}", "run it again with --debug, and tell us")
+        )
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(error: UserError | typer.TyperException) -> int:
+    """Say what is wrong in one line and what to do in the next; returns the exit code."""
+    if isinstance(error, UserError):
+        line, hint = error.message, error.hint
+    else:
+        line, hint = error.format_message(), "whisper-tui --help"
+    typer.echo("whisper-tui: " + " ".join(line.split()), err=True)
+    if hint:
+        typer.echo(f"  {hint}", err=True)
+    return error.exit_code

@@ -1,0 +1,61 @@
+"""Commands that do something to a mesh that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+from mesh_core.config import MICRO_PER_AXL
+from whisper_tui.actions.actions import Actions
+from whisper_tui.commands import answer
+from whisper_tui.commands.output import print_json, print_line
+from whisper_tui.errors import BadInput
+from whisper_tui.reach import Reach
+from whisper_tui.supervisor.rundir import RunDir
+from whisper_tui.supervisor.schema import Outcome
+
+BY = "command line"
+
+
+def actions(run: RunDir) -> Actions:
+    """The actions, in the name of the command line."""
+    return Actions(run, BY)
+
+
+async def report(done: Awaitable[Outcome], as_json: bool) -> None:
+    """Carry it out and say what became of whom."""
+    outcome = await done
+    if as_json:
+        print_json(outcome)
+        return
+    for view in outcome.processes:
+        print_line(f"{view.name} {view.part}: {view.state}" + (f", pid {view.pid}" if view.pid else ""))
+
+
+async def submit(run: RunDir, text: str, max_price_axl: float | None, wait: bool, as_json: bool) -> None:
+    """Ask a question as the operator, and wait for the answer unless told not to."""
+    taken = await actions(run).ask(text, micro(max_price_axl))
+    if wait:
+        reach = Reach(run)
+        answer.show(await answer.wait_for(reach.control(reach.plan().operator), taken.query), as_json)
+    elif as_json:
+        print_json(taken)
+    else:
+        print_line(f"{taken.label} {taken.state}: {len(taken.jobs)} jobs; see whisper-tui jobs")
+
+
+def micro(price_axl: float | None) -> int | None:
+    """A price in AXL as micro-AXL; BadInput when it is none."""
+    if price_axl is None:
+        return None
+    if not 0 <= price_axl <= 1e9:
+        raise BadInput(f"--max-price {price_axl:g}: expected AXL, such as 0.05")
+    return round(price_axl * MICRO_PER_AXL)
+
+
+async def cancel(run: RunDir, job: str, as_json: bool) -> None:
+    """Ask that a job end as cancelled."""
+    cancelled = await actions(run).cancel(job)
+    if as_json:
+        print_json({"job": cancelled})
+    else:
+        print_line(f"{job}: asked to end as cancelled; a result that is settled first stays")

@@ -1,0 +1,80 @@
+"""Printing: tables for people, JSON for programs. Text from the mesh comes out inert either way."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from whisper_tui.model.inert import inert
+
+PIPE_WIDTH = 400
+"""Columns of a table that is not read in a terminal: nothing is cut off."""
+
+
+def print_json(value: object) -> None:
+    """`value` as JSON, indented."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
+    """A table without lines; numbers to the right. `empty` is said when there are no rows."""
+    if not rows:
+        print_line(empty)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        numeric = all(isinstance(row[index], int | float) or _is_number(str(row[index])) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="ellipsis", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(inert(cell)) for cell in row))
+    console().print(table)
+
+
+def print_line(text: str) -> None:
+    """One line for people."""
+    sys.stdout.write(text + "\n")
+
+
+def console() -> Console:
+    """Standard output, as wide as the terminal."""
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+
+
+def _is_number(text: str) -> bool:
+    return text in {"", "–"} or text.replace(".", "", 1).lstrip("-").isdigit()
+
+
+def axl(micro: int) -> str:
+    """Micro-AXL as AXL."""
+    return f"{micro / 1_000_000:.4f}"
+
+
+def short(key: str) -> str:
+    """The beginning of a key or hash, enough to tell it from others and to type it."""
+    return key[:12]
+
+
+class Progress:
+    """A line on standard error that is written over, in a terminal; nothing elsewhere."""
+
+    def __enter__(self) -> Progress:
+        self._shown = 0
+        return self
+
+    def say(self, text: str) -> None:
+        """Show `text` instead of what is shown now."""
+        if sys.stderr.isatty():
+            line = inert(text)
+            sys.stderr.write("\r" + line.ljust(self._shown))
+            sys.stderr.flush()
+            self._shown = len(line)
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            sys.stderr.write("\r" + " " * self._shown + "\r")
+            sys.stderr.flush()

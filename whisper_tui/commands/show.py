@@ -1,0 +1,276 @@
+"""Commands that look: nodes, jobs, bids, leases, ledger, one job."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mesh_core.api.client import ControlError
+from mesh_core.api.schema import FINAL_STATES, JobView, State
+from whisper_tui.commands.answer import answer_lines
+from whisper_tui.commands.output import axl, print_json, print_line, print_table, short
+from whisper_tui.errors import ActionError, BadInput
+from whisper_tui.model.inert import inert
+from whisper_tui.model.selectors import NotFound, find_job
+from whisper_tui.reach import Reach, picture_of
+from whisper_tui.supervisor.rundir import RunDir
+from whisper_tui.supervisor.schema import Status
+
+NOTHING = "–"
+NO_JOBS = 'no job yet: whisper-tui submit "your question"'
+
+
+async def nodes(run: RunDir, as_json: bool) -> None:
+    """Participants: how the mesh sees them, and how their processes are."""
+    reach = Reach(run)
+    status = await reach.status()
+    state = await reach.state()
+    rows = _node_rows(status, state)
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        [
+            "NODE",
+            "STATE",
+            "PROVIDER",
+            "AXL",
+            "SHARD",
+            "PRICE",
+            "LEASES",
+            "DONE",
+            "RESCUED",
+            "BALANCE",
+            "PEER",
+        ],
+        [
+            [
+                row["name"],
+                row["state"],
+                row["provider"]["state"],
+                row["axl"]["state"],
+                ",".join(str(shard) for shard in row["shards"]) or NOTHING,
+                axl(row["price_micro"]),
+                row["leases"],
+                row["settled"],
+                row["rescued"],
+                axl(row["balance_micro"]),
+                short(row["peer"]),
+            ]
+            for row in rows
+        ],
+        "no participants",
+    )
+    for view in status.processes:
+        if view.note and view.part != "model":
+            print_line(f"{view.name} {view.part}: {inert(view.note)}")
+    if status.sides:
+        print_line("partition: " + " | ".join(" ".join(side) for side in status.sides))
+
+
+def _node_rows(status: Status, state: State) -> list[dict[str, Any]]:
+    members = {member.peer: msgspec.to_builtins(member) for member in state.members}
+    rows = []
+    for seat in status.plan.participants:
+        unseen = {"state": "unknown", "shards": [], "price_micro": 0, "leases": 0, "settled": 0, "rescued": 0}
+        processes = {
+            view.part: msgspec.to_builtins(view) for view in status.processes if view.name == seat.name
+        }
+        member = members.pop(seat.peer, {**unseen, "balance_micro": 0})
+        rows.append({**member, **msgspec.to_builtins(seat), **processes})
+    elsewhere = {"provider": {"state": "elsewhere"}, "axl": {"state": "elsewhere"}}
+    return rows + [{**member, **elsewhere} for member in members.values()]
+
+
+async def jobs(run: RunDir, as_json: bool) -> None:
+    """All jobs the operator's node knows."""
+    state = await Reach(run).state()
+    if as_json:
+        print_json(state.jobs)
+        return
+    names = _names(state)
+    print_table(
+        ["JOB", "STATE", "SHARD", "HOLDER", "EPOCH", "PRICE", "VOTES", "RUNS", "TOKENS", "AGE", "ID"],
+        [
+            [
+                job.label,
+                job.state + (" (rescued)" if job.rescued else ""),
+                NOTHING if job.shard is None else job.shard,
+                names.get(job.holder, NOTHING),
+                job.epoch,
+                axl(job.price_micro),
+                f"{len(job.votes)}/{job.quorum}",
+                job.executions,
+                job.tokens,
+                _age(job.submitted_ms),
+                short(job.job),
+            ]
+            for job in sorted(state.jobs, key=lambda job: (job.submitted_ms, job.label))
+        ],
+        NO_JOBS,
+    )
+
+
+async def bids(run: RunDir, word: str | None, as_json: bool) -> None:
+    """The auctions of all jobs, or of one."""
+    reach = Reach(run)
+    state = await reach.state()
+    chosen = [await _find(reach, state, word)] if word else state.jobs
+    if as_json:
+        print_json([{"job": job.job, "label": job.label, "auction": job.auction} for job in chosen])
+        return
+    names = _names(state)
+    print_table(
+        ["JOB", "RANK", "BIDDER", "PRICE", "LOAD", "EXPECTED", "MODEL", "SCORE", "REFUSED"],
+        [
+            [
+                job.label,
+                NOTHING if bid.refused else bid.rank,
+                names.get(bid.peer, short(bid.peer)),
+                axl(bid.price_micro),
+                f"{bid.load:.2f}",
+                f"{bid.expected_ms} ms",
+                bid.model,
+                f"{bid.score:.4f}",
+                bid.refused,
+            ]
+            for job in chosen
+            for bid in job.auction.bids
+        ],
+        NO_JOBS,
+    )
+
+
+async def leases(run: RunDir, as_json: bool) -> None:
+    """Jobs that somebody works on now."""
+    state = await Reach(run).state()
+    held = [job for job in state.jobs if job.holder and job.epoch > 0 and job.state not in FINAL_STATES]
+    if as_json:
+        print_json(held)
+        return
+    names = _names(state)
+    print_table(
+        ["JOB", "HOLDER", "EPOCH", "LEFT", "OF", "TOKENS", "HELD BEFORE BY"],
+        [
+            [
+                job.label,
+                names.get(job.holder, short(job.holder)),
+                job.epoch,
+                f"{job.lease_left_ms / 1000:.1f}",
+                f"{job.lease_ms / 1000:.1f}",
+                job.tokens,
+                " ".join(names.get(attempt.holder, short(attempt.holder)) for attempt in job.attempts[:-1]),
+            ]
+            for job in held
+        ],
+        "nobody holds a lease",
+    )
+
+
+async def ledger(run: RunDir, tail: int, as_json: bool) -> None:
+    """How the replicas stand, and the newest records."""
+    reach = Reach(run)
+    states = await reach.states()
+    replicas = {name: state.replica for name, state in states.items()}
+    converged = len({replica.root for replica in replicas.values()}) == 1
+    observer = next(iter(states.values()), None)
+    records = sorted(observer.records if observer else [], key=lambda record: record.at_ms)[-tail:]
+    if as_json:
+        print_json({"converged": converged, "replicas": replicas, "records": records})
+        return
+    names = _names(observer) if observer else {}
+    print_table(
+        ["NODE", "ROOT", "RECORDS", "MISSING"],
+        [[name, short(view.root), view.records, view.missing] for name, view in replicas.items()],
+        "no participant answers",
+    )
+    print_line(f"{'converged' if converged else 'diverged'}: {len(replicas)} replicas asked\n")
+    print_table(
+        ["AUTHOR", "SEQ", "KIND", "WHAT", "HASH"],
+        [
+            [
+                names.get(record.author, short(record.author)),
+                record.seq,
+                record.kind,
+                record.summary,
+                short(record.hash),
+            ]
+            for record in records
+        ],
+        "no record yet",
+    )
+
+
+async def job(run: RunDir, word: str, out: Path | None, as_json: bool) -> None:
+    """One job in full; with `out` its receipt is written there."""
+    reach = Reach(run)
+    state = await reach.state()
+    found = await _find(reach, state, word)
+    if out is not None:
+        await _write_receipt(reach, found, out)
+    if as_json:
+        print_json(found)
+        return
+    for line in _job_lines(found, state):
+        print_line(line)
+    if out is not None:
+        print_line(f"receipt written to {out}; check it with: whisper-tui verify receipt {out}")
+
+
+async def _write_receipt(reach: Reach, found: JobView, out: Path) -> None:
+    try:
+        receipt = await reach.certificate(found.job)
+    except ControlError as error:
+        raise ActionError(f"{found.label}: {error}") from error
+    try:
+        out.write_bytes(receipt)  # noqa: ASYNC240 - nothing else waits here
+    except OSError as error:
+        raise BadInput(f"{out}: {error.strerror}") from error
+
+
+def _job_lines(found: JobView, state: State) -> list[str]:
+    names = _names(state)
+    shard = "all shards" if found.shard is None else f"shard {found.shard}"
+    committee = " ".join(names.get(peer, short(peer)) for peer in found.committee)
+    fields = [
+        ("job", f"{inert(found.label)} {found.job}"),
+        ("work", f"{inert(found.kind)}, {shard}"),
+        ("state", found.state + (f": {inert(found.reason)}" if found.reason else "")),
+        ("holder", names.get(found.holder, NOTHING)),
+        ("price", f"{axl(found.price_micro)} AXL, at most {axl(found.max_price_micro)}"),
+        ("committee", f"{committee}; quorum {found.quorum} of {found.weight}, alive {found.live_weight}"),
+        ("sealed", f"{found.threshold} shares open the payload"),
+        ("votes", " ".join(names.get(peer, short(peer)) for peer in found.votes) or NOTHING),
+    ]
+    lines = [f"{name:<10} {value}" for name, value in fields]
+    for attempt in found.attempts:
+        holder = names.get(attempt.holder, short(attempt.holder))
+        lines.append(
+            f"epoch {attempt.epoch:<4} {holder} {inert(attempt.outcome)} {inert(attempt.note)}".rstrip()
+        )
+    query = next((query for query in state.queries if found.job == query.combine), None)
+    if query is not None and query.answer is not None:
+        return [*lines, "", *answer_lines(query.answer)]
+    return [*lines, "", inert(found.text, 16_384)] if found.text else lines
+
+
+async def _find(reach: Reach, state: State, word: str) -> JobView:
+    try:
+        return find_job(picture_of(await reach.status(), state), word)
+    except NotFound as error:
+        raise ActionError(str(error)) from error
+
+
+def _names(state: State) -> dict[str, str]:
+    return {member.peer: member.name for member in state.members}
+
+
+def _age(at_ms: float) -> str:
+    passed = max(0.0, time.time() - at_ms / 1000)
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if passed >= length:
+            return f"{passed / length:.0f} {unit}"
+    return f"{passed:.0f} s"

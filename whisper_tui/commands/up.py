@@ -1,0 +1,121 @@
+"""`up`: a mesh that runs, and this terminal in front of it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from dataclasses import dataclass
+
+import msgspec
+
+from mesh_core.api.schema import Event
+from whisper_tui.commands import console
+from whisper_tui.commands.act import actions
+from whisper_tui.commands.output import Progress, print_json, print_line
+from whisper_tui.errors import TimedOut
+from whisper_tui.model.inert import inert
+from whisper_tui.reach import Reach
+from whisper_tui.settings import Settings
+from whisper_tui.supervisor.launch import launch, until_ready
+from whisper_tui.supervisor.prepare import Wishes
+from whisper_tui.supervisor.rundir import RunDir
+from whisper_tui.supervisor.schema import ProcessView, Status
+
+CONVERGED_S = 30.0
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How `up` behaves once the mesh runs: the console, this terminal's foreground, or neither."""
+
+    with_console: bool
+    detach: bool
+    as_json: bool
+
+
+def up(run: RunDir, wishes: Wishes, settings: Settings, manner: Manner) -> int:
+    """Start the mesh of `run`, or find it running, and stay in front of it."""
+    with_console = manner.with_console and not manner.detach and console.has_terminal()
+    started = asyncio.run(_up(run, wishes, settings, manner, foreground=not with_console))
+    return console.open_console(run, read_only=not started) if with_console else 0
+
+
+async def _up(run: RunDir, wishes: Wishes, settings: Settings, manner: Manner, *, foreground: bool) -> bool:
+    """Whether the mesh was started here. In the foreground returns when it has ended, unless detached."""
+    began = time.monotonic()
+    with Progress() as progress:
+        progress.say("starting …")
+        started = await launch(run, wishes, settings, print_line)
+        try:
+            status = await _until_whole(run)
+        except BaseException:
+            if started:
+                await actions(run).down()
+            raise
+    if foreground:
+        _tell(status, manner.as_json, time.monotonic() - began if started else None)
+        if started and not manner.detach:
+            await _stay(run, manner.as_json)
+    return started
+
+
+async def _until_whole(run: RunDir) -> Status:
+    status = await until_ready(run)
+    try:
+        async with asyncio.timeout(CONVERGED_S):
+            await Reach(run).until_met()
+    except TimeoutError:
+        raise TimedOut(
+            f"the participants did not find each other in {CONVERGED_S:g} s", f"see {run.root}"
+        ) from None
+    return status
+
+
+def _tell(status: Status, as_json: bool, took_s: float | None) -> None:
+    if as_json:
+        print_json({"started": took_s is not None, "took_s": took_s, "status": status})
+        return
+    how = "running already" if took_s is None else f"up and converged in {took_s:.2f} s"
+    print_line(f"{status.plan.count} providers and the operator {how}: {status.run_dir}")
+    print_line('ask something:  whisper-tui submit "How does a network learn from its mistakes?"')
+    print_line("look around:    whisper-tui nodes | jobs | bids | leases | ledger")
+
+
+async def _stay(run: RunDir, as_json: bool) -> None:
+    """Follow the supervisor until it ends; Ctrl-C ends it."""
+    if not as_json:
+        print_line("Ctrl-C ends it all")
+    interrupted = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupted.set)
+    following = asyncio.create_task(_follow(run, as_json))
+    waiting = asyncio.create_task(interrupted.wait())
+    await asyncio.wait({following, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if interrupted.is_set():
+        following.cancel()
+        await actions(run).down()
+    else:
+        following.result()
+
+
+async def _follow(run: RunDir, as_json: bool) -> None:
+    async for event in Reach(run).supervisor.events():
+        if as_json:
+            continue
+        for line in _lines(event):
+            print_line(line)
+
+
+def _lines(event: Event) -> list[str]:
+    """What people want to read of an event: actions, and what was not asked for."""
+    if event.kind == "action":
+        return [f"{inert(event.data['command'])}  (by {inert(event.data['by'])})"]
+    if event.kind != "process":
+        return []
+    view = msgspec.convert(event.data, ProcessView)
+    if view.state in {"exited", "absent"}:
+        return [f"{view.name} {view.part} {view.state}: {inert(view.note)}"]
+    return []

