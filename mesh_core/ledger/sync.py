@@ -160,6 +160,8 @@ class Replication:
 
     def on_digest(self, sender: PeerId, message: Digest) -> None:
         """Remember the sender's replica; answer with the version vector when it differs, else that it is equal."""
+        if sender not in self.roots and len(self.roots) >= limit("members_max"):
+            return
         self.roots[sender] = message
         own = self._ledger.chains.vector_hash()
         if message.vector_hash != own:
