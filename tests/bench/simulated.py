@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from mesh_core.config import DEFAULT, FAST, Timing
 from mesh_core.effects import JobOptions
@@ -75,13 +76,21 @@ def _spread(loss: float) -> tuple[list[float], float, int]:
             world.hosts[f"node{number % 19 + 1}"].clock.monotonic(since), "note", number
         )
         world.hosts[f"node{number % 19 + 1}"].act(author.context.outbox.take())
-        if world.run_while(lambda: not _everywhere(world, entry.hash), 20.0, every_s=0.01):  # noqa: B023
+        if world.run_while(partial(_missing_somewhere, world, entry.hash), 20.0, every_s=0.01):
             times.append(world.now - since)
     return times or [float("inf")], 100.0 * len(times) / records, records
 
 
-def _everywhere(world: World, record: bytes) -> bool:
-    return all(host.node is not None and record in host.node.ledger.chains for host in world.hosts.values())
+def _missing_somewhere(world: World, record: bytes) -> bool:
+    return any(host.node is None or record not in host.node.ledger.chains for host in world.hosts.values())
+
+
+def _unanswered(world: World) -> bool:
+    return not all(query.finished for query in node_of(world, OPERATOR).queries.queries.values())
+
+
+def _diverged(world: World) -> bool:
+    return len({host.node.ledger.state_root() for host in world.live() if host.node is not None}) > 1
 
 
 @bench("never_ran")
@@ -92,7 +101,7 @@ def jobs_that_never_ran() -> Iterator[Figure]:
         for number in range(10):
             world.submit(OPERATOR, "why?", [1, 2, 3], JobOptions(), f"q{number}")
         node = node_of(world, OPERATOR)
-        world.run_while(lambda: not all(q.finished for q in node.queries.queries.values()), 60.0)  # noqa: B023
+        world.run_while(partial(_unanswered, world), 60.0)
         lost = sum(not job.final for job in node.ledger.jobs.values())
         share = 100.0 * lost / max(1, len(node.ledger.jobs))
         yield at_most(
@@ -108,8 +117,7 @@ def late_joiner() -> Iterator[Figure]:
     world.run_for(1.0)
     for number in range(4):
         world.submit(OPERATOR, "why?", [1, 2, 3, 4], JobOptions(), f"q{number}")
-    node = node_of(world, OPERATOR)
-    world.run_while(lambda: not all(query.finished for query in node.queries.queries.values()), 60.0)
+    world.run_while(partial(_unanswered, world), 60.0)
     world.start("node6")
     world.run_for(3.0)
     known = len(node_of(world, "node6").ledger.jobs)
@@ -129,10 +137,8 @@ def healing() -> Iterator[Figure]:
         world.run_for(8.0)
         world.heal()
         since = world.now
-        roots = lambda: {host.node.ledger.state_root() for host in world.live() if host.node}  # noqa: B023, E731
-        times.append(
-            world.now - since if world.run_while(lambda: len(roots()) > 1, 30.0, every_s=0.02) else 30.0
-        )  # noqa: B023
+        equal = world.run_while(partial(_diverged, world), 30.0, every_s=0.02)
+        times.append(world.now - since if equal else 30.0)
     yield at_most(
         "healed_split_equal_roots_max_s",
         max(times),
