@@ -1,0 +1,151 @@
+"""A disk that loses exactly what was not fsynced.
+
+It keeps the contract of the real store: batches become durable in order and whole (SQLite's transactions),
+several may share one fsync (group commit), and a vote's key is written once.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap, deque
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from mesh_core.effects import PutBlob, PutMeta, PutStatement, PutVote, Stored, Write
+
+VoteKey: TypeAlias = tuple[bytes, int, str]
+StatementKey: TypeAlias = tuple[bytes, int, bytes]
+
+BOOT = "boot"
+"""Under this name a host keeps the number of its latest start."""
+
+
+class VoteOverwritten(Exception):
+    """A second, different vote was written under one (job, epoch, phase): the store refuses it."""
+
+
+class Disk:
+    """The store of one host, which survives the host's crashes.
+
+    A batch has a position, counted from 1; `acknowledged` is the position up to which the host may act on its
+    writes. Time is the host's business: it calls `begin_sync` and, after the fsync took its time, `end_sync`.
+    `on_durable` hears of what has become durable.
+    """
+
+    def __init__(self) -> None:
+        self.on_durable: Callable[[Sequence[Write]], None] = lambda _writes: None
+        self.statements: dict[StatementKey, PutStatement] = {}
+        self.votes: dict[VoteKey, PutVote] = {}
+        self.blobs: dict[bytes, bytes] = {}
+        self.meta: dict[str, bytes] = {}
+        self._written = 0
+        self._synced = 0
+        self._syncing = 0
+        self._pending: deque[tuple[Write, ...]] = deque()
+        self._unsynced_votes: dict[VoteKey, bytes] = {}
+        self._unsynced_blobs: dict[bytes, bytes] = {}
+
+    @property
+    def written(self) -> int:
+        """Position of the newest batch."""
+        return self._written
+
+    @property
+    def acknowledged(self) -> int:
+        """Position of the newest batch of which the host has been told that it is durable."""
+        return self._synced
+
+    @property
+    def idle(self) -> bool:
+        """Whether no fsync is under way."""
+        return self._syncing == 0
+
+    @property
+    def behind(self) -> bool:
+        """Whether there are batches that no fsync covers yet."""
+        return len(self._pending) > self._syncing
+
+    @property
+    def boot(self) -> int:
+        """Number of the latest start of the host, 0 before the first."""
+        return int(self.meta.get(BOOT, b"0"))
+
+    def append(self, writes: tuple[Write, ...]) -> int:
+        """Queue a batch and return its position. Raises VoteOverwritten."""
+        for write in writes:
+            if isinstance(write, PutVote):
+                self._claim_vote(write)
+            elif isinstance(write, PutBlob):
+                self._unsynced_blobs[write.hash] = write.data
+        self._pending.append(writes)
+        self._written += 1
+        return self._written
+
+    def begin_sync(self) -> None:
+        """One fsync for all batches that are waiting."""
+        self._syncing = len(self._pending)
+
+    def end_sync(self) -> None:
+        """The fsync is through: the batches it covers are durable."""
+        durable: list[Write] = []
+        for _ in range(self._syncing):
+            batch = self._pending.popleft()
+            self._apply(batch)
+            durable.extend(batch)
+        self._synced += self._syncing
+        self._syncing = 0
+        if durable:
+            self.on_durable(durable)
+
+    def crash(self, survivors: int) -> None:
+        """Lose all unsynced batches but the first `survivors` of the fsync under way.
+
+        An fsync that a crash interrupts may have reached the disk without the host hearing of it; whole batches
+        only.
+        """
+        self._syncing = min(survivors, self._syncing)
+        self.end_sync()
+        self._pending.clear()
+        self._written = self._synced
+        self._unsynced_votes.clear()
+        self._unsynced_blobs.clear()
+
+    def syncing(self) -> int:
+        """How many batches the fsync under way covers."""
+        return self._syncing
+
+    def load(self) -> Stored:
+        """What a restarted host finds; `blobs` also shows those put later, as soon as they are put."""
+        return Stored(
+            statements=list(self.statements.values()),
+            votes=list(self.votes.values()),
+            blobs=ChainMap(self.blobs, self._unsynced_blobs),
+            meta=dict(self.meta),
+        )
+
+    def _claim_vote(self, vote: PutVote) -> None:
+        key = (vote.job, vote.epoch, vote.phase)
+        durable = self.votes.get(key)
+        before = durable.signed if durable else self._unsynced_votes.get(key)
+        if before is not None and before != vote.signed:
+            raise VoteOverwritten(f"a second {vote.phase} at epoch {vote.epoch} of job {vote.job.hex()[:8]}")
+        self._unsynced_votes[key] = vote.signed
+
+    def _apply(self, batch: tuple[Write, ...]) -> None:
+        for write in batch:
+            if isinstance(write, PutVote):
+                key = (write.job, write.epoch, write.phase)
+                self.votes[key] = write
+                self._unsynced_votes.pop(key, None)
+            elif isinstance(write, PutStatement):
+                self.statements[(write.author, write.seq, write.hash)] = write
+            elif isinstance(write, PutBlob):
+                self.blobs[write.hash] = write.data
+                self._unsynced_blobs.pop(write.hash, None)
+            else:
+                self._apply_meta(write)
+
+    def _apply_meta(self, write: PutMeta) -> None:
+        if write.value is None:
+            self.meta.pop(write.key, None)
+        else:
+            self.meta[write.key] = write.value

@@ -1,0 +1,385 @@
+"""One simulated machine: a node with its disk, its transport, its clock and its executions."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Protocol
+
+from mesh_core.context import Doors, NodeConfig
+from mesh_core.effects import (
+    Effect,
+    Execute,
+    Executed,
+    FrameReceived,
+    Input,
+    JobId,
+    NeighboursChanged,
+    Notify,
+    PeerId,
+    Persist,
+    Progressed,
+    PutMeta,
+    Send,
+    StopExecution,
+    Stored,
+    Tick,
+    Write,
+)
+from mesh_core.identity.crypto import Crypto
+from mesh_core.node import Node
+from mesh_core.simulation.clock import HostClock
+from mesh_core.simulation.disk import BOOT, Disk
+from mesh_core.simulation.network import Network
+from mesh_core.simulation.schedule import Schedule
+from mesh_core.simulation.trace import Trace
+from mesh_core.simulation.workload import Workload
+from mesh_core.wire.messages import Message
+
+INBOX_FRAMES_MAX = 100
+"""An AXL node holds this many frames for a client that does not read, and drops the oldest."""
+
+QUEUE_MESSAGES_MAX = 4096
+"""What the transport holds back for one peer before it drops the oldest."""
+
+TIMER_SLACK_S = 1e-6
+"""Timers fire this much late, so that rounding between clocks never lets one fire early."""
+
+HANDED_OVER_S = (0.0002, 0.001)
+"""How long an AXL node takes to accept a frame; the next one to that peer waits for it."""
+
+
+class Watcher(Protocol):
+    """Hears what hosts do; checkers are watchers."""
+
+    def durable(self, host: Host, writes: Sequence[Write]) -> None:
+        """These writes of `host` are on its disk."""
+
+    def notified(self, host: Host, notify: Notify) -> None:
+        """The node of `host` reported something."""
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What all hosts of one world share."""
+
+    schedule: Schedule
+    network: Network
+    workload: Workload
+    trace: Trace
+    watchers: list[Watcher]
+    deliver: Callable[[PeerId, PeerId, bytes], None]
+    came_up: Callable[[], None]
+
+
+@dataclass(slots=True)
+class HostSpec:
+    """What one host is made of. `make_node` and `make_disk` let a control put in a broken part."""
+
+    name: str
+    index: int
+    config: NodeConfig
+    crypto: Crypto
+    rng: Random
+    clock: HostClock = field(default_factory=HostClock)
+    fsync_s: tuple[float, float] = (0.0005, 0.004)
+    make_node: Callable[[NodeConfig, Doors, Stored, int], Node] = Node
+    make_disk: Callable[[], Disk] = Disk
+
+
+class Host:
+    """Runs one node as the real runtime would: effects in order, some only after the disk.
+
+    `life` counts boots and pauses nothing: whatever was scheduled for an earlier life is void.
+    """
+
+    def __init__(self, spec: HostSpec, around: Surroundings) -> None:
+        self.name = spec.name
+        self.index = spec.index
+        self.peer: PeerId = spec.config.peer
+        self.config = spec.config
+        self.clock = spec.clock
+        self.disk = spec.make_disk()
+        self.disk.on_durable = self._on_durable
+        self.node: Node | None = None
+        self.axl_up = False
+        self.lost = False
+        self.executions = 0
+        self.frames_sent = 0
+        self.fsync_s = spec.fsync_s
+        self._spec = spec
+        self._around = around
+        self._schedule = around.schedule
+        self._rng = spec.rng
+        self._life = 0
+        self._paused = False
+        self._inbox: deque[bytes] = deque(maxlen=INBOX_FRAMES_MAX)
+        self._deferred: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+        self._waiting: deque[tuple[int, Effect]] = deque()
+        self._queues: dict[PeerId, deque[Message]] = {}
+        self._in_flight: set[PeerId] = set()
+        self._ready: dict[PeerId, None] = {}
+        self._tick_at: float | None = None
+        self._runs: dict[tuple[JobId, int], int] = {}
+
+    # ------------------------------------------------------------------------------------ life and death
+
+    @property
+    def up(self) -> bool:
+        """Whether the node's process exists (it may be paused)."""
+        return self.node is not None
+
+    @property
+    def started(self) -> bool:
+        """Whether the process has ever run."""
+        return self._life > 0
+
+    @property
+    def paused(self) -> bool:
+        """Whether the process is stopped (SIGSTOP) or stalled."""
+        return self._paused
+
+    @property
+    def backlog(self) -> int:
+        """Effects that wait for the disk and messages that wait for the transport."""
+        return len(self._waiting) + sum(len(queue) for queue in self._queues.values())
+
+    def boot(self) -> None:
+        """Start the process: the number of this start goes to disk first, then the node comes up."""
+        self._life += 1
+        self.axl_up = True
+        self.clock.boot(self._schedule.now, self._rng.uniform(10.0, 100_000.0))
+        self._schedule.after(self._rng.uniform(*self.fsync_s), self._come_up, self._life)
+
+    def _come_up(self, life: int) -> None:
+        if life != self._life:
+            return
+        self.disk.append((PutMeta(BOOT, str(self.disk.boot + 1).encode()),))
+        self.disk.begin_sync()
+        self.disk.end_sync()
+        self.node = self._make_node()
+        self._perform(self.node.start(self.clock.monotonic(self._schedule.now)))
+        self._around.came_up()
+        for frame in self._take_inbox():
+            self.receive(frame)
+
+    def crash(self, *, axl_too: bool) -> None:
+        """End the process as SIGKILL does; with `axl_too` its AXL node dies as well, and its inbox with it."""
+        self._life += 1
+        self.node = None
+        self._paused = False
+        self._deferred.clear()
+        self._waiting.clear()
+        self._queues.clear()
+        self._in_flight.clear()
+        self._ready.clear()
+        self._runs.clear()
+        self._tick_at = None
+        if axl_too:
+            self.axl_up = False
+            self._inbox.clear()
+        syncing = self.disk.syncing()
+        self.disk.crash(self._rng.randrange(syncing + 1) if syncing else 0)
+
+    def pause(self) -> None:
+        """Stop the process: nothing is handled until `resume`."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Continue: the inbox is drained before timers are judged, as the runtime does it."""
+        if not self._paused:
+            return
+        self._paused = False
+        for frame in self._take_inbox():
+            self.receive(frame)
+        deferred, self._deferred = self._deferred, []
+        for call, args in deferred:
+            call(*args)
+        self._arm()
+
+    def replay(self) -> Node:
+        """A second node that starts from what is on the disk now; nothing it says leaves it."""
+        node = self._make_node()
+        node.start(0.0)
+        return node
+
+    def _make_node(self) -> Node:
+        doors = Doors(
+            crypto=self._spec.crypto,
+            rng=Random(self._rng.getrandbits(64)),
+            wall_ms=lambda: self.clock.wall_ms(self._schedule.now),
+        )
+        return self._spec.make_node(self.config, doors, self.disk.load(), self.disk.boot)
+
+    # ------------------------------------------------------------------------------------------- inputs
+
+    def receive(self, frame: bytes) -> None:
+        """A frame has reached this host's AXL node."""
+        if self.node is not None and not self._paused:
+            self._around.trace.mix(self._schedule.now, self.index, frame[-8:])
+            self.step(FrameReceived(frame))
+        elif self.axl_up:
+            self._inbox.append(frame)
+
+    def neighbours(self, attached: Mapping[PeerId, bool]) -> None:
+        """`/topology` shows something new."""
+        self._when_running(self._life, self.step, NeighboursChanged(dict(attached)))
+
+    def step(self, event: Input) -> None:
+        """Step the node with one input and carry out what it answers."""
+        if self.node is None:
+            return
+        self._perform(self.node.step(self.clock.monotonic(self._schedule.now), event))
+
+    def act(self, effects: Sequence[Effect]) -> None:
+        """Carry out effects of a call that is not a step (`Node.submit`)."""
+        self._perform(effects)
+
+    # ------------------------------------------------------------------------------------------ effects
+
+    def _perform(self, effects: Sequence[Effect]) -> None:
+        disk = self.disk
+        for effect in effects:
+            if isinstance(effect, Persist):
+                disk.append(effect.writes)
+            elif effect.after_disk and disk.acknowledged < disk.written:
+                self._waiting.append((disk.written, effect))
+            else:
+                self._carry_out(effect)
+        self._sync()
+        self._flush()
+        self._arm()
+
+    def _carry_out(self, effect: Effect) -> None:
+        if type(effect) is Send:
+            self._queue(effect.to, effect.message)
+        elif type(effect) is Notify:
+            self._around.trace.moment(self._schedule.now, self.name, effect.kind, effect.fields)
+            for watcher in self._around.watchers:
+                watcher.notified(self, effect)
+        elif type(effect) is Execute:
+            self._execute(effect)
+        elif type(effect) is StopExecution:
+            self._runs.pop((effect.job, effect.epoch), None)
+
+    def _when_running(self, life: int, call: Callable[..., None], *args: Any) -> None:
+        """Call now, or on `resume`; never in another life."""
+        if life != self._life or self.node is None:
+            return
+        if self._paused:
+            self._deferred.append((call, args))
+        else:
+            call(*args)
+
+    # --------------------------------------------------------------------------------------------- disk
+
+    def _sync(self) -> None:
+        if self.disk.idle and self.disk.behind:
+            self.disk.begin_sync()
+            self._schedule.after(
+                self._rng.uniform(*self.fsync_s), self._when_running, self._life, self._synced
+            )
+
+    def _synced(self) -> None:
+        self.disk.end_sync()
+        acknowledged = self.disk.acknowledged
+        while self._waiting and self._waiting[0][0] <= acknowledged:
+            self._carry_out(self._waiting.popleft()[1])
+        self._sync()
+        self._flush()
+
+    def _on_durable(self, writes: Sequence[Write]) -> None:
+        for watcher in self._around.watchers:
+            watcher.durable(self, writes)
+
+    # ---------------------------------------------------------------------------------------- transport
+
+    def _queue(self, to: PeerId, message: Message) -> None:
+        queue = self._queues.get(to)
+        if queue is None:
+            queue = self._queues[to] = deque(maxlen=QUEUE_MESSAGES_MAX)
+        queue.append(message)
+        if to not in self._in_flight:
+            self._ready[to] = None
+
+    def _flush(self) -> None:
+        """Send one frame to each peer that has messages waiting and no frame in flight."""
+        if not self._ready or self.node is None:
+            return
+        for to in self._ready:
+            queue = self._queues[to]
+            frame, taken = self.node.seal_frame(to, tuple(queue))
+            for _ in range(taken):
+                queue.popleft()
+            self.frames_sent += 1
+            self._in_flight.add(to)
+            self._around.deliver(self.peer, to, frame)
+            self._schedule.after(
+                self._rng.uniform(*HANDED_OVER_S), self._when_running, self._life, self._handed_over, to
+            )
+        self._ready.clear()
+
+    def _handed_over(self, to: PeerId) -> None:
+        self._in_flight.discard(to)
+        if self._queues[to]:
+            self._ready[to] = None
+            self._flush()
+
+    def _take_inbox(self) -> list[bytes]:
+        frames = list(self._inbox)
+        self._inbox.clear()
+        return frames
+
+    # ------------------------------------------------------------------------------------------- timers
+
+    def _arm(self) -> None:
+        """Make sure that a tick comes no later than the node's next deadline."""
+        if self.node is None or self._paused:
+            return
+        deadline = self.node.next_deadline()
+        if deadline is None:
+            return
+        when = max(self.clock.when(deadline), self._schedule.now) + TIMER_SLACK_S
+        if self._tick_at is None or when < self._tick_at:
+            self._tick_at = when
+            self._schedule.at(when, self._tick, self._life, when)
+
+    def _tick(self, life: int, when: float) -> None:
+        if life != self._life or when != self._tick_at:
+            return
+        self._tick_at = None
+        if self.node is None or self._paused:
+            return
+        deadline = self.node.next_deadline()
+        if deadline is not None and deadline <= self.clock.monotonic(self._schedule.now):
+            self.step(Tick())
+        else:
+            self._arm()
+
+    # --------------------------------------------------------------------------------------- executions
+
+    def _execute(self, effect: Execute) -> None:
+        self.executions += 1
+        self._runs[(effect.job, effect.epoch)] = self.executions
+        run = self._around.workload.plan(effect, self.name, self.executions)
+        serial = self.executions
+        for step, seconds in enumerate(run.progress_s, start=1):
+            self._schedule.after(
+                seconds, self._when_running, self._life, self._progressed, effect, serial, step
+            )
+        if run.result is not None or run.error is not None:
+            executed = Executed(effect.job, effect.epoch, run.result, run.error)
+            self._schedule.after(
+                run.takes_s, self._when_running, self._life, self._executed, executed, serial
+            )
+
+    def _progressed(self, effect: Execute, serial: int, step: int) -> None:
+        if self._runs.get((effect.job, effect.epoch)) == serial:
+            self.step(Progressed(effect.job, effect.epoch, step * 10, f"words {step} "))
+
+    def _executed(self, executed: Executed, serial: int) -> None:
+        if self._runs.get((executed.job, executed.epoch)) == serial:
+            del self._runs[(executed.job, executed.epoch)]
+            self.step(executed)

@@ -1,0 +1,250 @@
+"""Broken protocols that the checkers must catch: what shows that they would notice.
+
+Each control turns one rule of PROTOCOL §4–§7 off, in the simulator only, and names the invariant that must break
+within `SEEDS_MAX` fixed seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest import mock
+
+from mesh_core import node as node_module
+from mesh_core.context import Doors, NodeConfig
+from mesh_core.effects import PutVote, Stored, Write
+from mesh_core.identity.statement import sign
+from mesh_core.lease.ballot import Ballot, Witness
+from mesh_core.lease.committee import total_weight
+from mesh_core.lease.holder import Claim, Holder
+from mesh_core.ledger.record import Entry
+from mesh_core.ledger.sync import Replication
+from mesh_core.node import Node
+from mesh_core.secrecy.envelope import my_share
+from mesh_core.simulation.checkers import (
+    Checkers,
+    EveryJobEnds,
+    Invariant,
+    NoEquivocation,
+    OneProposal,
+    OneSettledValue,
+    SharesOnlyAtHolders,
+)
+from mesh_core.simulation.disk import Disk
+from mesh_core.simulation.host import HostSpec
+from mesh_core.wire import messages as ms
+from mesh_core.wire import statements as st
+from tests.simulation.profiles import PROFILES, Mix
+from tests.simulation.runner import Outcome, finish
+from tests.simulation.scenario import Scenario
+
+SEEDS_MAX = 500
+LIAR = "node2"
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A rule turned off: `alter` breaks hosts, `patch` breaks the core while a seed runs.
+
+    `liar` names a host whose own statements are not held against it, and whom splits do not cut off.
+    """
+
+    rule: str
+    caught_by: type[Invariant]
+    mix: Mix
+    alter: Callable[[HostSpec], HostSpec] | None = None
+    patch: Callable[[], AbstractContextManager[Any]] = nullcontext
+    liar: str = ""
+
+    def run(self, seed: int) -> Outcome:
+        """One seed of the broken protocol, watched by the invariant that must notice."""
+        with self.patch():
+            scenario = Scenario(f"{seed}/{self.rule}", self.mix, alter=self.alter, bridge=self.liar)
+            liars = frozenset({scenario.world.hosts[self.liar].peer}) if self.liar else frozenset()
+            checkers = Checkers(scenario.world, invariants=(self.caught_by, EveryJobEnds), liars=liars)
+            return finish(seed, self.rule, scenario, checkers)
+
+    def seeds_until_caught(self, seeds_max: int = SEEDS_MAX) -> int | None:
+        """How many seeds it takes until the named invariant breaks; None when it never does."""
+        for seed in range(seeds_max):
+            if self.run(seed).invariant == self.caught_by.name:
+                return seed + 1
+        return None
+
+
+# -------------------------------------------------------------------------------- no fsync before a vote
+
+
+class EagerDisk(Disk):
+    """Says that a batch is durable as soon as it is written; a crash loses the votes that were not."""
+
+    @property
+    def acknowledged(self) -> int:
+        """Everything written."""
+        return self.written
+
+    def append(self, writes: tuple[Write, ...]) -> int:
+        """Write, and say at once that it is done."""
+        position = super().append(writes)
+        self.on_durable(writes)
+        return position
+
+    def end_sync(self) -> None:
+        """Nobody waits for it."""
+        told, self.on_durable = self.on_durable, _nobody
+        super().end_sync()
+        self.on_durable = told
+
+    def crash(self, survivors: int) -> None:
+        """Everything but the votes happened to be written back in time."""
+        for batch in self._pending:
+            self._apply(tuple(write for write in batch if not isinstance(write, PutVote)))
+        super().crash(0)
+
+
+def _nobody(_writes: Sequence[Write]) -> None:
+    pass
+
+
+def _eager_disk(spec: HostSpec) -> HostSpec:
+    return replace(spec, make_disk=EagerDisk, fsync_s=(0.2, 2.0))
+
+
+# ---------------------------------------------------------------------------- quorums that do not intersect
+
+
+@contextmanager
+def _small_quorums() -> Iterator[None]:
+    def half(job: st.Job) -> int:
+        return total_weight(job) // 2
+
+    modules = ("mesh_core.lease.certificate", "mesh_core.lease.holder", "mesh_core.market.auction")
+    with ExitStack() as patches:
+        for module in modules:
+            patches.enter_context(mock.patch(f"{module}.quorum", half))
+        yield
+
+
+# --------------------------------------------------------------------------------- a lying witness at f = 0
+
+
+class LyingWitness(Witness):
+    """Promises everything to everybody, votes for everything, remembers nothing and shows nothing."""
+
+    def on_request(self, now: float, sender: bytes, message: ms.PromiseRequest) -> None:
+        """Promise."""
+        ballot = self.ballots.get(message.job)
+        if ballot is not None:
+            self._context.send(sender, ms.Promised(self._empty_promise(ballot, message.epoch, sender)))
+
+    def on_accept(self, now: float, sender: bytes, message: ms.AcceptRequest) -> None:
+        """Vote."""
+        value = self._proposed(sender, message)
+        if value is not None and message.job in self.ballots:
+            network = self._context.config.network
+            vote = st.AcceptVote(network, self._context.me, message.job, message.epoch, value)
+            self._context.send(sender, ms.Voted(sign(self._context.crypto, vote)))
+
+    def forget(self, job: bytes) -> None:
+        """Go on as if nothing had been decided."""
+
+    def _empty_promise(self, ballot: Ballot, epoch: int, holder: bytes) -> bytes:
+        network = self._context.config.network
+        promise = st.Promise(network, self._context.me, ballot.job.id, epoch, holder, None, ())
+        return sign(self._context.crypto, promise)
+
+
+class Withholds(Replication):
+    """Takes records and passes none on, so that nobody hears from it what was settled elsewhere."""
+
+    def _send_records(self, to: bytes, entries: Iterable[Entry], *, more: bool = False) -> None:
+        """Send nothing."""
+
+
+def _liar(spec: HostSpec) -> HostSpec:
+    if spec.name != LIAR:
+        return spec
+    return replace(spec, make_node=_node_with(Witness=LyingWitness, Replication=Withholds))
+
+
+# ----------------------------------------------------------------------------------------- broken holders
+
+
+class NeverAdopts(Holder):
+    """Proposes its own value whatever the promises show."""
+
+    def adopted_value(self, claim: Claim) -> st.Value | None:
+        """Nothing."""
+        return None
+
+
+class RunsAgain(Holder):
+    """After a restart it has forgotten what it proposed, and runs its lease again."""
+
+    def restore(self, votes: list[PutVote]) -> None:
+        """Take back everything but the proposals."""
+        super().restore([vote for vote in votes if vote.phase != "propose"])
+
+
+class NoProposalsDisk(Disk):
+    """Keeps no proposals, so that their key cannot stop a second one."""
+
+    def append(self, writes: tuple[Write, ...]) -> int:
+        """Drop proposals."""
+        kept = (write for write in writes if not (isinstance(write, PutVote) and write.phase == "propose"))
+        return super().append(tuple(kept))
+
+
+def _never_adopts(spec: HostSpec) -> HostSpec:
+    return replace(spec, make_node=_node_with(Holder=NeverAdopts))
+
+
+def _runs_again(spec: HostSpec) -> HostSpec:
+    return replace(spec, make_node=_node_with(Holder=RunsAgain), make_disk=NoProposalsDisk)
+
+
+# ------------------------------------------------------------------------------------ shares inside promises
+
+
+class LeakyWitness(Witness):
+    """Sends its share of the key along with its promise, before there is a lease."""
+
+    def sign_promise(self, ballot: Ballot, epoch: int, holder: bytes) -> bytes:
+        """Promise, and give the share away."""
+        crypto = self._context.crypto
+        share = my_share(crypto, ballot.job.job, self._context.me)
+        if share is not None and holder != self._context.me:
+            sealed = crypto.seal(holder, share)
+            self._context.send(holder, ms.ShareRelease(ballot.job.id, epoch, sealed, False))
+        return super().sign_promise(ballot, epoch, holder)
+
+
+def _leaky(spec: HostSpec) -> HostSpec:
+    return replace(spec, make_node=_node_with(Witness=LeakyWitness))
+
+
+def _node_with(**parts: type[Any]) -> Callable[[NodeConfig, Doors, Stored, int], Node]:
+    """Makes nodes in which the machines named are replaced."""
+
+    def make(config: NodeConfig, doors: Doors, stored: Stored, boot: int) -> Node:
+        with ExitStack() as patches:
+            for name, part in parts.items():
+                patches.enter_context(mock.patch.object(node_module, name, part))
+            return Node(config, doors, stored, boot)
+
+    return make
+
+
+_AMBUSH = replace(PROFILES["ambush"], partitions=4, crashes=4)
+_SPLITS = replace(PROFILES["partition"], ambushes=6)
+
+CONTROLS = (
+    Control("no fsync before a vote", NoEquivocation, replace(_AMBUSH, partitions=0), _eager_disk),
+    Control("quorums that do not intersect", OneSettledValue, _SPLITS, patch=_small_quorums),
+    Control("f = 0 with a lying witness", OneSettledValue, _AMBUSH, _liar, liar=LIAR),
+    Control("no adopt rule", OneSettledValue, _AMBUSH, _never_adopts),
+    Control("a holder that runs again at the same epoch", OneProposal, _AMBUSH, _runs_again),
+    Control("shares inside promises", SharesOnlyAtHolders, PROFILES["crashy"], _leaky),
+)
