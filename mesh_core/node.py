@@ -155,6 +155,12 @@ class Node:
         query = self.queries.submit(now, request)
         return query, self._finish(now)
 
+    def announce(self, now: float, announcement: st.Announcement) -> list[Effect]:
+        """Say something else of this node from now on, such as a backend that has been found only now."""
+        self.context.now = now
+        self.membership.announce(now, announcement)
+        return self._finish(now)
+
     def seal_frame(self, to: PeerId, messages: Sequence[ms.Message]) -> tuple[bytes, int]:
         """A signed frame for `to` with as many of `messages` as fit, in order, and how many were taken."""
         return self.codec.seal(to, messages)
@@ -436,6 +442,8 @@ class Node:
             self.past.retire(f"two {kind}s signed by this key for one slot")
 
     def _on_member(self, now: float, peer: PeerId, before: MemberState | None, after: MemberState) -> None:
+        if before == after:
+            self.context.outbox.notify("member_changed", after_disk=False, peer=peer)
         if after == "alive" and before in (None, "dead", "left"):
             self.past.ask(peer)
             self.replication.reconnected(peer)

@@ -284,6 +284,7 @@ class Witness:
             if epoch == ballot.epoch and sender == ballot.holder:
                 if not ballot.overdue(now):
                     ballot.renewed_at = now
+                    self._context.outbox.notify("lease_renewed", after_disk=False, job=job_id)
             elif epoch <= ballot.epoch:
                 self._refuse(sender, ballot, epoch)
 
