@@ -8,7 +8,7 @@ stays None. Times are those of the reports, so delivery to the console adds noth
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
@@ -20,7 +20,9 @@ K = TypeVar("K")
 DISTURBANCES: frozenset[str] = frozenset({"kill", "pause", "partition"})
 """Actions that silence their targets for the others."""
 
-STAGES: tuple[str, ...] = ("suspected_ms", "confirmed_ms", "reclaimed_ms", "finished_ms", "converged_ms")
+Stage: TypeAlias = Literal["suspected_ms", "confirmed_ms", "reclaimed_ms", "finished_ms", "converged_ms"]
+
+STAGES: tuple[Stage, ...] = ("suspected_ms", "confirmed_ms", "reclaimed_ms", "finished_ms", "converged_ms")
 
 OPEN_FOR_MS = 600_000.0
 """An incident that has not ended by then stays as it is: its missing stages are missing for good."""

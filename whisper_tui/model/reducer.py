@@ -115,7 +115,7 @@ def _member(state: State, event: Event) -> State:
     version = _version(observer, event)
     sight = observer.sights.get(view.peer)
     if sight is None or version >= sight.version:
-        sights = _put(observer.sights, view.peer, Sight(view.state, view.since_ms, version))
+        sights = _put(observer.sights, view.peer, Sight(view.state, view.since_ms, version, view.neighbour))
         state = _with_observer(state, replace(observer, sights=sights))
     before = state.members.get(view.peer)
     if _counts(state, event.node) and _supersedes(event.node, version, before):
@@ -290,21 +290,24 @@ def _moment(state: State, event: Event) -> State:
 _FIELDS = {moment.kind: moment.fields for moment in MOMENTS}
 
 _SEEN: dict[str, Any] = {
-    "member_alive": "alive",
-    "member_suspected": "suspect",
-    "member_dead": "dead",
-    "member_left": "left",
+    "member_alive": {"state": "alive"},
+    "member_suspected": {"state": "suspect"},
+    "member_dead": {"state": "dead"},
+    "member_left": {"state": "left"},
+    "neighbour_lost": {"neighbour": False},
+    "neighbour_found": {"neighbour": True},
 }
+"""What a moment changes in its reporter's sight of the member it names."""
 
 
 def _seen(observer: Observer, event: Event, version: Version) -> Observer:
-    peer = str(event.data["peer"])
-    before = observer.sights.get(peer)
-    if before is not None and (version < before.version or before.state == _SEEN[event.kind]):
+    peer, change = str(event.data["peer"]), _SEEN[event.kind]
+    before = observer.sights.get(peer) or Sight("alive", event.at_ms, (-1, 0))
+    if version < before.version:
         return observer
-    return replace(
-        observer, sights=_put(observer.sights, peer, Sight(_SEEN[event.kind], event.at_ms, version))
-    )
+    since_ms = before.since_ms if change.get("state", before.state) == before.state else event.at_ms
+    sight = replace(before, **change, since_ms=since_ms, version=version)
+    return replace(observer, sights=_put(observer.sights, peer, sight))
 
 
 def _progress(state: State, event: Event) -> State:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, TypeAlias, TypeVar
+from typing import TypeVar
 
 from msgspec import Struct
 
 from mesh_core.api.schema import FINAL_STATES, Counters, JobView, MemberView, QueryView
-from whisper_tui.model.incidents import STAGES
+from whisper_tui.model.incidents import STAGES, Stage
 from whisper_tui.model.state import DOWN, Incident, Process, State, roots_of_live
 
 T = TypeVar("T")
@@ -263,6 +263,14 @@ def is_stalled(job: JobView) -> bool:
     return job.state not in FINAL_STATES and job.accepted_ms > 0 and job.live_weight < job.quorum
 
 
+def is_orphaned(state: State, job: JobView) -> bool:
+    """Whether the holder of the job's lease is gone and nobody has taken it over yet."""
+    if job.state != "leased" or not job.holder:
+        return False
+    holder = node_of(state, job.holder)
+    return holder.state in ("dead", "left") or not holder.runs
+
+
 def counters(state: State) -> Counters:
     """Counts over the jobs the operator has seen. `jobs_lost`: accepted, and cannot finish as things stand."""
     views = [entry.view for entry in state.jobs.values()]
@@ -299,9 +307,6 @@ class Percentiles(Struct, frozen=True):
     p95: float | None
 
 
-Stage: TypeAlias = Literal["suspected_ms", "confirmed_ms", "reclaimed_ms", "finished_ms", "converged_ms"]
-
-
 def stage_percentiles(state: State, stage: Stage) -> Percentiles:
     """Nearest-rank percentiles, in milliseconds."""
     values = sorted(value for incident in state.incidents if (value := getattr(incident, stage)) is not None)
@@ -312,6 +317,6 @@ def stage_percentiles(state: State, stage: Stage) -> Percentiles:
     )
 
 
-def incident_stages(incident: Incident) -> dict[str, float | None]:
+def incident_stages(incident: Incident) -> dict[Stage, float | None]:
     """The stages of an incident, in order, in milliseconds after it began."""
     return {stage: getattr(incident, stage) for stage in STAGES}

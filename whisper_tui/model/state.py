@@ -88,11 +88,12 @@ class Action(Struct, frozen=True):
 
 
 class Sight(Struct, frozen=True):
-    """How one observer sees one member. `since_ms`: when it began to see it so."""
+    """How one observer sees one member. `since_ms`: when it began to see it so; `neighbour`: a link to it is up."""
 
     state: MemberState
     since_ms: float
     version: Version
+    neighbour: bool = False
 
 
 class Observer(Struct, frozen=True):

@@ -1,0 +1,482 @@
+"""The console: events in, frames out, intents to the actions. Textual is imported here and in its widgets only."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, Protocol
+
+from msgspec import Struct
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from mesh_core.api.schema import FINAL_STATES, Event
+from whisper_tui import themes
+from whisper_tui.errors import UserError
+from whisper_tui.model import selectors
+from whisper_tui.model.glyphs import ASCII, UNICODE, Glyphs
+from whisper_tui.model.impact import describe, impact_of_silencing
+from whisper_tui.model.inert import inert
+from whisper_tui.model.reducer import reduce
+from whisper_tui.model.state import State, initial_state
+from whisper_tui.model.views import detail
+from whisper_tui.model.views.base import Frame
+from whisper_tui.model.views.header import Running
+from whisper_tui.model.views.help import help_lines
+from whisper_tui.screens.chaos import ChaosMenu
+from whisper_tui.screens.confirm import ConfirmDialog, Question
+from whisper_tui.screens.main import MainScreen
+from whisper_tui.screens.pager import Pager
+from whisper_tui.screens.quit import ExitChoice, QuitDialog
+from whisper_tui.screens.submit import Submission, SubmitDialog
+from whisper_tui.widgets.painting import Painter
+from whisper_tui.widgets.table import LineTable
+
+HZ = 4
+HZ_REMOTE = 2
+"""Frames per second, and over SSH."""
+
+BATCH = 256
+"""Events taken in before the display gets a turn."""
+
+MESSAGE_S = 8.0
+
+
+class EventSource(Protocol):
+    """Where events come from: live, replayed, simulated."""
+
+    def events(self) -> AsyncIterator[Event]:
+        """Events, until there are no more."""
+        ...
+
+
+class Actions(Protocol):
+    """What can be done to the mesh; `whisper_tui.actions` does it. All raise UserError with one line."""
+
+    async def submit(self, text: str, max_price_micro: int | None = None) -> str:
+        """Ask; answers the question's label."""
+        ...
+
+    async def cancel(self, job: str) -> object:
+        """Ask that a job end as cancelled."""
+        ...
+
+    async def kill(self, names: Sequence[str]) -> object:
+        """SIGKILL."""
+        ...
+
+    async def pause(self, names: Sequence[str]) -> object:
+        """SIGSTOP."""
+        ...
+
+    async def revive(self, names: Sequence[str]) -> object:
+        """Start again, or wake."""
+        ...
+
+    async def partition(self, a: Sequence[str], b: Sequence[str]) -> object:
+        """Cut side b off; whoever is not named is on side a."""
+        ...
+
+    async def heal(self) -> object:
+        """End the partition."""
+        ...
+
+    async def add(self) -> object:
+        """One more provider."""
+        ...
+
+
+def _hz() -> int:
+    return HZ_REMOTE if os.environ.get("SSH_CONNECTION") else HZ
+
+
+class ConsoleOptions(Struct, frozen=True):
+    """How the console looks and what it starts from.
+
+    `primary` is the operator's peer id, `exec_delay_ms` the configured delay of executions. `wall_ms` and
+    `monotonic` are the clocks; tests stop them.
+    """
+
+    primary: str = ""
+    exec_delay_ms: float = 0.0
+    read_only: bool = False
+    ascii: bool = False
+    no_color: bool = False
+    hz: int = 0
+    wall_ms: Callable[[], float] = lambda: time.time() * 1000
+    monotonic: Callable[[], float] = time.monotonic
+
+
+async def run_console(source: EventSource, actions: Actions, *, options: ConsoleOptions) -> ExitChoice:
+    """Run the console in this terminal until the operator leaves; what is to become of the mesh.
+
+    UserError if there is no terminal to draw on.
+    """
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UserError(
+            "the console needs a terminal: it reads keys from stdin and draws on stderr",
+            "do not redirect them, or use `--no-console` or `--script`",
+        )
+    choice = await Console(source, actions, options).run_async()
+    return choice or ExitChoice.LEAVE
+
+
+class _Deed(Struct, frozen=True):
+    """An action on nodes: what it is called, its command, and which processes it makes sense for."""
+
+    title: str
+    command: str
+    silences: bool
+    runs: bool | None
+
+
+_DEEDS: Mapping[str, _Deed] = {
+    "kill": _Deed("Kill", "kill", silences=True, runs=None),
+    "pause": _Deed("Pause", "pause", silences=True, runs=True),
+    "revive": _Deed("Revive", "revive", silences=False, runs=False),
+    "partition": _Deed("Cut off", "partition", silences=True, runs=True),
+}
+
+
+class Console(App[ExitChoice], inherit_bindings=False):
+    """Reduces events as they come and draws at a steady pace, so that a storm of events is one frame."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "whisper"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "quit", show=False)]
+
+    def __init__(self, source: EventSource, actions: Actions, options: ConsoleOptions) -> None:
+        plain = options.no_color or "NO_COLOR" in os.environ
+        if plain:
+            os.environ["NO_COLOR"] = "1"  # Textual takes it from there
+        super().__init__(ansi_color=True if plain else None)
+        self._source = source
+        self._actions = actions
+        self._options = options
+        self._glyphs: Glyphs = ASCII if options.ascii else UNICODE
+        self._painter = Painter(themes.MONOCHROME if plain else themes.COLOUR)
+        self._hz = options.hz or _hz()
+        self._read_only = options.read_only
+        self._state = initial_state(primary=options.primary, exec_delay_ms=options.exec_delay_ms)
+        self._taken = 0
+        self._frozen: tuple[State, int, float] | None = None
+        self._said_at = 0.0
+        self.set_class(plain, "-plain")
+        self.set_class(options.ascii, "-ascii")
+
+    # ---------------------------------------------------------------------------------------- life cycle
+
+    def get_default_screen(self) -> Screen[Any]:
+        """The screen under everything."""
+        return MainScreen(self._painter, self._glyphs)
+
+    def on_mount(self) -> None:
+        """Begin to listen and to draw."""
+        self.run_worker(self._ingest(), name="events", exit_on_error=True)
+        self.set_interval(1 / self._hz, self.tick)
+        self.call_after_refresh(self.tick)
+
+    async def _ingest(self) -> None:
+        async for event in self._source.events():
+            self._state = reduce(self._state, event)
+            self._taken += 1
+            if self._taken % BATCH == 0:
+                await asyncio.sleep(0)
+
+    @property
+    def main(self) -> MainScreen:
+        """The screen under everything."""
+        screen = self.screen_stack[0]
+        assert isinstance(screen, MainScreen)
+        return screen
+
+    @property
+    def state(self) -> State:
+        """What is known now, whatever is shown."""
+        return self._state
+
+    @property
+    def frame(self) -> Frame:
+        """What is shown now."""
+        if self._frozen is not None:
+            state, _, now_ms = self._frozen
+            return Frame(state, now_ms, self._glyphs)
+        return Frame(self._state, self._options.wall_ms(), self._glyphs)
+
+    def tick(self) -> None:
+        """Draw a frame; widgets redraw only what differs from the one before."""
+        if self._said_at and self._options.monotonic() - self._said_at > MESSAGE_S:
+            self._hush()
+        frame = self.frame
+        behind = self._taken - self._frozen[1] if self._frozen else 0
+        running = Running(self._hz, self._read_only, self._frozen is not None, behind)
+        top = self.screen
+        if isinstance(top, Pager):
+            top.sync(frame)
+        else:
+            self.main.sync(frame, running)
+
+    def say(self, message: str) -> None:
+        """Show a message for a while."""
+        self._said_at = self._options.monotonic()
+        self.main.say(inert(message))
+
+    def _hush(self) -> None:
+        self._said_at = 0.0
+        self.main.say("")
+
+    # ------------------------------------------------------------------------------------------- viewing
+
+    def action_view_overview(self) -> None:
+        """Show the overview."""
+        self.main.show("Overview")
+
+    def action_view_log(self) -> None:
+        """Show the log."""
+        self.main.show("Log")
+
+    def action_next_pane(self) -> None:
+        """To the next pane."""
+        if self.main.view == "Overview":
+            self.main.overview.next_pane()
+            self.call_after_refresh(self.tick)
+
+    def action_previous_pane(self) -> None:
+        """To the previous pane; there are two."""
+        self.action_next_pane()
+
+    def action_freeze(self) -> None:
+        """Stop the display, or let it catch up."""
+        frozen = self._frozen is not None
+        self._frozen = None if frozen else (self._state, self._taken, self._options.wall_ms())
+        self.tick()
+
+    def action_read_only(self) -> None:
+        """Allow actions, or refuse them."""
+        self._read_only = not self._read_only
+        self.say("read-only: actions are refused" if self._read_only else "actions are allowed")
+        self.tick()
+
+    def action_help(self) -> None:
+        """Show all keys."""
+        self._page(Pager(_fixed("Help"), self._help, self._painter, self._options.monotonic))
+
+    def _help(self, frame: Frame, _width: int) -> Any:
+        return help_lines(frame.glyphs)
+
+    def on_line_table_opened(self, message: LineTable.Opened) -> None:
+        """Open a node or a job."""
+        key, monotonic = message.key, self._options.monotonic
+        if message.table is self.main.overview.nodes:
+            title, content = partial(_node_title, peer=key), partial(_node_detail, peer=key)
+            self._page(Pager(title, content, self._painter, monotonic))
+            return
+        title, content = partial(_job_title, job=key), partial(_job_detail, job=key)
+        entry = self._state.jobs.get(key)
+        is_open = entry is not None and entry.view.state not in FINAL_STATES
+        pager = Pager(title, content, self._painter, monotonic, can_cancel=is_open)
+        self._page(pager, partial(self._ask_cancel, key))
+
+    def _page(self, pager: Pager, then: Callable[[str | None], None] | None = None) -> None:
+        self.push_screen(pager, then)
+        self.call_after_refresh(self.tick)
+
+    def on_line_table_copied(self, message: LineTable.Copied) -> None:
+        """Copy an id to the clipboard of the terminal (OSC 52)."""
+        self.copy_to_clipboard(message.key)
+        self.say(f"copied {message.key[:16]}…")
+
+    # ------------------------------------------------------------------------------------------ quitting
+
+    async def action_quit(self) -> None:
+        """Ask whether the mesh stays up."""
+        if not isinstance(self.screen, QuitDialog):
+            self.push_screen(QuitDialog(self._painter, self._options.monotonic), self._leave)
+
+    def action_help_quit(self) -> None:
+        """Textual's answer to Ctrl-C is a hint; here it is the question."""
+        self.call_next(self.action_quit)
+
+    def _leave(self, choice: ExitChoice | None) -> None:
+        if choice is not None:
+            self.exit(choice)
+
+    # ------------------------------------------------------------------------------------------- actions
+
+    def action_submit(self) -> None:
+        """Ask the mesh something."""
+        if not self._may_act():
+            return
+        counts = selectors.node_counts(self._state)
+        note = f"{counts.up} of {counts.total} providers are up"
+        self.push_screen(SubmitDialog(self._painter, self._options.monotonic, note), self._submit)
+
+    def _submit(self, submission: Submission | None) -> None:
+        if submission is None:
+            return
+        command = f"whisper-tui submit {_quoted(submission.text)}"
+        if submission.max_price_micro is not None:
+            command += f" --max-price {submission.max_price_micro / 1_000_000:g}"
+
+        async def ask() -> str:
+            label = await self._actions.submit(submission.text, submission.max_price_micro)
+            return f"asked as {label}  ({command})"
+
+        self._do(ask)
+
+    def action_chaos(self) -> None:
+        """Choose what happens to the chosen nodes; they are bound now, by peer id."""
+        if not self._may_act():
+            return
+        peers = self._chosen()
+        names = [selectors.name_of(self._state, peer) for peer in peers]
+        menu = ChaosMenu(names, self._painter, self._options.monotonic)
+        self.push_screen(menu, partial(self._chosen_deed, dict(zip(peers, names, strict=True))))
+
+    def _chosen(self) -> tuple[str, ...]:
+        """Peers of the marked nodes, else of the one under the cursor, else of the holder of the job there."""
+        overview = self.main.overview
+        if self.main.view != "Overview":
+            return ()
+        if overview.jobs.has_focus:
+            entry = self._state.jobs.get(overview.jobs.cursor or "")
+            return (entry.view.holder,) if entry is not None and entry.view.holder else ()
+        if overview.nodes.marks:
+            return tuple(row.key for row in overview.nodes.table.rows if row.key in overview.nodes.marks)
+        return (overview.nodes.cursor,) if overview.nodes.cursor else ()
+
+    def _chosen_deed(self, bound: Mapping[str, str], deed: str | None) -> None:
+        if deed is None:
+            return
+        if deed == "heal":
+            self._confirm(
+                Question("Heal the partition?", "all hear each other again", "whisper-tui heal"), self._heal
+            )
+        elif deed == "add":
+            self._confirm(Question("Add a node?", "one more provider joins", "whisper-tui add"), self._add)
+        elif not bound:
+            self.say("no node was chosen: go to one in the table of nodes, then X")
+        else:
+            self._ask_deed(deed, bound)
+
+    def _ask_deed(self, deed: str, bound: Mapping[str, str]) -> None:
+        names, told = list(bound.values()), _DEEDS[deed]
+        command = f"whisper-tui {told.command} {' '.join(names)}"
+        title = f"{told.title} {', '.join(names)}?"
+        if told.silences:
+            impact = impact_of_silencing(self._state, tuple(bound))
+            typed = "" if len(names) == 1 and not impact.grave else _phrase(names)
+            question = Question(inert(title), inert(describe(impact, names)), inert(command), typed)
+        else:
+            question = Question(inert(title), "the same keys and ledgers, a new start", inert(command))
+        self._confirm(question, partial(self._do_deed, deed, bound))
+
+    def _confirm(self, question: Question, then: Callable[[], None]) -> None:
+        def answered(yes: bool | None) -> None:
+            if yes:
+                then()
+
+        self.push_screen(ConfirmDialog(question, self._painter, self._options.monotonic), answered)
+
+    def _do_deed(self, deed: str, bound: Mapping[str, str]) -> None:
+        """Carry it out on exactly those that were bound, if they are still who they were."""
+        for peer, name in bound.items():
+            node = selectors.node_of(self._state, peer)
+            if node.name != name:
+                self.say(f"{name} is called {node.name} now: nothing was done")
+                return
+            if _DEEDS[deed].runs is not None and node.runs is not _DEEDS[deed].runs:
+                self.say(f"{name} is {node.process or 'not running'} now: nothing was done")
+                return
+        names = list(bound.values())
+        self.main.overview.nodes.clear_marks()
+
+        async def act() -> str:
+            if deed == "partition":
+                await self._actions.partition((), names)
+            elif deed == "kill":
+                await self._actions.kill(names)
+            elif deed == "pause":
+                await self._actions.pause(names)
+            else:
+                await self._actions.revive(names)
+            return f"whisper-tui {_DEEDS[deed].command} {' '.join(names)}"
+
+        self._do(act)
+
+    def _heal(self) -> None:
+        async def act() -> str:
+            await self._actions.heal()
+            return "whisper-tui heal"
+
+        self._do(act)
+
+    def _add(self) -> None:
+        async def act() -> str:
+            await self._actions.add()
+            return "whisper-tui add"
+
+        self._do(act)
+
+    def _ask_cancel(self, job: str, chosen: str | None) -> None:
+        entry = self._state.jobs.get(job)
+        if chosen != "cancel_job" or entry is None or not self._may_act():
+            return
+        label = inert(entry.view.label, 40)
+        impact = "it ends as cancelled, unless its result is settled first; work that was done is not paid"
+
+        async def act() -> str:
+            await self._actions.cancel(job)
+            return f"whisper-tui cancel {label}"
+
+        question = Question(f"Cancel {label}?", impact, f"whisper-tui cancel {label}")
+        self._confirm(question, partial(self._do, act))
+
+    def _may_act(self) -> bool:
+        if self._read_only:
+            self.say("read-only: W allows actions")
+        return not self._read_only
+
+    def _do(self, act: Callable[[], Awaitable[str]]) -> None:
+        self.run_worker(self._act(act), group="actions", exit_on_error=False)
+
+    async def _act(self, act: Callable[[], Awaitable[str]]) -> None:
+        try:
+            self.say(await act())
+        except UserError as error:
+            self.say(f"{error.message}  {error.hint}".rstrip())
+
+
+def _phrase(names: Sequence[str]) -> str:
+    """What must be typed before several nodes, or a quorum, are lost."""
+    return names[0] if len(names) == 1 else f"{len(names)} nodes"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _fixed(title: str) -> Callable[[Frame], str]:
+    return lambda _frame: title
+
+
+def _node_title(frame: Frame, *, peer: str) -> str:
+    return detail.node_title(frame, peer)
+
+
+def _node_detail(frame: Frame, width: int, *, peer: str) -> Any:
+    return detail.node_detail(frame, peer, width)
+
+
+def _job_title(frame: Frame, *, job: str) -> str:
+    return detail.job_title(frame, job)
+
+
+def _job_detail(frame: Frame, width: int, *, job: str) -> Any:
+    return detail.job_detail(frame, job, width)

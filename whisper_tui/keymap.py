@@ -1,0 +1,72 @@
+"""Every key of the console, once: bindings, hints and the help screen are made from this table."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Literal, NamedTuple, TypeAlias
+
+Context: TypeAlias = Literal["everywhere", "tables", "chaos", "log", "job", "dialog"]
+
+
+class Key(NamedTuple):
+    """A key. `id` is what it is called in a configuration file, and the name of its action."""
+
+    id: str
+    keys: str
+    shown: str
+    help: str
+    context: Context
+    hint: str = ""
+
+
+KEYS: tuple[Key, ...] = (
+    Key("view_overview", "1", "1", "overview: nodes, jobs, leases, replicas, events", "everywhere"),
+    Key("view_log", "8", "8", "log: everything that happened", "everywhere"),
+    Key("next_pane", "tab", "tab", "next pane", "everywhere", "panes"),
+    Key("previous_pane", "shift+tab", "shift+tab", "previous pane", "everywhere"),
+    Key("submit", "s", "s", "ask the mesh a question", "everywhere", "submit"),
+    Key("chaos", "X,shift+x", "X", "disturb or repair the mesh: then k z r c h a", "everywhere", "chaos"),
+    Key("freeze", "p", "p", "freeze the display; events are still taken in", "everywhere", "freeze"),
+    Key("read_only", "W,shift+w", "W", "read-only on or off", "everywhere"),
+    Key("help", "question_mark", "?", "this help", "everywhere", "help"),
+    Key("quit", "q,ctrl+c,ctrl+q", "q", "quit; asks whether the mesh stays up", "everywhere", "quit"),
+    Key("cursor_down", "j,down", "j ↓", "down", "tables"),
+    Key("cursor_up", "k,up", "k ↑", "up", "tables"),
+    Key("page_down", "pagedown,ctrl+f", "pgdn", "a page down", "tables"),
+    Key("page_up", "pageup,ctrl+b", "pgup", "a page up", "tables"),
+    Key("first", "g,home", "g", "first row", "tables"),
+    Key("last", "G,shift+g,end", "G", "last row", "tables"),
+    Key("mark", "space", "space", "mark a node, for actions on several", "tables"),
+    Key("open", "enter", "enter", "open the node or job", "tables", "open"),
+    Key("copy", "y", "y", "copy its id", "tables"),
+    Key("kill", "k", "k", "kill the bound nodes (SIGKILL)", "chaos", "kill"),
+    Key("pause", "z", "z", "pause them (SIGSTOP)", "chaos", "pause"),
+    Key("revive", "r", "r", "revive them", "chaos", "revive"),
+    Key("partition", "c", "c", "cut them off from the others", "chaos", "cut off"),
+    Key("heal", "h", "h", "heal the partition", "chaos", "heal"),
+    Key("add", "a", "a", "add a node", "chaos", "add"),
+    Key("filter", "slash", "/", "filter: words, !without, regular expressions", "log", "filter"),
+    Key("follow", "period", ".", "follow the newest", "log", "newest"),
+    Key("cancel_job", "C,shift+c", "C", "cancel the job", "job", "cancel job"),
+    Key("back", "escape", "esc", "back", "dialog", "back"),
+)
+
+TITLES: Mapping[Context, str] = {
+    "everywhere": "Everywhere",
+    "tables": "In tables and lists",
+    "chaos": "After X",
+    "log": "In the log",
+    "job": "In a job",
+    "dialog": "In dialogs and details",
+}
+
+
+def keys_of(context: Context) -> tuple[Key, ...]:
+    """The keys of one context, in the order of the table."""
+    return tuple(key for key in KEYS if key.context == context)
+
+
+def hints_of(*contexts: Context, without: Collection[str] = ()) -> list[tuple[str, str]]:
+    """(key, what it does) of the keys worth a hint, for the line at the bottom."""
+    found = [key for context in contexts for key in keys_of(context) if key.hint and key.id not in without]
+    return [(key.shown, key.hint) for key in found]

@@ -1,0 +1,42 @@
+"""Text from the mesh, made harmless: what another member wrote may be read, but cannot act.
+
+Terminals act on control characters and escape sequences, and are confused by characters that change the
+direction of text, have no width or pile up on their neighbours. None of them gets through; markup is inert
+because nothing here is ever parsed as markup.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+REPLACEMENT = "·"
+COMBINING_MAX = 2
+"""Marks kept on one character; more of them would climb into the lines above."""
+
+_SPACE = frozenset("\t\n\v\f\r\x85\u2028\u2029\xa0")
+
+
+def inert(text: object, chars_max: int = 1_000) -> str:
+    """`text` on one line, at most `chars_max` characters of it, with everything that could act replaced."""
+    raw = text if isinstance(text, str) else str(text)
+    cut = raw[:chars_max]
+    if cut.isascii() and cut.isprintable():
+        return cut
+    kept: list[str] = []
+    marks = 0
+    for char in cut:
+        category = unicodedata.category(char)
+        marks = marks + 1 if category in ("Mn", "Me") else 0
+        if char in _SPACE:
+            kept.append(" ")
+        elif category[0] == "C" or marks > COMBINING_MAX:
+            if not kept or kept[-1] != REPLACEMENT:
+                kept.append(REPLACEMENT)
+        else:
+            kept.append(char)
+    return "".join(kept)
+
+
+def inert_lines(text: str, chars_max: int = 16_384) -> list[str]:
+    """`text` as inert lines, broken only where it broke them itself."""
+    return [inert(line) for line in text[:chars_max].split("\n")]

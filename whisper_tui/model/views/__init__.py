@@ -1,0 +1,1 @@
+"""View models: what is drawn, as plain values. Made from a state, compared to what was drawn before."""

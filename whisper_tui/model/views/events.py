@@ -1,0 +1,69 @@
+"""The log: what happened, when, and how long after the last incident began."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+
+from whisper_tui.model.sentences import MINOR, sentence, sign_of
+from whisper_tui.model.state import LogEntry
+from whisper_tui.model.views.base import Frame, Line, Span, between, seconds
+
+AFTER_INCIDENT_MS = 60_000.0
+"""Entries this long after an incident's beginning say how long after."""
+
+Match = Callable[[str], bool]
+
+
+def clock(at_ms: float) -> str:
+    """Wall-clock time with milliseconds, in the operator's time zone."""
+    return datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%H:%M:%S.%f")[:-3]
+
+
+def event_lines(frame: Frame, rows: int, width: int) -> tuple[Line, ...]:
+    """The newest entries worth telling, the newest at the bottom."""
+    found: list[LogEntry] = []
+    for entry in reversed(frame.state.log):
+        if len(found) >= rows:
+            break
+        if entry.kind not in MINOR:
+            found.append(entry)
+    return tuple(log_line(frame, entry, width) for entry in reversed(found))
+
+
+def log_line(frame: Frame, entry: LogEntry, width: int) -> Line:
+    """One entry in exactly `width` cells."""
+    sign, tone = sign_of(entry, frame.glyphs)
+    text = sentence(frame.state, entry, frame.glyphs)
+    left = (
+        Span(f" {clock(entry.at_ms)} ", "dim"),
+        Span(f"{sign} ", tone),
+        Span(text, "dim" if tone == "dim" else "text"),
+    )
+    after = _after(frame, entry)
+    return between(left, (Span(f"  {after} ", "dim"),), width) if after else between(left, (), width)
+
+
+def _after(frame: Frame, entry: LogEntry) -> str:
+    for incident in reversed(frame.state.incidents):
+        if incident.at_ms <= entry.at_ms:
+            passed = entry.at_ms - incident.at_ms
+            return seconds(passed, signed=True) if 0 < passed <= AFTER_INCIDENT_MS else ""
+    return ""
+
+
+def matcher(pattern: str) -> Match:
+    """A filter: every word must be found, `!word` must not; a word is a regular expression if it is one."""
+    tests = [_test(word) for word in pattern.split()]
+    return lambda text: all(test(text) for test in tests)
+
+
+def _test(word: str) -> Match:
+    wanted = not word.startswith("!")
+    bare = word if wanted else word[1:]
+    try:
+        found = re.compile(bare, re.IGNORECASE).search
+    except re.error:
+        found = re.compile(re.escape(bare), re.IGNORECASE).search
+    return lambda text: (found(text) is not None) == wanted

@@ -1,0 +1,161 @@
+"""The line at the top: is all well, at a glance; and the line at the bottom: what the keys do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from mesh_core.api.schema import FINAL_STATES
+from whisper_tui.model.inert import inert
+from whisper_tui.model.selectors import (
+    Convergence,
+    convergence,
+    counters,
+    is_orphaned,
+    node_counts,
+    open_jobs,
+    stage_percentiles,
+)
+from whisper_tui.model.state import SUPERVISOR, Source
+from whisper_tui.model.views.base import Frame, Line, Span, between, fit_line, line_cells, seconds
+
+GAP = Span("   ")
+
+
+class Running(Struct, frozen=True):
+    """What only the console itself knows. `behind` counts events taken in while the display is frozen."""
+
+    hz: int
+    read_only: bool = False
+    frozen: bool = False
+    behind: int = 0
+
+
+def header(frame: Frame, running: Running, width: int) -> Line:
+    """Network, liveness, nodes, agreement, jobs, time to recover, rights; the rightmost go first in a narrow one."""
+    parts = [
+        _network(frame),
+        _freshness(frame, running),
+        _nodes(frame),
+        _agreement(frame),
+        _jobs(frame),
+        _recovery(frame),
+        (Span("RO", "warn") if running.read_only else Span("RW", "dim"),),
+    ]
+    line: Line = (Span(" "),)
+    for index, part in enumerate(parts):
+        gap = (GAP,) if index > 1 else (Span(" "),) if index else ()
+        if line_cells(line) + sum(len(span.text) for span in gap) + line_cells(part) > width:
+            break
+        line = (*line, *gap, *part)
+    problem = _problem(frame)
+    if problem and width - line_cells(line) > 12:
+        return between(line, fit_line((Span(problem, "warn"),), width - line_cells(line) - 2), width)
+    return fit_line(line, width)
+
+
+def _network(frame: Frame) -> Line:
+    observer = frame.state.observers.get(frame.state.primary)
+    network = inert(observer.node.network, 24) if observer and observer.node else "…"
+    return (Span("whisper", "title"), Span(f" {network}"))
+
+
+def _freshness(frame: Frame, running: Running) -> Line:
+    source = interrupted(frame)
+    if source is not None:
+        age = seconds(max(0.0, frame.now_ms - source.since_ms))
+        word = "STALE" if source.since_ms else "CONNECTING"
+        return (Span(f"{frame.glyphs.suspect} {word} {age}, retry in {seconds(source.retry_ms)}", "warn"),)
+    if running.frozen:
+        return (Span(f"{frame.glyphs.left} FROZEN +{running.behind}", "accent"),)
+    if not frame.state.observers:
+        return (Span(f"{frame.glyphs.left} CONNECTING", "dim"),)
+    return (Span(f"{frame.glyphs.alive} LIVE", "alive"), Span(f" {running.hz}Hz", "dim"))
+
+
+def interrupted(frame: Frame) -> Source | None:
+    """The stream whose interruption makes the picture old: the operator's node's, or the supervisor's."""
+    state = frame.state
+    for source in state.sources.values():
+        decisive = source.peer == state.primary if state.primary else source.node == "operator"
+        if source.state != "live" and (decisive or source.node == SUPERVISOR):
+            return source
+    return None
+
+
+def _nodes(frame: Frame) -> Line:
+    counts = node_counts(frame.state)
+    up = Span(f"{counts.up}/{counts.total} up", "strong" if counts.up == counts.total else "warn")
+    glyphs = frame.glyphs
+    suspect = (Span(f" {counts.suspect}{glyphs.suspect}", "suspect"),) if counts.suspect else ()
+    dead = (Span(f" {counts.dead}{glyphs.dead}", "dead"),) if counts.dead else ()
+    return (up, *suspect, *dead)
+
+
+def _agreement(frame: Frame) -> Line:
+    found: Convergence = convergence(frame.state)
+    if not found.reporting:
+        return (Span(f"conv {frame.glyphs.nothing}", "dim"),)
+    if found.converged:
+        took = f" {seconds(found.took_ms)}" if found.took_ms is not None else ""
+        return (Span("conv "), Span(frame.glyphs.settled, "settled"), Span(took, "dim"))
+    return (Span(f"diverged {found.roots}", "suspect"),)
+
+
+def _jobs(frame: Frame) -> Line:
+    count = counters(frame.state)
+    running = sum(
+        view.state == "leased" and not is_orphaned(frame.state, view) for view in open_jobs(frame.state)
+    )
+    glyphs = frame.glyphs
+    line: list[Span] = [
+        Span("jobs "),
+        Span(f"{running}{glyphs.play}", "running" if running else "dim"),
+        Span(f" {count.jobs_settled}{glyphs.settled}", "settled" if count.jobs_settled else "dim"),
+        Span(f" {count.rescued}{glyphs.rescued}", "rescued" if count.rescued else "dim"),
+    ]
+    failed = sum(
+        e.view.state in FINAL_STATES and e.view.state != "settled" for e in frame.state.jobs.values()
+    )
+    if failed:
+        line.append(Span(f" {failed}{glyphs.warn}", "warn"))
+    if count.jobs_settled_twice:
+        line.append(Span(f" {count.jobs_settled_twice} settled twice", "dead"))
+    return tuple(line)
+
+
+def _recovery(frame: Frame) -> Line:
+    reclaimed = stage_percentiles(frame.state, "reclaimed_ms").p50
+    return (Span("MTTR ", "dim"), Span(seconds(reclaimed, nothing=frame.glyphs.nothing)))
+
+
+def _problem(frame: Frame) -> str:
+    """The first problem a node reports of itself."""
+    for observer in frame.state.observers.values():
+        if observer.node is not None and observer.node.problem:
+            return inert(f"{observer.node.name}: {observer.node.problem}", 120)
+    return ""
+
+
+def tabs(views: Sequence[tuple[str, str]], current: str, note: str, width: int) -> Line:
+    """The views there are, as (key, title), the current one marked by its brackets as well as by colour."""
+    spans: list[Span] = [Span(" ")]
+    for key, title in views:
+        shown = title == current
+        spans.append(Span(f"[{key} {title}]" if shown else f" {key} {title} ", "accent" if shown else "dim"))
+        spans.append(Span(" "))
+    return between(tuple(spans), (Span(f"{note} ", "dim"),), width)
+
+
+def keys(hints: Sequence[tuple[str, str]], width: int, message: str = "") -> Line:
+    """What can be pressed now, as (key, what it does); a message takes its place while there is one."""
+    if message:
+        return fit_line((Span(" "), Span(inert(message), "warn")), width)
+    spans: list[Span] = []
+    for key, does in hints:
+        pair = (Span(f" {key} ", "accent"), Span(f"{does} ", "dim"))
+        if line_cells(tuple(spans)) + line_cells(pair) > width:
+            break
+        spans.extend(pair)
+    return fit_line(tuple(spans), width)

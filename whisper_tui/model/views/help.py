@@ -1,0 +1,43 @@
+"""The help screen, printed from the table of keys and the glyphs."""
+
+from __future__ import annotations
+
+from whisper_tui.keymap import TITLES, keys_of
+from whisper_tui.model.glyphs import Glyphs
+from whisper_tui.model.views.base import Line, Lines, Role, Span, fit, line_cells
+
+_SIGNS: tuple[tuple[str, Role, str], ...] = (
+    ("alive", "alive", "alive"),
+    ("suspect", "suspect", "suspected"),
+    ("dead", "dead", "dead"),
+    ("me", "me", "you"),
+    ("auction", "auction", "auction"),
+    ("lease", "lease", "lease"),
+    ("running", "running", "running"),
+    ("gap", "gap", "gap after a death"),
+    ("rescued", "rescued", "rescued"),
+    ("settled", "settled", "settled, verified"),
+    ("warn", "warn", "needs attention"),
+)
+
+
+def help_lines(glyphs: Glyphs) -> Lines:
+    """All keys by where they work, then what the signs mean."""
+    lines: list[Line] = []
+    for context, title in TITLES.items():
+        lines.append((Span(f"  {title}", "title"),))
+        for key in keys_of(context):
+            lines.append((Span(f"    {fit(key.shown, 11)}", "accent"), Span(key.help)))
+        lines.append(())
+    lines.append((Span("  Signs", "title"),))
+    for first, second in zip(_SIGNS[::2], (*_SIGNS[1::2], None), strict=False):
+        left = _sign(glyphs, first)
+        padding = Span(" " * max(1, 36 - line_cells(left)))
+        lines.append((*left, padding, *_sign(glyphs, second)) if second else left)
+    lines += [(), (Span("  Every action prints the command line that does the same.", "dim"),)]
+    return tuple(lines)
+
+
+def _sign(glyphs: Glyphs, sign: tuple[str, Role, str]) -> Line:
+    name, role, means = sign
+    return (Span(f"    {getattr(glyphs, name)} ", role), Span(means))

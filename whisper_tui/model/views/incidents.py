@@ -1,0 +1,61 @@
+"""Incidents: stages of recovery, each with its own figure."""
+
+from __future__ import annotations
+
+from whisper_tui.model.incidents import STAGES
+from whisper_tui.model.inert import inert
+from whisper_tui.model.selectors import last_incident, stage_percentiles
+from whisper_tui.model.state import Incident
+from whisper_tui.model.views.base import Frame, Line, Span, seconds
+
+_NAMES = {stage: stage.removesuffix("_ms") for stage in STAGES}
+_VERBS = {"kill": "kill", "pause": "pause", "partition": "cut off", "heal": "heal"}
+
+
+def incident_title(frame: Frame) -> str:
+    """`Incident #2  kill node4`."""
+    incident = last_incident(frame.state)
+    if incident is None:
+        return "Incidents"
+    return f"Incident #{incident.number}  {describe(incident)}"
+
+
+def describe(incident: Incident) -> str:
+    """`kill node2 node4`, inert."""
+    verb = _VERBS.get(incident.action, incident.action)
+    return inert(f"{verb} {' '.join(incident.targets)}".rstrip(), 80)
+
+
+def incident_lines(frame: Frame) -> tuple[Line, ...]:
+    """The newest incident's stages under their names; below, their medians once there are several incidents."""
+    incident = last_incident(frame.state)
+    if incident is None:
+        return ((Span(" none yet: press X to disturb the mesh", "dim"),),)
+    heading = (Span(f" {'':<5}" + "".join(f"{_NAMES[stage].upper():>12}" for stage in STAGES), "dim"),)
+    applies = _applicable(incident)
+    now: list[Span] = [Span(f" {'now' if incident.open else 'last':<5}", "dim")]
+    for stage in STAGES:
+        value: float | None = getattr(incident, stage)
+        waiting = value is None and incident.open and applies[stage]
+        text = seconds(value, signed=True) if value is not None else frame.glyphs.nothing
+        now.append(
+            Span(
+                f"{frame.glyphs.ellipsis if waiting else text:>12}", "strong" if value is not None else "dim"
+            )
+        )
+    if len(frame.state.incidents) < 2:
+        return (heading, tuple(now))
+    medians = [stage_percentiles(frame.state, stage).p50 for stage in STAGES]
+    told = (seconds(p50, signed=True) if p50 is not None else frame.glyphs.nothing for p50 in medians)
+    return (heading, tuple(now), (Span(f" {'p50':<5}" + "".join(f"{text:>12}" for text in told), "dim"),))
+
+
+def _applicable(incident: Incident) -> dict[str, bool]:
+    """Which stages this incident can still reach."""
+    return {
+        "suspected_ms": bool(incident.victims),
+        "confirmed_ms": bool(incident.victims),
+        "reclaimed_ms": bool(incident.held),
+        "finished_ms": bool(incident.held),
+        "converged_ms": True,
+    }

@@ -1,0 +1,77 @@
+"""The ledger: who lacks how many records of whom, and the newest records."""
+
+from __future__ import annotations
+
+from whisper_tui.model.inert import inert
+from whisper_tui.model.selectors import missing_records, name_of, nodes
+from whisper_tui.model.state import State
+from whisper_tui.model.views.base import Frame, Line, Span, fit
+
+MATRIX_MAX = 12
+"""Replicas shown in the matrix; a larger mesh shows the first."""
+
+_NAME = 6
+_CELLS = (4, 3)
+_ROOT = 8
+
+
+def matrix(frame: Frame, width: int) -> tuple[Line, ...]:
+    """Rows: what a replica has; columns: how many of those records the other lacks; then the state root."""
+    peers = _reporting(frame.state)[:MATRIX_MAX]
+    if not peers:
+        return ((Span(" no replica has reported yet", "dim"),),)
+    room = width - 1 - _NAME
+    cell = next((size for size in _CELLS if len(peers) * size + _ROOT <= room), _CELLS[-1])
+    heading = "".join(fit(_short(frame.state, peer), cell, "right") for peer in peers)
+    lines: list[Line] = [(Span(f" {fit('has', _NAME)}{heading}  ROOT", "dim"),)]
+    roots = [_root(frame.state, peer) for peer in peers]
+    common = max(set(roots), key=roots.count)
+    for peer, root in zip(peers, roots, strict=True):
+        spans = [Span(f" {fit(_short(frame.state, peer), _NAME)}", "text")]
+        for other in peers:
+            missing = missing_records(frame.state, peer, other)
+            text = str(min(missing, 99)) if missing else frame.glyphs.same
+            spans.append(Span(fit(text, cell, "right"), "suspect" if missing else "dim"))
+        spans.append(Span(f"  {root[:6]}", "dim" if root == common else "suspect"))
+        lines.append(tuple(spans))
+    return tuple(lines)
+
+
+def _reporting(state: State) -> list[str]:
+    return [
+        node.peer
+        for node in nodes(state)
+        if node.peer in state.observers
+        and state.observers[node.peer].replica is not None
+        and node.peer not in state.deaf
+    ]
+
+
+def _root(state: State, peer: str) -> str:
+    replica = state.observers[peer].replica
+    return inert(replica.root, 64) if replica else ""
+
+
+def _short(state: State, peer: str) -> str:
+    """`node12` → `n12`, `operator` → `op`; anything else by its first letters."""
+    name = inert(name_of(state, peer), 20)
+    if name == "operator":
+        return "op"
+    digits = name.removeprefix("node")
+    return f"n{digits}" if digits != name and digits.isdigit() else name[:3]
+
+
+def tail(frame: Frame, rows: int) -> tuple[Line, ...]:
+    """The newest records, the newest at the bottom."""
+    newest = sorted(
+        frame.state.records.values(), key=lambda record: (record.at_ms, record.author, record.seq)
+    )
+    return tuple(
+        (
+            Span(f" {fit(inert(name_of(frame.state, record.author), 20), 9)}"),
+            Span(f"{record.seq:>4} ", "dim"),
+            Span(f"{fit(inert(record.kind, 20), 8)} ", "accent"),
+            Span(inert(record.summary, 160), "dim"),
+        )
+        for record in newest[-rows:]
+    )

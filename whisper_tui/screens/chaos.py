@@ -1,0 +1,56 @@
+"""The chaos menu: after `X`, one key decides what happens to the nodes that were chosen when it was pressed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from whisper_tui.keymap import keys_of
+from whisper_tui.model.inert import inert
+from whisper_tui.model.views.base import Span, between
+from whisper_tui.screens.dialog import Dialog
+from whisper_tui.widgets.lines import LinesPane
+from whisper_tui.widgets.painting import Painter
+
+
+class ChaosMenu(Dialog[str]):
+    """Answers the id of a key of the context `chaos`. It only chooses: what it chose is asked about next."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(key.keys, f"choose('{key.id}')", key.help, show=False) for key in keys_of("chaos")
+    ]
+
+    def __init__(self, names: Sequence[str], painter: Painter, monotonic: Callable[[], float]) -> None:
+        super().__init__(monotonic)
+        self._names = [inert(name, 40) for name in names]
+        self._painter = painter
+
+    def compose(self) -> ComposeResult:
+        """One line."""
+        yield LinesPane(self._painter, id="menu")
+
+    def on_mount(self) -> None:
+        """Show the choices."""
+        self.call_after_refresh(self._show)
+
+    def on_resize(self) -> None:
+        """Show them again in the new place."""
+        self.call_after_refresh(self._show)
+
+    def _show(self) -> None:
+        pane = self.query_one(LinesPane)
+        spans = [Span(" chaos ", "warn")]
+        for key in keys_of("chaos"):
+            spans += [Span(f" {key.shown} ", "accent"), Span(f"{key.hint} ")]
+        spans += [Span(" esc ", "accent"), Span("back ")]
+        target = (
+            Span(f"{', '.join(self._names)} ", "strong") if self._names else Span("no node chosen ", "dim")
+        )
+        pane.sync((between(tuple(spans), (target,), pane.size.width),))
+
+    def action_choose(self, id: str) -> None:
+        """This one."""
+        self.dismiss(id)

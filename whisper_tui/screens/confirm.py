@@ -1,0 +1,88 @@
+"""Are you sure: states what would happen, defaults to no."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from msgspec import Struct
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import Input
+
+from whisper_tui.model.views.base import Line, Span, wrap
+from whisper_tui.screens.dialog import Dialog
+from whisper_tui.widgets.lines import LinesPane
+from whisper_tui.widgets.painting import Painter
+
+WIDTH = 72
+
+
+class Question(Struct, frozen=True):
+    """What is asked. `typed` is empty when `y` is enough, else what must be typed."""
+
+    title: str
+    impact: str
+    command: str
+    typed: str = ""
+
+
+class ConfirmDialog(Dialog[bool]):
+    """Answers True for yes. Ignores Enter and whatever comes in its first 300 ms."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "yes", show=False),
+        Binding("n", "back", show=False),
+    ]
+
+    def __init__(self, question: Question, painter: Painter, monotonic: Callable[[], float]) -> None:
+        super().__init__(monotonic)
+        self._question = question
+        self._painter = painter
+
+    def compose(self) -> ComposeResult:
+        """The question, and a field if something must be typed."""
+        with Vertical(id="dialog", classes="grave" if self._question.typed else ""):
+            body = LinesPane(self._painter, id="dialog-body")
+            body.styles.height = len(self._body())
+            yield body
+            if self._question.typed:
+                yield Input(id="typed", max_length=80)
+
+    def on_mount(self) -> None:
+        """Show the question."""
+        self.call_after_refresh(self._show)
+
+    def on_resize(self) -> None:
+        """Show it again in the new place."""
+        self.call_after_refresh(self._show)
+
+    def _show(self) -> None:
+        self.query_one(LinesPane).sync(tuple(self._body()))
+
+    def _body(self) -> list[Line]:
+        asked = self._question
+        lines: list[Line] = [(Span(asked.title, "title"),), ()]
+        lines += [(Span(piece, "warn" if asked.typed else "text"),) for piece in wrap(asked.impact, WIDTH)]
+        lines += [(), *[(Span(piece, "dim"),) for piece in wrap(asked.command, WIDTH)], ()]
+        if asked.typed:
+            return [
+                *lines,
+                (Span("type "), Span(asked.typed, "accent"), Span(" and enter to do it, esc to leave")),
+            ]
+        return [
+            *lines,
+            (Span("y", "accent"), Span(" do it    "), Span("esc", "accent"), Span(" leave it  (default)")),
+        ]
+
+    def action_yes(self) -> None:
+        """Do it."""
+        if self.listens() and not self._question.typed:
+            self.dismiss(True)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Do it if the name was typed."""
+        event.stop()
+        if self.listens() and event.value.strip() == self._question.typed:
+            self.dismiss(True)

@@ -1,0 +1,38 @@
+"""What all dialogs share: they default to doing nothing, and are deaf at first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Generic, TypeVar
+
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen
+
+from whisper_tui.keymap import keys_of
+
+R = TypeVar("R")
+
+DEAF_FOR_S = 0.3
+"""Keys pressed within this time of a dialog's appearance were meant for what was there before."""
+
+
+class Dialog(ModalScreen[R], Generic[R], inherit_bindings=False):
+    """A dialog; escape and Ctrl-C leave it with the answer None, which means no."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(key.keys, key.id, key.help, show=False) for key in keys_of("dialog")),
+        Binding("ctrl+c", "back", show=False, priority=True),
+    ]
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        super().__init__()
+        self._monotonic = monotonic
+        self._opened_at = monotonic()
+
+    def listens(self) -> bool:
+        """Whether the operator has had time to see the dialog."""
+        return self._monotonic() - self._opened_at >= DEAF_FOR_S
+
+    def action_back(self) -> None:
+        """Leave without doing anything."""
+        self.dismiss(None)

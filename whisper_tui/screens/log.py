@@ -1,0 +1,140 @@
+"""Log: everything that happened, with a filter."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.widgets import Input
+
+from whisper_tui.keymap import keys_of
+from whisper_tui.model.glyphs import Glyphs
+from whisper_tui.model.views.base import Frame, Span, rule
+from whisper_tui.model.views.log import LogReader
+from whisper_tui.widgets.lines import LinesPane
+from whisper_tui.widgets.painting import Painter
+
+_MOVES = frozenset({"cursor_down", "cursor_up", "page_down", "page_up", "first", "last"})
+
+
+class LogView(Container, can_focus=True):
+    """Follows the newest entry until scrolled away from it; `/` filters, escape shows everything again."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(key.keys, key.id, key.help, show=False) for key in keys_of("tables") if key.id in _MOVES),
+        *(Binding(key.keys, key.id, key.help, show=False) for key in keys_of("log")),
+        Binding("escape", "clear", show=False),
+    ]
+
+    def __init__(self, painter: Painter, glyphs: Glyphs) -> None:
+        super().__init__(id="log")
+        self._painter = painter
+        self._glyphs = glyphs
+        self._reader = LogReader()
+        self._frame: Frame | None = None
+
+    def compose(self) -> ComposeResult:
+        """A heading, the entries, and a field that shows itself when it is needed."""
+        yield LinesPane(self._painter, id="log-title", classes="title")
+        yield LinesPane(self._painter, id="log-body")
+        field = Input(placeholder="words, !without, regular expressions", id="log-filter", max_length=200)
+        field.display = False
+        yield field
+
+    def sync(self, frame: Frame) -> None:
+        """Draw this frame."""
+        self._frame = frame
+        body, title = self.query_one("#log-body", LinesPane), self.query_one("#log-title", LinesPane)
+        body.sync(self._reader.page(frame, body.size.height, body.size.width))
+        shown, total = self._reader.count(frame.state)
+        note = f"{shown} of {total}" if self._reader.pattern else f"{total}"
+        if self._reader.anchor is not None:
+            note += ", scrolled: . for the newest"
+        if frame.state.rejected:
+            note += f", {frame.state.rejected} not understood"
+        name = f"Log  /{self._reader.pattern}" if self._reader.pattern else "Log"
+        title.sync((rule(name, title.size.width, self._glyphs, (Span(note, "dim"),)),))
+
+    def on_resize(self) -> None:
+        """Draw again in the new size."""
+        self.call_after_refresh(self._again)
+
+    def _again(self) -> None:
+        if self._frame is not None:
+            self.sync(self._frame)
+
+    @property
+    def _rows(self) -> int:
+        return self.query_one("#log-body").size.height
+
+    def _scroll(self, by: int) -> None:
+        if self._frame is not None:
+            self._reader.scroll(self._frame.state, by, self._rows)
+            self._again()
+
+    def action_cursor_down(self) -> None:
+        """An entry down."""
+        self._scroll(1)
+
+    def action_cursor_up(self) -> None:
+        """An entry up."""
+        self._scroll(-1)
+
+    def action_page_down(self) -> None:
+        """A page down."""
+        self._scroll(self._rows - 1)
+
+    def action_page_up(self) -> None:
+        """A page up."""
+        self._scroll(1 - self._rows)
+
+    def action_first(self) -> None:
+        """To the oldest entry."""
+        self._scroll(-(10**9))
+
+    def action_last(self) -> None:
+        """To the newest entry, and on with it."""
+        self.action_follow()
+
+    def action_follow(self) -> None:
+        """Follow the newest entry."""
+        self._reader.anchor = None
+        self._again()
+
+    def action_filter(self) -> None:
+        """Ask for a filter."""
+        field = self.query_one("#log-filter", Input)
+        field.display = True
+        field.value = self._reader.pattern
+        field.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """The filter works while it is typed."""
+        event.stop()
+        self._reader.filter(event.value)
+        self._again()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Keep the filter."""
+        event.stop()
+        self._close_field()
+
+    def action_clear(self) -> None:
+        """Show everything."""
+        self._reader.filter("")
+        self._close_field()
+        self._again()
+
+    def _close_field(self) -> None:
+        self.query_one("#log-filter", Input).display = False
+        self.focus()
+
+    def on_mouse_scroll_down(self) -> None:
+        """The wheel scrolls."""
+        self._scroll(3)
+
+    def on_mouse_scroll_up(self) -> None:
+        """The wheel scrolls."""
+        self._scroll(-3)

@@ -1,0 +1,119 @@
+"""The screen under everything: header, views, and the line of keys."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.events import Resize
+from textual.screen import Screen
+
+from whisper_tui.keymap import hints_of, keys_of
+from whisper_tui.model.glyphs import Glyphs
+from whisper_tui.model.views import header
+from whisper_tui.model.views.base import Frame
+from whisper_tui.screens.log import LogView
+from whisper_tui.screens.overview import Overview
+from whisper_tui.widgets.lines import LinesPane
+from whisper_tui.widgets.painting import Painter
+
+VIEWS: tuple[tuple[str, str], ...] = (("1", "Overview"), ("8", "Log"))
+"""Key and title of the views there are."""
+
+TINY = (40, 10)
+"""Below this there is room for a line of status and nothing else."""
+
+
+class MainScreen(Screen[None], inherit_bindings=False):
+    """Shows one view at a time. What its keys do to the mesh is the application's to decide."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(key.keys, f"app.{key.id}", key.help, show=False, id=key.id) for key in keys_of("everywhere")
+    ]
+
+    def __init__(self, painter: Painter, glyphs: Glyphs) -> None:
+        super().__init__()
+        self._painter = painter
+        self._glyphs = glyphs
+        self._view = "Overview"
+        self._message = ""
+        self._frame: Frame | None = None
+        self._condition = header.Running(hz=0)
+
+    def compose(self) -> ComposeResult:
+        """Two lines above, one below, the views between."""
+        yield LinesPane(self._painter, id="header")
+        yield LinesPane(self._painter, id="tabs")
+        with Container(id="views"):
+            yield Overview(self._painter, self._glyphs)
+            log = LogView(self._painter, self._glyphs)
+            log.display = False
+            yield log
+        yield LinesPane(self._painter, id="keys")
+
+    @property
+    def overview(self) -> Overview:
+        """The overview."""
+        return self.query_one(Overview)
+
+    @property
+    def log_view(self) -> LogView:
+        """The log."""
+        return self.query_one(LogView)
+
+    def show(self, view: str) -> None:
+        """Switch to the view with this title."""
+        self._view = view
+        self.overview.display = view == "Overview"
+        self.log_view.display = view == "Log"
+        (self.log_view if view == "Log" else self.overview.nodes).focus()
+        self.call_after_refresh(self._again)
+
+    @property
+    def view(self) -> str:
+        """Title of the view that is shown."""
+        return self._view
+
+    def say(self, message: str) -> None:
+        """Show a message in the line of keys; an empty one shows the keys again."""
+        self._message = message
+        self._sync_keys()
+
+    def sync(self, frame: Frame, running: header.Running) -> None:
+        """Draw this frame into what is visible."""
+        self._frame, self._condition = frame, running
+        self._sync_edges()
+        if self._view == "Log":
+            self.log_view.sync(frame)
+        else:
+            self.overview.sync(frame)
+
+    def on_resize(self, event: Resize) -> None:
+        """Choose the layout for the new size, then draw again."""
+        tiny = event.size.width < TINY[0] or event.size.height < TINY[1]
+        self.set_class(tiny, "-tiny")
+        self.overview.fit_terminal(event.size.width, event.size.height)
+        self.call_after_refresh(self._again)
+
+    def _again(self) -> None:
+        if self._frame is not None:
+            self.sync(self._frame, self._condition)
+
+    def _sync_edges(self) -> None:
+        frame = self._frame
+        if frame is None:
+            return
+        top, tabs = self.query_one("#header", LinesPane), self.query_one("#tabs", LinesPane)
+        top.sync((header.header(frame, self._condition, top.size.width),))
+        tabs.sync((header.tabs(VIEWS, self._view, "", tabs.size.width),))
+        self._sync_keys()
+
+    def _sync_keys(self) -> None:
+        pane = self.query_one("#keys", LinesPane)
+        if self._view == "Log":
+            hints = hints_of("log", "everywhere", without={"next_pane"})
+        else:
+            hints = hints_of("everywhere", "tables")
+        pane.sync((header.keys(hints, pane.size.width, self._message),))

@@ -1,0 +1,128 @@
+"""Something long to read, over the views: a job, a node, the help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+
+from whisper_tui.keymap import keys_of
+from whisper_tui.model.views.base import Frame, Lines, Span, rule
+from whisper_tui.model.views.header import keys
+from whisper_tui.screens.dialog import Dialog
+from whisper_tui.widgets.lines import LinesPane
+from whisper_tui.widgets.painting import Painter
+
+Content = Callable[[Frame, int], Lines]
+Title = Callable[[Frame], str]
+
+_MOVES = frozenset({"cursor_down", "cursor_up", "page_down", "page_up", "first", "last"})
+
+
+class Pager(Dialog[str]):
+    """Scrolls through lines that are made anew for every frame. Answers the id of an action, if there is one."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(key.keys, key.id, key.help, show=False) for key in keys_of("tables") if key.id in _MOVES),
+        Binding("q,question_mark", "back", show=False),
+        *(Binding(key.keys, f"choose('{key.id}')", key.help, show=False) for key in keys_of("job")),
+    ]
+
+    def __init__(
+        self,
+        title: Title,
+        content: Content,
+        painter: Painter,
+        monotonic: Callable[[], float],
+        *,
+        can_cancel: bool = False,
+    ) -> None:
+        super().__init__(monotonic)
+        self._title = title
+        self._content = content
+        self._painter = painter
+        self._can_cancel = can_cancel
+        self._top = 0
+        self._frame: Frame | None = None
+        self._length = 0
+
+    def compose(self) -> ComposeResult:
+        """Title, text, hints."""
+        with Vertical(id="pager"):
+            yield LinesPane(self._painter, id="pager-title")
+            yield LinesPane(self._painter, id="pager-body")
+            yield LinesPane(self._painter, id="pager-foot")
+
+    def sync(self, frame: Frame) -> None:
+        """Draw what is so now."""
+        self._frame = frame
+        body = self.query_one("#pager-body", LinesPane)
+        lines = self._content(frame, body.size.width)
+        self._length = len(lines)
+        self._top = max(0, min(self._top, self._length - body.size.height))
+        body.sync(lines[self._top : self._top + body.size.height])
+        title = self.query_one("#pager-title", LinesPane)
+        below = self._length - self._top - body.size.height
+        note = (Span(f"{below} more below", "dim"),) if below > 0 else ()
+        title.sync((rule(self._title(frame), title.size.width, frame.glyphs, note),))
+        hints = [("esc", "back"), ("j k", "scroll")]
+        if self._can_cancel:
+            hints.append(("C", "cancel job"))
+        foot = self.query_one("#pager-foot", LinesPane)
+        foot.sync((keys(hints, foot.size.width),))
+
+    def on_resize(self) -> None:
+        """Draw again in the new size."""
+        self.call_after_refresh(self._again)
+
+    def _again(self) -> None:
+        if self._frame is not None:
+            self.sync(self._frame)
+
+    def _scroll(self, by: int) -> None:
+        self._top = max(0, self._top + by)
+        self._again()
+
+    @property
+    def _page(self) -> int:
+        return max(1, self.query_one("#pager-body").size.height - 1)
+
+    def action_cursor_down(self) -> None:
+        """A line down."""
+        self._scroll(1)
+
+    def action_cursor_up(self) -> None:
+        """A line up."""
+        self._scroll(-1)
+
+    def action_page_down(self) -> None:
+        """A page down."""
+        self._scroll(self._page)
+
+    def action_page_up(self) -> None:
+        """A page up."""
+        self._scroll(-self._page)
+
+    def action_first(self) -> None:
+        """To the beginning."""
+        self._scroll(-self._length)
+
+    def action_last(self) -> None:
+        """To the end."""
+        self._scroll(self._length)
+
+    def on_mouse_scroll_down(self) -> None:
+        """The wheel scrolls."""
+        self._scroll(2)
+
+    def on_mouse_scroll_up(self) -> None:
+        """The wheel scrolls."""
+        self._scroll(-2)
+
+    def action_choose(self, id: str) -> None:
+        """Leave with an action, if it is on offer."""
+        if self._can_cancel:
+            self.dismiss(id)

@@ -1,0 +1,73 @@
+"""Leaving: does the mesh stay up?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+
+from whisper_tui.model.views.base import Lines, Span
+from whisper_tui.screens.dialog import Dialog
+from whisper_tui.widgets.lines import LinesPane
+from whisper_tui.widgets.painting import Painter
+
+
+class ExitChoice(Enum):
+    """What is to become of the mesh. The console has stopped nothing: that is its caller's to do."""
+
+    LEAVE = "leave running"
+    STOP = "stop the mesh"
+
+
+class QuitDialog(Dialog[ExitChoice]):
+    """Leave running, stop, or stay. Quitting twice in a row means: leave it running."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("l,q,ctrl+q", "leave", show=False),
+        Binding("ctrl+c", "leave", show=False, priority=True),
+        Binding("s", "stop", show=False),
+    ]
+
+    BODY: Lines = (
+        (Span("Quit the console", "title"),),
+        (),
+        (Span("l", "accent"), Span("    leave the mesh running  (`whisper-tui attach` comes back)")),
+        (Span("s", "accent"), Span("    stop the mesh; keys, ledgers and open jobs stay on disk")),
+        (Span("esc", "accent"), Span("  stay here  (default)")),
+    )
+
+    def __init__(self, painter: Painter, monotonic: Callable[[], float]) -> None:
+        super().__init__(monotonic)
+        self._painter = painter
+
+    def compose(self) -> ComposeResult:
+        """Three choices."""
+        with Vertical(id="dialog"):
+            body = LinesPane(self._painter, id="dialog-body")
+            body.styles.height = len(self.BODY)
+            yield body
+
+    def on_mount(self) -> None:
+        """Show the choices."""
+        self.call_after_refresh(self._show)
+
+    def on_resize(self) -> None:
+        """Show them again in the new place."""
+        self.call_after_refresh(self._show)
+
+    def _show(self) -> None:
+        self.query_one(LinesPane).sync(self.BODY)
+
+    def action_leave(self) -> None:
+        """Quit, the mesh goes on."""
+        if self.listens():
+            self.dismiss(ExitChoice.LEAVE)
+
+    def action_stop(self) -> None:
+        """Quit, the mesh ends."""
+        if self.listens():
+            self.dismiss(ExitChoice.STOP)

@@ -1,0 +1,1 @@
+"""Widgets that draw view models line by line, and redraw only the cells that changed."""

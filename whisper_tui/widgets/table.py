@@ -1,0 +1,251 @@
+"""A table of fixed columns, drawn line by line.
+
+Textual's DataTable repaints all of itself for each changed cell; with rows that change four times a second
+that costs ten times the processor and the bytes of this one.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.events import Click
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from whisper_tui.keymap import keys_of
+from whisper_tui.model.glyphs import Glyphs
+from whisper_tui.model.views.base import Column, Line, Row, Span, Table, fit, fit_line
+from whisper_tui.widgets.painting import Painter, changed_cells
+
+
+class LineTable(Widget, can_focus=True):
+    """Rows under a heading, a cursor that stays on its row when rows move, marks.
+
+    The cursor is bound to the row's key, never to a position. Messages: `Opened` and `Copied` carry the key.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(key.keys, key.id, key.help, show=False) for key in keys_of("tables")
+    ]
+
+    class Opened(Message):
+        """A row was opened."""
+
+        def __init__(self, table: LineTable, key: str) -> None:
+            super().__init__()
+            self.table, self.key = table, key
+
+        @property
+        def control(self) -> LineTable:
+            """The table it happened in."""
+            return self.table
+
+    class Copied(Message):
+        """The row's id is wanted on the clipboard."""
+
+        def __init__(self, key: str) -> None:
+            super().__init__()
+            self.key = key
+
+    def __init__(
+        self, painter: Painter, glyphs: Glyphs, *, id: str | None = None, markable: bool = False
+    ) -> None:
+        super().__init__(id=id)
+        self._painter = painter
+        self._glyphs = glyphs
+        self._markable = markable
+        self._table = Table((), ())
+        self._widths: tuple[int, ...] = ()
+        self._top = 0
+        self._cursor: str | None = None
+        self._marks: frozenset[str] = frozenset()
+        self._drawn: dict[int, tuple[Line, bool]] = {}
+
+    # ------------------------------------------------------------------------------------------ content
+
+    def sync(self, table: Table) -> None:
+        """Show these rows from now on."""
+        if table is self._table:
+            return
+        lost_at = self._index() if self._cursor else 0
+        self._table = table
+        self._widths = _widths(table.columns, self.size.width - 2)
+        keys = {row.key for row in table.rows}
+        self._marks &= keys
+        if self._cursor not in keys:
+            at = min(lost_at, len(table.rows) - 1)
+            self._cursor = table.rows[at].key if table.rows else None
+        self._scroll_to_cursor()
+        self._redraw()
+
+    @property
+    def cursor(self) -> str | None:
+        """Key of the row under the cursor."""
+        return self._cursor
+
+    @property
+    def marks(self) -> frozenset[str]:
+        """Keys of the marked rows."""
+        return self._marks
+
+    def clear_marks(self) -> None:
+        """Unmark every row."""
+        self._marks = frozenset()
+        self._redraw()
+
+    @property
+    def table(self) -> Table:
+        """What is shown."""
+        return self._table
+
+    # ------------------------------------------------------------------------------------------ drawing
+
+    def on_resize(self) -> None:
+        """The flexible column takes what there is now."""
+        self._widths = _widths(self._table.columns, self.size.width - 2)
+        self._scroll_to_cursor()
+        self._drawn.clear()
+        self.refresh()
+
+    def on_focus(self) -> None:
+        """The cursor's row shows where keys go."""
+        self._redraw()
+
+    def on_blur(self) -> None:
+        """Keys go elsewhere now."""
+        self._redraw()
+
+    def render_line(self, y: int) -> Strip:
+        """One line as a strip (Textual's Line API)."""
+        line, selected = self._line(y)
+        return self._painter.strip(line, self.size.width, self.rich_style, selected=selected)
+
+    def _redraw(self) -> None:
+        width = self.size.width
+        dirty: list[Region] = []
+        for y in range(self.size.height):
+            line, selected = self._line(y)
+            before = self._drawn.get(y)
+            self._drawn[y] = (line, selected)
+            if before is None or before[1] != selected:
+                dirty.append(Region(0, y, width, 1))
+            elif (changed := changed_cells(before[0], line)) is not None:
+                dirty.append(Region(changed[0], y, max(1, min(width, changed[1]) - changed[0]), 1))
+        if dirty:
+            self.refresh(*dirty)
+
+    def _line(self, y: int) -> tuple[Line, bool]:
+        """What is on line `y`, and whether the cursor is on it."""
+        width = self.size.width
+        if y == 0:
+            heading = [
+                Span(fit(column.title, size, column.align) + " ", "dim")
+                for column, size in zip(self._table.columns, self._widths, strict=True)
+            ]
+            return fit_line((Span(" "), *heading), width), False
+        at = self._top + y - 1
+        rows = self._table.rows
+        if at >= len(rows):
+            empty = (Span(f"  {self._table.empty}", "dim"),) if not rows and y == 1 else ()
+            return fit_line(empty, width), False
+        row = rows[at]
+        here = row.key == self._cursor
+        return fit_line((self._margin(row, here), *self._spans(row)), width), here and self.has_focus
+
+    def _margin(self, row: Row, here: bool) -> Span:
+        if row.key in self._marks:
+            return Span(self._glyphs.mark, "accent")
+        return Span(self._glyphs.cursor if here else " ", "accent")
+
+    def _spans(self, row: Row) -> list[Span]:
+        spans: list[Span] = []
+        for cell, column, size in zip(row.cells, self._table.columns, self._widths, strict=True):
+            spans.extend(fit_line(cell, size, column.align, ellipsis=self._glyphs.ellipsis))
+            spans.append(Span(" "))
+        return spans
+
+    # ------------------------------------------------------------------------------------------- moving
+
+    def _index(self) -> int:
+        return next((at for at, row in enumerate(self._table.rows) if row.key == self._cursor), 0)
+
+    @property
+    def _page(self) -> int:
+        return max(1, self.size.height - 1)
+
+    def _scroll_to_cursor(self) -> None:
+        at = self._index()
+        last_top = max(0, len(self._table.rows) - self._page)
+        self._top = min(max(self._top, at - self._page + 1), at, last_top)
+
+    def _move_to(self, at: int) -> None:
+        rows = self._table.rows
+        if rows:
+            self._cursor = rows[max(0, min(len(rows) - 1, at))].key
+            self._scroll_to_cursor()
+            self._redraw()
+
+    def action_cursor_down(self) -> None:
+        """One row down."""
+        self._move_to(self._index() + 1)
+
+    def action_cursor_up(self) -> None:
+        """One row up."""
+        self._move_to(self._index() - 1)
+
+    def action_page_down(self) -> None:
+        """One page down."""
+        self._move_to(self._index() + self._page)
+
+    def action_page_up(self) -> None:
+        """One page up."""
+        self._move_to(self._index() - self._page)
+
+    def action_first(self) -> None:
+        """To the first row."""
+        self._move_to(0)
+
+    def action_last(self) -> None:
+        """To the last row."""
+        self._move_to(len(self._table.rows) - 1)
+
+    def action_mark(self) -> None:
+        """Mark or unmark the row, and go on to the next."""
+        if self._markable and self._cursor is not None:
+            self._marks ^= {self._cursor}
+            self._move_to(self._index() + 1)
+
+    def action_open(self) -> None:
+        """Open the row."""
+        if self._cursor is not None:
+            self.post_message(self.Opened(self, self._cursor))
+
+    def action_copy(self) -> None:
+        """Copy the row's id."""
+        if self._cursor is not None:
+            self.post_message(self.Copied(self._cursor))
+
+    def on_click(self, event: Click) -> None:
+        """Go to the row that was clicked; open it on the second click."""
+        at = self._top + event.y - 1
+        if event.y > 0 and at < len(self._table.rows):
+            self._move_to(at)
+            if event.chain == 2:
+                self.action_open()
+
+    def on_mouse_scroll_down(self) -> None:
+        """The wheel moves the cursor."""
+        self.action_cursor_down()
+
+    def on_mouse_scroll_up(self) -> None:
+        """The wheel moves the cursor."""
+        self.action_cursor_up()
+
+
+def _widths(columns: tuple[Column, ...], width: int) -> tuple[int, ...]:
+    """Widths of the columns; the flexible one takes what the others leave, if that is more than nothing."""
+    fixed = sum(column.width + 1 for column in columns if not column.flex)
+    return tuple(max(0, width - fixed) if column.flex else column.width for column in columns)
