@@ -72,7 +72,7 @@ class Witness:
         self._succession = succession
         self._blobs = blobs
         self.ballots: dict[JobId, Ballot] = {}
-        self._with_parked: set[JobId] = set()
+        self._with_parked: dict[JobId, None] = {}
         self._restored: dict[JobId, list[PutVote]] = {}
 
     # -------------------------------------------------------------------------------------- learning
@@ -127,7 +127,7 @@ class Witness:
     def forget(self, job: JobId) -> None:
         """The job is decided: nothing is left to witness."""
         self.ballots.pop(job, None)
-        self._with_parked.discard(job)
+        self._with_parked.pop(job, None)
 
     # -------------------------------------------------------------------------------------- promises
 
@@ -153,7 +153,7 @@ class Witness:
             return
         if not self.open_to(now, ballot, sender):
             ballot.parked[sender] = (message.epoch, now + self._context.timing.park_s)
-            self._with_parked.add(message.job)
+            self._with_parked[message.job] = None
             self._refuse(sender, ballot, message.epoch, parked=True)
             return
         self._promise(now, ballot, message.epoch, sender)
@@ -255,7 +255,7 @@ class Witness:
         for job_id in [job] if job is not None else list(self._with_parked):
             ballot = self.ballots.get(job_id)
             if ballot is None or not ballot.parked:
-                self._with_parked.discard(job_id)
+                self._with_parked.pop(job_id, None)
                 continue
             ballot.parked = {
                 peer: (epoch, until)

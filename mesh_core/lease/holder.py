@@ -162,7 +162,8 @@ class Holder:
         ballot = self._witness.ballots[job.id]
         unasked = epoch is not None
         if epoch is None:
-            epoch = max(ballot.epoch, self._outlook(job.id).epoch, job.epoch) + 1
+            released = max(self._releases.get(job.id, {}), default=0)
+            epoch = max(ballot.epoch, self._outlook(job.id).epoch, job.epoch, released) + 1
         claim = Claim(job, epoch, now)
         self.claims[job.id] = claim
         self._context.timers.clear(("claim", "go", job.id))
@@ -177,9 +178,15 @@ class Holder:
         if award is None or job.final or job.id in self.claims or not self._context.ready:
             return
         if award.ranking and award.ranking[0] == self._context.me:
-            ballot = self._witness.ballots.get(job.id)
-            if ballot is not None and ballot.epoch <= 1 and self._may_execute(job):
-                self.claim(now, job, epoch=1)
+            self._claim_unasked(now, job)
+
+    def _claim_unasked(self, now: float, job: LedgerJob) -> Claim | None:
+        """Take epoch 1, which witnesses promise to the winner by themselves, unless it is past already."""
+        ballot = self._witness.ballots.get(job.id)
+        past = job.id in self._releases or self._outlook(job.id).epoch > 0
+        if past or ballot is None or ballot.epoch > 1 or not self._may_execute(job):
+            return None
+        return self.claim(now, job, epoch=1)
 
     def on_promised(self, now: float, message: ms.Promised) -> None:
         """A witness's promise; with a quorum of them this node holds the lease."""
