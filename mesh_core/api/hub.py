@@ -96,9 +96,11 @@ class EventHub:
         """Open streams."""
         return len(self._wakers)
 
-    def moment(self, kind: str, fields: Mapping[str, Any]) -> None:
-        """Tell that something has happened. Keys and hashes in `fields` become hexadecimal text."""
-        self._append(kind, {name: inert(value) for name, value in fields.items()})
+    def moment(self, kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Tell that something has happened; returns its fields as told, keys and hashes as hexadecimal text."""
+        told = {name: inert(value) for name, value in fields.items()}
+        self._append(kind, told)
+        return told
 
     def dirty(self, entity: Entity) -> None:
         """An entity may have changed; its view follows soon."""

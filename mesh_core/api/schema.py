@@ -27,7 +27,11 @@ FINAL_STATES: frozenset[str] = frozenset({"settled", "cancelled", "failed"})
 
 
 class Event(Struct, frozen=True):
-    """One event. `seq` grows by one per node and start; `node` is the peer id of the node that reports it."""
+    """One event; `node` is the peer id of the node that reports it.
+
+    `seq` grows by one per event of a node and never goes back, not even over its restarts. Views sent because
+    somebody has connected are no events of their own and carry 0.
+    """
 
     seq: int
     at_ms: float
@@ -198,6 +202,9 @@ class AnswerView(Struct, frozen=True):
     notes: list[str]
 
 
+QueryState: TypeAlias = Literal["running", "answered", "failed", "cancelled"]
+
+
 class QueryView(Struct, frozen=True):
     """View `query`: one question of the reporting node. `settled` counts its answer jobs; `answer` is the
     combined result once the combine job is settled and opened."""
@@ -210,7 +217,7 @@ class QueryView(Struct, frozen=True):
     total: int
     settled: int
     running: int
-    state: Literal["running", "answered", "failed", "cancelled"]
+    state: QueryState
     submitted_ms: float
     finished_ms: float
     answer: AnswerView | None

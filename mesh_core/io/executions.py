@@ -24,6 +24,14 @@ class Executor(Protocol):
         """The result. `on_progress` gets tokens so far and the newest piece of text. Raises WorkError."""
 
 
+class NoExecutor:
+    """Of a participant that executes nothing."""
+
+    async def run(self, work: Work, on_progress: Callable[[int, str], None]) -> bytes:
+        """Always raises WorkError."""
+        raise WorkError("this participant executes nothing")
+
+
 @dataclass(slots=True)
 class ExecutionCounters:
     """Executions of this process by how they ended."""

@@ -168,6 +168,7 @@ class GroupCommit:
         delay_s = RETRY_MIN_S
         refused = False
         while True:
+            is_last_attempt = self._closing.is_set()
             try:
                 self._commit_in_order(group)
             except sqlite3.Error as error:
@@ -176,7 +177,7 @@ class GroupCommit:
                 self.counters.refused += 1
                 refused = True
                 self._listener.problem(f"store {self._path}: {error}; writes wait and are tried again")
-                if self._closing.is_set():
+                if is_last_attempt:
                     return False
                 self._closing.wait(delay_s)
                 delay_s = min(2 * delay_s, RETRY_MAX_S)

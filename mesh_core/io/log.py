@@ -34,20 +34,20 @@ class Log:
         self._descriptor = _open(path)
         self._size = os.fstat(self._descriptor).st_size
 
-    def write(self, kind: str, fields: Mapping[str, Any]) -> None:
-        """Queue one line. Values must be what JSON knows; bytes would show as base64."""
+    def write(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Queue one line `{at_ms, kind, data}`. Values must be what JSON knows; bytes would show as base64."""
         if len(self._pending) >= _PENDING_LINES_MAX:
             self._dropped += 1
             return
         if not self._pending:
             self._call_soon(self.flush)
-        self._pending.append(msgspec.json.encode({"at_ms": self._wall_ms(), "kind": kind, **fields}) + b"\n")
+        self._pending.append(_line(self._wall_ms(), kind, data))
 
     def flush(self) -> None:
         """Write what is queued."""
         lines, self._pending = self._pending, []
         if self._dropped:
-            lines.append(msgspec.json.encode({"kind": "log_dropped", "lines": self._dropped}) + b"\n")
+            lines.append(_line(self._wall_ms(), "log_dropped", {"lines": self._dropped}))
         if not lines:
             return
         data = b"".join(lines)
@@ -71,6 +71,10 @@ class Log:
         descriptor = _open(self._path)
         os.close(self._descriptor)
         self._descriptor, self._size = descriptor, 0
+
+
+def _line(at_ms: float, kind: str, data: Mapping[str, Any]) -> bytes:
+    return msgspec.json.encode({"at_ms": at_ms, "kind": kind, "data": data}) + b"\n"
 
 
 def _open(path: Path) -> int:

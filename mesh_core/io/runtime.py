@@ -17,6 +17,7 @@ from mesh_core.effects import (
     Execute,
     FrameReceived,
     Input,
+    NeighboursChanged,
     Notify,
     PeerId,
     Persist,
@@ -32,6 +33,7 @@ from mesh_core.io.problems import Problems
 from mesh_core.io.store_file import StoreError
 from mesh_core.node import Node
 from mesh_core.wire.messages import Message, Work
+from mesh_core.wire.statements import Announcement
 
 SUSPENDED_S = 1.0
 """A timer this late means that the process was stopped or starved; it is said."""
@@ -88,6 +90,7 @@ class Runtime:
         self._written = 0
         self._durable = 0
         self._waiting: deque[tuple[int, Effect]] = deque()
+        self._awaited: list[tuple[int, asyncio.Future[None]]] = []
         self._alarm = Alarm(self._tick, lambda: self.frames, self._held_up)
         self.frames = 0
         self.bugs: Counter[str] = Counter()
@@ -127,6 +130,14 @@ class Runtime:
             effects = []
         self._perform(effects)
 
+    def neighbours(self, attached: dict[PeerId, bool]) -> None:
+        """`/topology` shows something new."""
+        self.step(NeighboursChanged(attached))
+
+    def announce(self, announcement: Announcement) -> None:
+        """Say something else of this node from now on."""
+        self._perform(self._node.announce(self._clock.now(), announcement))
+
     def submit(self, request: SubmitQuery) -> bytes:
         """Submit a question; its 16-byte id. Raises `mesh_core.node.Refusal`."""
         query, effects = self._node.submit(self._clock.now(), request)
@@ -137,6 +148,17 @@ class Runtime:
         """Write something of the runtime's own, before everything that the node asks for later."""
         self._written = self._disk.submit(writes)
         return self._written
+
+    async def until_durable(self, ticket: int) -> None:
+        """Wait until everything up to `ticket` is on disk."""
+        if self._durable < ticket:
+            awaited = self._loop.create_future()
+            self._awaited.append((ticket, awaited))
+            await awaited
+
+    async def written(self) -> None:
+        """Wait until everything asked for so far is on disk and what waited for it is on its way."""
+        await self.until_durable(self._written)
 
     def bug(self, doing: str, error: BaseException) -> None:
         """Note an exception that nobody expected."""
@@ -189,6 +211,10 @@ class Runtime:
         waiting = self._waiting
         while waiting and waiting[0][0] <= ticket:
             self._carry_out(waiting.popleft()[1])
+        for awaited in [one for one in self._awaited if one[0] <= ticket]:
+            self._awaited.remove(awaited)
+            if not awaited[1].done():
+                awaited[1].set_result(None)
 
     # ----------------------------------------------------------------------------------------- timers
 

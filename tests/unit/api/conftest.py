@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
-from participants import PEER, TOKEN, FakeParticipant, Things
 
 from mesh_core.api.hub import EventHub
 from mesh_core.api.server import ControlServer
+from tests.unit.api.participants import PEER, TOKEN, FakeParticipant, Things
 
 
 @dataclass

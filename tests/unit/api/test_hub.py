@@ -8,11 +8,11 @@ from contextlib import aclosing
 
 import msgspec
 import pytest
-from participants import PEER, Things
 
 from mesh_core.api import hub as module
 from mesh_core.api.hub import SEQ_PER_BOOT, EventHub, inert
 from mesh_core.api.schema import Event
+from tests.unit.api.participants import PEER, Things
 
 
 def hub_of(things: Things, boot: int = 1) -> EventHub:

@@ -8,10 +8,10 @@ import socket
 from contextlib import aclosing
 
 import pytest
-from conftest import Running
-from participants import TOKEN
 
 from mesh_core.api.client import ControlClient, ControlError, ControlUnavailable
+from tests.unit.api.conftest import Running
+from tests.unit.api.participants import TOKEN
 
 JOB = b"\x07" * 32
 

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ class Soon:
             call()
 
 
-def lines(path: Path) -> list[dict[str, object]]:
+def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
@@ -41,8 +42,8 @@ def test_lines_of_one_tick_are_one_write(tmp_path: Path) -> None:
     assert path.read_bytes() == b""
     soon.run()
     assert lines(path) == [
-        {"at_ms": 5.0, "kind": "member_dead", "peer": "ab"},
-        {"at_ms": 5.0, "kind": "problem", "text": "line\nbreak"},
+        {"at_ms": 5.0, "kind": "member_dead", "data": {"peer": "ab"}},
+        {"at_ms": 5.0, "kind": "problem", "data": {"text": "line\nbreak"}},
     ]
     log.close()
 
@@ -53,7 +54,7 @@ def test_closing_writes_what_is_left_and_a_new_start_appends(tmp_path: Path) -> 
         log = Log(path, lambda: 0.0, Soon())
         log.write("start", {"number": number})
         log.close()
-    assert [line["number"] for line in lines(path)] == [0, 1]
+    assert [line["data"]["number"] for line in lines(path)] == [0, 1]
     assert path.stat().st_mode & 0o077 == 0
 
 
@@ -66,7 +67,7 @@ def test_a_full_log_becomes_the_old_one(tmp_path: Path, monkeypatch: pytest.Monk
         log.flush()
     log.close()
     old = path.with_name("provider.log.1")
-    kept = [line["number"] for line in lines(old) + lines(path)]
+    kept = [line["data"]["number"] for line in lines(old) + lines(path)]
     assert kept == list(range(100 - len(kept), 100))
     assert path.stat().st_size <= 1000
     assert old.stat().st_size <= 1000
@@ -90,7 +91,10 @@ def test_a_disk_that_refuses_costs_lines_and_says_how_many(
     log.write("kept", {})
     log.flush()
     log.close()
-    assert [(line["kind"], line.get("lines")) for line in lines(path)] == [("kept", None), ("log_dropped", 2)]
+    assert [(line["kind"], line["data"].get("lines")) for line in lines(path)] == [
+        ("kept", None),
+        ("log_dropped", 2),
+    ]
 
 
 def test_a_flood_within_one_tick_is_bounded(tmp_path: Path) -> None:
@@ -98,4 +102,4 @@ def test_a_flood_within_one_tick_is_bounded(tmp_path: Path) -> None:
     for _ in range(5000):
         log.write("flood", {})
     log.close()
-    assert lines(tmp_path / "provider.log")[-1] == {"kind": "log_dropped", "lines": 4000}
+    assert lines(tmp_path / "provider.log")[-1]["data"] == {"lines": 4000}

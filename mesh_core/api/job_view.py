@@ -1,0 +1,192 @@
+"""Views of jobs: what the ledger proves, with what this node saw beside it."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from mesh_core.api.schema import AttemptView, AuctionView, BidView, JobState, JobView
+from mesh_core.api.stories import Stories, Story
+from mesh_core.config import MICRO_PER_AXL
+from mesh_core.identity.statement import peek
+from mesh_core.lease.ballot import price_of
+from mesh_core.lease.committee import members, quorum, total_weight, weight_of
+from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.record import Entry
+from mesh_core.market.bid import Scored, score
+from mesh_core.node import Node
+from mesh_core.wire import statements as st
+
+
+class JobViews:
+    """Builds job views of one node."""
+
+    def __init__(self, node: Node, stories: Stories) -> None:
+        self._node = node
+        self._stories = stories
+
+    def view(self, job: LedgerJob, now: float) -> JobView:
+        """The job as it stands at `now` (monotonic seconds)."""
+        body, value, story = job.job, job.value, self._stories.of(job.id)
+        holder, epoch = job.holder, job.epoch
+        attempts = [self._attempt(job, one, story) for one in sorted(job.leases)]
+        certificate = job.certificate
+        return JobView(
+            job=job.id.hex(),
+            label=body.label,
+            query=body.query.hex(),
+            index=body.index,
+            kind=body.kind,
+            shard=body.shard,
+            submitter=job.submitter.hex(),
+            state=self._state(job),
+            holder=holder.hex() if holder else "",
+            epoch=epoch,
+            lease_left_ms=self._lease_left_ms(job, now),
+            lease_ms=round(self._node.config.timing.lease_s * 1000),
+            max_price_micro=body.max_price_micro,
+            price_micro=self._price_micro(job),
+            quorum=quorum(body),
+            weight=total_weight(body),
+            fault_bound=body.fault_bound,
+            threshold=body.threshold,
+            committee=[peer.hex() for peer in members(body)],
+            live_weight=weight_of(body, [self._node.peer, *self._node.membership.live()]),
+            executions=executions_of(job),
+            rescued=is_rescued(job),
+            submitted_ms=job.entry.head.hlc_ms,
+            accepted_ms=story.accepted_ms,
+            first_started_ms=next((one.started_ms for one in attempts if one.started_ms), 0.0),
+            settled_ms=job.settle.head.hlc_ms if job.settle else 0.0,
+            votes=[peek(vote, st.AcceptVote).author.hex() for vote in certificate.votes]
+            if certificate
+            else [],
+            reason=value.reason if value else "",
+            text=story.text,
+            tokens=story.attempts[story.text_epoch].tokens if story.text_epoch in story.attempts else 0,
+            auction=self._auction(job, story),
+            attempts=attempts,
+        )
+
+    def _state(self, job: LedgerJob) -> JobState:
+        auction = self._node.auctioneer.auctions.get(job.id)
+        if auction is not None and not auction.accepted and job.state == "open":
+            return "pending"
+        return cast(JobState, job.state)
+
+    def _lease_left_ms(self, job: LedgerJob, now: float) -> int:
+        ballot = self._node.witness.ballots.get(job.id)
+        if job.final or ballot is None or ballot.epoch != job.epoch or ballot.holder != job.holder:
+            return 0
+        return max(0, round((ballot.renewed_at + self._node.config.timing.lease_s - now) * 1000))
+
+    def _price_micro(self, job: LedgerJob) -> int:
+        if job.value is not None:
+            return job.value.price_micro
+        if job.holder is None:
+            return 0
+        return price_of(job, job.holder, self._announcement(job.holder))
+
+    def _attempt(self, job: LedgerJob, epoch: int, story: Story) -> AttemptView:
+        holder, entry = job.leases[epoch]
+        seen = story.attempts.get(epoch)
+        started_ms = seen.started_ms if seen else 0.0
+        if not started_ms and not _adopts(entry):
+            # Only the holder and the submitter see a workload begin; for others the lease is close enough.
+            started_ms = float(entry.head.hlc_ms)
+        outcome, note = self._outcome(job, epoch)
+        return AttemptView(
+            epoch=epoch,
+            holder=holder.hex(),
+            leased_ms=entry.head.hlc_ms,
+            started_ms=started_ms,
+            ended_ms=seen.ended_ms if seen else 0.0,
+            tokens=seen.tokens if seen else 0,
+            outcome=seen.outcome if seen and seen.outcome else outcome,
+            note=note or (seen.note if seen else ""),
+        )
+
+    def _outcome(self, job: LedgerJob, epoch: int) -> tuple[str, str]:
+        """What became of a lease epoch, and why, as far as the ledger and this witness know."""
+        certificate = job.certificate
+        if certificate is not None and certificate.epoch == epoch:
+            adopted = certificate.value.holder != job.leases[epoch][0]
+            return ("adopted" if adopted else "settled"), certificate.value.reason
+        if job.final or epoch < job.epoch:
+            return "lost", ""
+        ballot = self._node.witness.ballots.get(job.id)
+        if ballot is not None and ballot.epoch == epoch and ballot.released:
+            failure = ballot.failures.get((job.leases[epoch][0], epoch))
+            return ("failed", peek(failure, st.Release).error) if failure else ("released", "")
+        return "running", ""
+
+    # ---------------------------------------------------------------------------------------- auction
+
+    def _auction(self, job: LedgerJob, story: Story) -> AuctionView:
+        award_entry = next(iter(job.awards.values()), None)
+        running = self._node.auctioneer.auctions.get(job.id)
+        ranking = list(job.award.ranking) if job.award else []
+        if running is not None:
+            bids, refusals = [scored for scored, _ in running.bids.values()], running.refusals
+        else:
+            bids, refusals = story.bids or self._awarded(job), story.refusals
+        closed = award_entry is not None or (running is not None and running.closed_at is not None)
+        undecided = not job.final and not job.leases
+        return AuctionView(
+            state="closed" if closed else "open" if undecided else "none",
+            opened_ms=job.entry.head.hlc_ms,
+            closed_ms=award_entry.head.hlc_ms if award_entry else 0.0,
+            window_ms=job.job.auction_ms,
+            bids=[_bid(scored, ranking) for scored in bids] + [_refusal(*one) for one in refusals.items()],
+            ranking=[peer.hex() for peer in ranking],
+        )
+
+    def _awarded(self, job: LedgerJob) -> list[Scored]:
+        """The bids that the submitter published."""
+        if job.award is None:
+            return []
+        bids = [peek(signed, st.Bid) for signed in job.award.bids]
+        return [score(bid, job.job, self._announcement(bid.author)) for bid in bids]
+
+    def _announcement(self, peer: bytes) -> st.Announcement | None:
+        if peer == self._node.peer:
+            return self._node.membership.announcement
+        member = self._node.membership.members.get(peer)
+        return member.announcement if member else None
+
+
+def executions_of(job: LedgerJob) -> int:
+    """Leases under which somebody had to run the job; one that shows an accepted value only finishes."""
+    return sum(1 for _, entry in job.leases.values() if not _adopts(entry))
+
+
+def is_rescued(job: LedgerJob) -> bool:
+    """Whether the job has a result that needed more than its first lease."""
+    certificate = job.certificate
+    return certificate is not None and certificate.value.outcome == "result" and certificate.epoch > 1
+
+
+def _adopts(lease: Entry) -> bool:
+    """Whether a lease obliges its holder to a value that was accepted before."""
+    certificate: st.LeaseCertificate = lease.body
+    if certificate.epoch == 1:
+        return False  # nothing can have been accepted before the first epoch
+    return any(peek(signed, st.Promise).accepted is not None for signed in certificate.promises)
+
+
+def _bid(scored: Scored, ranking: list[bytes]) -> BidView:
+    bid = scored.bid
+    return BidView(
+        peer=bid.author.hex(),
+        price_micro=bid.price_micro,
+        load=bid.load,
+        expected_ms=bid.expected_ms,
+        model=bid.model,
+        score=scored.score / MICRO_PER_AXL,
+        parts={name: part / MICRO_PER_AXL for name, part in scored.parts.items()},
+        rank=ranking.index(bid.author) + 1 if bid.author in ranking else 0,
+        refused=scored.refused,
+    )
+
+
+def _refusal(peer: bytes, reason: str) -> BidView:
+    return BidView(peer.hex(), 0, 0.0, 0, "", 0.0, {}, 0, reason)

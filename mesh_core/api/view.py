@@ -1,0 +1,386 @@
+"""The views of one node, built from its own state; keys and hashes as text (see `mesh_core.api.schema`)."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from mesh_core.api.affects import AFFECTS
+from mesh_core.api.hub import Entity
+from mesh_core.api.job_view import JobViews, executions_of, is_rescued
+from mesh_core.api.schema import (
+    AnswerView,
+    Counters,
+    MemberView,
+    NodeView,
+    PassageView,
+    QueryState,
+    QueryView,
+    RecordView,
+    ReplicaView,
+    State,
+)
+from mesh_core.api.stories import Stories
+from mesh_core.effects import PeerId
+from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.record import Entry
+from mesh_core.market.query import Query
+from mesh_core.membership.members import Member
+from mesh_core.node import Node
+from mesh_core.wire import statements as st
+from mesh_core.work.errors import ResultError
+from mesh_core.work.result import decode_answer
+
+V = TypeVar("V")
+
+RECORDS_SHOWN = 200
+JOBS_SHOWN = 2000
+QUERIES_SHOWN = 500
+
+
+@dataclass(slots=True)
+class About:
+    """What a node does not know of itself: its process. `problem` is one line, empty while all is well."""
+
+    name: str
+    role: str
+    network: str
+    version: str
+    fast: bool
+    executes: bool
+    shards_total: int
+    corpus: str
+    backend: str = ""
+    connected: bool = False
+
+
+class NodeViews:
+    """Implements `hub.Views` for one node. `now` is monotonic, `wall_ms` the wall clock."""
+
+    def __init__(
+        self,
+        node: Node,
+        about: About,
+        now: Callable[[], float],
+        wall_ms: Callable[[], float],
+        problem: Callable[[], str],
+    ) -> None:
+        self._node = node
+        self._about = about
+        self._now = now
+        self._wall_ms = wall_ms
+        self._problem = problem
+        self._started_ms = wall_ms()
+        self._stories = Stories()
+        self._jobs = JobViews(node, self._stories)
+        self._answers: dict[bytes, AnswerView] = {}
+        self._tail: deque[bytes] = deque(maxlen=RECORDS_SHOWN)
+        self._builders: dict[str, Callable[[bytes], Struct | None]] = {
+            "node": lambda _: self.node(),
+            "member": self._member,
+            "job": self._job,
+            "query": self._query,
+            "record": self._record,
+            "replica": lambda _: self.replica(),
+        }
+
+    def restored(self) -> None:
+        """The node has taken back its records: show the newest."""
+        entries = (
+            entry
+            for chain in self._node.ledger.chains.authors.values()
+            for entry in (*chain.chain[-RECORDS_SHOWN:], *chain.extras.values())
+        )
+        newest = heapq.nlargest(RECORDS_SHOWN, entries, key=lambda entry: entry.head.hlc_ms)
+        self._tail.extend(entry.hash for entry in reversed(newest))
+
+    def observe(self, kind: str, fields: Mapping[str, Any], at_ms: float) -> None:
+        """Remember what a moment shows and the ledger does not keep."""
+        self._stories.observe(kind, fields, at_ms)
+        if kind == "record_added":
+            self._tail.append(fields["hash"])
+        elif kind == "auction_closed":
+            auction = self._node.auctioneer.auctions.get(fields["job"])
+            if auction is not None:
+                bids = [scored for scored, _ in auction.bids.values()]
+                self._stories.auctioned(fields["job"], bids, auction.refusals)
+
+    def affected(self, kind: str, fields: Mapping[str, Any]) -> Iterator[Entity]:
+        """The entities that a moment may have changed."""
+        for target, field in AFFECTS.get(kind, ()):
+            key: bytes = fields[field] if field else b""
+            match target:
+                case "open_jobs":
+                    yield from (("job", job) for job in self._node.ledger.open_jobs)
+                case "self":
+                    yield "member", self._node.peer
+                case "committee":
+                    job = self._node.ledger.jobs.get(key)
+                    if job is not None:
+                        yield from (("member", seat.peer) for seat in job.job.committee)
+                case "query_of":
+                    job = self._node.ledger.jobs.get(key)
+                    if job is not None and job.job.query in self._node.queries.queries:
+                        yield "query", job.job.query
+                case _:
+                    yield target, key
+
+    # --------------------------------------------------------------------------------------- entities
+
+    def entities(self) -> Iterator[Entity]:
+        """Everything there is to show, newest jobs and queries only."""
+        yield "node", b""
+        yield "member", self._node.peer
+        yield from (("member", peer) for peer in self._node.membership.members)
+        yield from (("job", job) for job in self._shown_jobs())
+        yield from (("query", query) for query in self._shown_queries())
+        yield from (("record", name) for name in self._tail)
+        yield "replica", b""
+
+    def view(self, entity: Entity) -> Struct | None:
+        """The current view of one entity."""
+        kind, key = entity
+        return self._builders[kind](key)
+
+    def state(self, seq: int, traffic: dict[str, int]) -> State:
+        """Everything at once."""
+        members = [self._node.peer, *self._node.membership.members]
+        return State(
+            seq=seq,
+            at_ms=self._wall_ms(),
+            node=self.node(),
+            members=_present(map(self._member, members)),
+            jobs=[self._jobs.view(self._node.ledger.jobs[job], self._now()) for job in self._shown_jobs()],
+            queries=_present(map(self._query, self._shown_queries())),
+            records=_present(map(self._record, self._tail)),
+            replica=self.replica(),
+            counters=self.counters(),
+            traffic=traffic,
+        )
+
+    def node(self) -> NodeView:
+        """This node itself. Ready: it may sign, its AXL node answers, and nothing stands in its way."""
+        about, problem = self._about, self._node.past.retired or self._problem()
+        return NodeView(
+            peer=self._node.peer.hex(),
+            name=about.name,
+            role=about.role,
+            network=about.network,
+            boot=self._node.context.boot,
+            version=about.version,
+            fast=about.fast,
+            executes=about.executes,
+            ready=self._node.context.ready and about.connected,
+            problem=problem,
+            partitioned_from=[peer.hex() for peer in sorted(self._node.hidden)],
+            backend=about.backend,
+            corpus=about.corpus,
+            shards_total=about.shards_total,
+        )
+
+    def replica(self) -> ReplicaView:
+        """This node's replica, and what live members last said of theirs."""
+        ledger, roots = self._node.ledger, self._node.replication.roots
+        return ReplicaView(
+            root=ledger.state_root().hex(),
+            vector=ledger.chains.vector_hash().hex(),
+            records=len(ledger.chains),
+            heads={author.hex(): held.head_seq for author, held in ledger.chains.authors.items()},
+            missing=ledger.chains.missing(),
+            others={
+                peer.hex(): roots[peer].state_root.hex()
+                for peer in self._node.membership.live()
+                if peer in roots
+            },
+            equivocators=[author.hex() for author in ledger.equivocators],
+        )
+
+    def counters(self) -> Counters:
+        """Counted over the ledger: certificates, not memories. Lost: settled, and unreadable to its submitter."""
+        jobs = self._node.ledger.jobs.values()
+        unreadable = sum(
+            1
+            for query in self._node.queries.queries.values()
+            for result in query.results.values()
+            if not result
+        )
+        return Counters(
+            jobs_submitted=len(jobs),
+            jobs_settled=sum(1 for job in jobs if job.value is not None and job.value.outcome == "result"),
+            jobs_settled_twice=sum(1 for job in jobs if job.frozen),
+            jobs_lost=unreadable,
+            executions=sum(executions_of(job) for job in jobs),
+            rescued=sum(1 for job in jobs if is_rescued(job)),
+        )
+
+    # ---------------------------------------------------------------------------------------- members
+
+    def _member(self, peer: PeerId) -> MemberView | None:
+        if peer == self._node.peer:
+            return self._myself()
+        member = self._node.membership.members.get(peer)
+        return self._other(member) if member is not None else None
+
+    def _myself(self) -> MemberView:
+        membership = self._node.membership
+        return self._member_view(
+            self._node.peer,
+            membership.announcement,
+            state="alive",
+            incarnation=membership.incarnation,
+            since_ms=self._started_ms,
+            accusers=[],
+            neighbour=False,
+            attached=True,
+        )
+
+    def _other(self, member: Member) -> MemberView:
+        return self._member_view(
+            member.peer,
+            member.announcement,
+            state=member.state,
+            incarnation=member.incarnation,
+            since_ms=self._wall_ms() - (self._now() - member.since) * 1000,
+            accusers=sorted(peer.hex() for peer in member.accusers),
+            neighbour=member.neighbour,
+            attached=member.attached,
+        )
+
+    def _member_view(self, peer: PeerId, said: st.Announcement, **seen: Any) -> MemberView:
+        account = self._node.ledger.account(peer)
+        return MemberView(
+            peer=peer.hex(),
+            name=said.name,
+            role=said.role,
+            capabilities=list(said.capabilities),
+            price_micro=said.price_micro,
+            shards=list(said.shards),
+            models=list(said.models),
+            ens_name=said.ens_name,
+            balance_micro=account.balance_micro,
+            leases=sum(1 for job in self._node.ledger.open_jobs.values() if job.holder == peer),
+            settled=account.settled,
+            rescued=account.rescued,
+            **seen,
+        )
+
+    # --------------------------------------------------------------------------------- jobs and queries
+
+    def _shown_jobs(self) -> list[bytes]:
+        """All open jobs and the newest of the others, in the order in which they came."""
+        ledger = self._node.ledger
+        newest = set(islice(reversed(ledger.jobs), JOBS_SHOWN)) | ledger.open_jobs.keys()
+        return [job for job in ledger.jobs if job in newest]
+
+    def _job(self, job_id: bytes) -> Struct | None:
+        job = self._node.ledger.jobs.get(job_id)
+        return self._jobs.view(job, self._now()) if job is not None else None
+
+    def _shown_queries(self) -> list[bytes]:
+        return list(self._node.queries.queries)[-QUERIES_SHOWN:]
+
+    def _query(self, query_id: bytes) -> QueryView | None:
+        query = self._node.queries.queries.get(query_id)
+        if query is None:
+            return None
+        known = self._node.ledger.jobs
+        state = query.state
+        answers = [known[job] for job in state.jobs if job in known]
+        every = answers + [known[job] for job in [state.combine] if job in known]
+        return QueryView(
+            query=state.id.hex(),
+            label=state.label,
+            text=state.text,
+            jobs=[job.hex() for job in state.jobs],
+            combine=state.combine.hex(),
+            total=len(state.jobs),
+            settled=sum(1 for job in answers if job.value is not None and job.value.outcome == "result"),
+            running=sum(1 for job in every if job.state == "leased"),
+            state=_query_state(query, every),
+            submitted_ms=state.submitted_ms,
+            finished_ms=state.finished_ms,
+            answer=self._answer(query),
+        )
+
+    def _answer(self, query: Query) -> AnswerView | None:
+        result = query.results.get(query.state.combine) if query.state.combine else None
+        if not query.finished or result is None:
+            return None
+        if query.state.id not in self._answers:
+            self._answers[query.state.id] = answer_view(result)
+        return self._answers[query.state.id]
+
+    # ---------------------------------------------------------------------------------------- records
+
+    def _record(self, name: bytes) -> RecordView | None:
+        entry = self._node.ledger.chains.get(name)
+        if entry is None:
+            return None
+        job = self._job_of(entry)
+        return RecordView(
+            hash=entry.hash.hex(),
+            author=entry.author.hex(),
+            seq=entry.seq,
+            kind=entry.head.kind,
+            job=job.hex(),
+            summary=self._summary(entry),
+            at_ms=entry.head.hlc_ms,
+            bytes=len(entry.signed),
+        )
+
+    def _job_of(self, entry: Entry) -> bytes:
+        if isinstance(entry.body, st.Job):
+            return entry.hash
+        named: bytes = getattr(entry.body, "job", b"")
+        return named
+
+    def _summary(self, entry: Entry) -> str:
+        """What a record says, in a few words. Names that came from others are data."""
+        job = self._node.ledger.jobs.get(self._job_of(entry))
+        label = job.job.label if job is not None else ""
+        match entry.body:
+            case st.Job():
+                return f"{entry.body.label} {entry.body.kind}, at most {entry.body.max_price_micro} micro-AXL"
+            case st.Award(bids=bids, ranking=ranking):
+                return f"{label} to {self._name(ranking[0]) if ranking else 'nobody'}, {len(bids)} bids"
+            case st.LeaseCertificate(epoch=epoch, holder=holder, promises=promises):
+                return f"{label} epoch {epoch} to {self._name(holder)}, {len(promises)} promises"
+            case st.SettleCertificate(epoch=epoch, value=value, votes=votes):
+                return f"{label} {value.outcome} at epoch {epoch}, {len(votes)} votes"
+            case st.Equivocation(kind=kind):
+                return f"two contradicting {kind}s"
+        return "of a kind that this version does not know"
+
+    def _name(self, peer: PeerId) -> str:
+        if peer == self._node.peer:
+            return self._about.name
+        member = self._node.membership.members.get(peer)
+        return member.announcement.name if member is not None else peer.hex()[:8]
+
+
+def answer_view(result: bytes) -> AnswerView:
+    """An opened result. One that is none shows as an empty answer with the reason."""
+    try:
+        answer = decode_answer(result)
+    except ResultError as error:
+        return AnswerView("", "", [], [str(error)])
+    passages = [PassageView(one.shard, one.source, one.text) for one in answer.passages]
+    return AnswerView(answer.text, answer.backend, passages, list(answer.notes))
+
+
+def _query_state(query: Query, jobs: list[LedgerJob]) -> QueryState:
+    if not query.finished:
+        return "running"
+    if not query.failed:
+        return "answered"
+    return "cancelled" if all(job.state == "cancelled" for job in jobs) else "failed"
+
+
+def _present(views: Iterable[V | None]) -> list[V]:
+    return [view for view in views if view is not None]
