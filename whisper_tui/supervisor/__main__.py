@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -20,11 +19,9 @@ from mesh_core.api.http import Server
 from whisper_tui.errors import MeshUnreachable, UserError
 from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor.api import Api
-from whisper_tui.supervisor.plan import Plan
+from whisper_tui.supervisor.child import child_environment
 from whisper_tui.supervisor.rundir import RunDir, SupervisorFile, lock
 from whisper_tui.supervisor.supervisor import Supervisor
-
-SECRET_MARKS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
 
 
 def main() -> int:
@@ -50,7 +47,7 @@ async def _supervise(run: RunDir) -> None:
     if plan is None:
         raise MeshUnreachable(f"{run.plan} is missing")
     read_end, write_end = os.pipe()  # the write end stays here: its end is the end of every child
-    supervisor = Supervisor(run, plan, read_end, child_environment(os.environ, plan))
+    supervisor = Supervisor(run, plan, read_end, child_environment(os.environ, plan.backend.openai_key_env))
     server = Server(Api(supervisor, run.token()))
     try:
         supervisor.start()
@@ -78,16 +75,6 @@ def _end_on_signals(supervisor: Supervisor) -> None:
         loop.add_signal_handler(number, lambda: ends.add(asyncio.create_task(supervisor.down(by="signal"))))
     # A terminal that hangs up is not the end of a mesh. Not SIG_IGN: children would inherit it.
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
-
-
-def child_environment(own: Mapping[str, str], plan: Plan) -> dict[str, str]:
-    """What children inherit: everything but what looks like a secret, save the one their backend needs."""
-    needed = plan.backend.openai_key_env
-    return {
-        name: value
-        for name, value in own.items()
-        if name == needed or not any(mark in name.upper() for mark in SECRET_MARKS)
-    }
 
 
 if __name__ == "__main__":

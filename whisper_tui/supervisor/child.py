@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,10 @@ from msgspec.structs import replace
 from whisper_tui.supervisor.schema import GONE, WORKING, ProcessState, ProcessView
 
 LIFELINE_VARIABLE = "WHISPER_LIFELINE_FD"
+SECRET_MARKS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
+GRACE_S = 3.0
+"""How long processes may take to end on SIGTERM before they are killed."""
+
 NOTE_BYTES = 4096
 NOTE_CHARS = 300
 
@@ -154,6 +158,34 @@ class Child:
             fresh["pid"] = 0
         self.view = replace(self.view, state=state, since_ms=time.time() * 1000, **{**fresh, **fields})
         self._changed(self.view)
+
+
+async def end_all(children: Sequence[Child]) -> None:
+    """SIGTERM to all, SIGKILL after a grace to what is left; returns when none is a process any more."""
+    for child in children:
+        child.terminate()
+    try:
+        async with asyncio.timeout(GRACE_S):
+            await all_gone(children)
+    except TimeoutError:
+        for child in children:
+            child.kill()
+        await all_gone(children)
+
+
+async def all_gone(children: Iterable[Child]) -> None:
+    """Wait until none of `children` is a process any more."""
+    for child in children:
+        await child.gone()
+
+
+def child_environment(own: Mapping[str, str], needed: str = "") -> dict[str, str]:
+    """What children inherit: everything but what looks like a secret, save the variable `needed`."""
+    return {
+        name: value
+        for name, value in own.items()
+        if name == needed or not any(mark in name.upper() for mark in SECRET_MARKS)
+    }
 
 
 def last_line(path: Path) -> str:

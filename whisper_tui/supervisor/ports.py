@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import random
 import socket
@@ -59,6 +60,15 @@ def check(seats: Iterable[Seat]) -> None:
         f"port {port}, wanted for the {purpose}, is in use by another program{more}",
         "choose free ports with --port-base auto",
     )
+
+
+def free_ports(count: int) -> list[int]:
+    """Some ports that are free now, not in a row."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 def free_base(count: int) -> int:

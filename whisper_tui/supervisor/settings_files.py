@@ -27,7 +27,7 @@ TCP_PORT = 7000
 def write_node_config(files: ParticipantDir, seat: Seat, peers: list[str]) -> None:
     """The Go node's own schema; `peers` are listen URIs to dial."""
     config = {
-        "PrivateKeyPath": files.key.name,
+        "PrivateKeyPath": _relative(files.key, files.root),
         "Peers": peers,
         "Listen": [f"tls://127.0.0.1:{seat.listen_port}"],
         "api_port": seat.axl_port,

@@ -6,12 +6,11 @@ import asyncio
 import os
 import time
 from collections.abc import Coroutine, Iterable, Mapping
-from contextlib import suppress
 
 from mesh_core.api.client import ControlError, ControlUnavailable
 from mesh_core.api.http import HttpError
 from whisper_tui.errors import UserError
-from whisper_tui.supervisor.child import Child
+from whisper_tui.supervisor.child import Child, all_gone, end_all
 from whisper_tui.supervisor.command_line import command_line
 from whisper_tui.supervisor.events import EventLog
 from whisper_tui.supervisor.model_service import ModelService, model_command
@@ -20,9 +19,6 @@ from whisper_tui.supervisor.plan import MODEL_PORT_OFFSET, Plan, Seat
 from whisper_tui.supervisor.prepare import new_provider
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import ActionMoment, Outcome, ProcessView, Status
-
-GRACE_S = 3.0
-"""How long processes may take to end on SIGTERM before they are killed."""
 
 PARTITION_S = 2.0
 """How long a participant may take to hear of a partition."""
@@ -110,12 +106,7 @@ class Supervisor:
             ended = [child for child in self._children() if child.alive]
             if self._model:
                 self._model.end()
-            for child in ended:
-                child.terminate()
-            if not await _all_gone(ended, GRACE_S):
-                for child in ended:
-                    child.kill()
-                await _all_gone(ended, None)
+            await end_all(ended)
             for task in self._tasks:
                 task.cancel()
             self.done.set()
@@ -134,7 +125,7 @@ class Supervisor:
                     )
             action = self._tell("kill", names, command_line("kill", *names, only=only), by)
             killed = [child for participant in chosen for child in participant.kill(only)]
-            await _all_gone(killed, None)
+            await all_gone(killed)
             return Outcome(action, [child.view for child in killed])
 
     async def pause(self, names: list[str], *, by: str = "") -> Outcome:
@@ -257,16 +248,6 @@ class Supervisor:
 
 def _outcome(action: ActionMoment, chosen: list[Participant]) -> Outcome:
     return Outcome(action, [child.view for participant in chosen for child in participant.children])
-
-
-async def _all_gone(children: list[Child], within_s: float | None) -> bool:
-    """Wait until none of `children` is a process any more; False when that takes longer than `within_s`."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(within_s):
-            for child in children:
-                await child.gone()
-            return True
-    return False
 
 
 def _why_not_up(participant: Participant) -> str:

@@ -1,0 +1,123 @@
+"""The command line: quick, and one line for every mistake."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from axl import keys
+from whisper_tui import cli
+from whisper_tui.supervisor.command_line import command_line
+
+HEAVY = {"asyncio", "msgspec", "rich", "textual", "cryptography", "nacl", "httpx", "web3", "mesh_core"}
+
+
+def whisper(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from whisper_tui.cli import main; main()", *args],
+        cwd=cwd,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(cwd), "XDG_STATE_HOME": str(cwd / "state")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys\nsys.argv = ['whisper-tui', '--help']\nfrom whisper_tui.cli import main\n"
+        f"try: main()\nexcept SystemExit: pass\nprint(sorted({HEAVY!r} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "revive" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "line"),
+    [
+        (["kill"], 2, "Missing argument"),
+        (["frobnicate"], 2, "No such command 'frobnicate'"),
+        (["--count", "many"], 2, "--count"),
+        (["--count", "99"], 2, "--count 99: expected 1…64"),
+        (["up", "--port-base", "http"], 2, "--port-base http: expected a port or auto"),
+        (["up", "--exec-delay", "soon"], 2, "--exec-delay: expected seconds"),
+        (["up", "--corpus", "/nowhere"], 2, "--corpus /nowhere: no such folder"),
+        (["kill", "node1", "--only", "both"], 2, "--only both: expected provider or axl"),
+        (["submit", "why?", "--key", "x.pem"], 2, "--key goes with --axl"),
+        (["verify", "receipt", "/nowhere"], 2, "receipt /nowhere: No such file"),
+        (["verify", "receipt", "/etc/passwd"], 1, "proves nothing"),
+        (["nodes"], 3, "no mesh runs in"),
+        (["down"], 3, "no mesh runs in"),
+        (["submit", "why?"], 3, "no mesh in"),
+        (["attach"], 2, "the console needs a terminal"),
+    ],
+)
+def test_a_mistake_is_one_line_and_a_hint(args: list[str], code: int, line: str, tmp_path: Path) -> None:
+    done = whisper(*args, cwd=tmp_path)
+    assert done.returncode == code
+    assert done.stdout == ""
+    said = done.stderr.splitlines()
+    assert said[0].startswith("whisper-tui: ")
+    assert line in said[0]
+    assert len(said) <= 2
+
+
+def test_debug_shows_where_it_went_wrong(tmp_path: Path) -> None:
+    done = whisper("nodes", "--debug", cwd=tmp_path)
+    assert "Traceback" in done.stderr
+    assert "MeshUnreachable" in done.stderr
+
+
+def test_a_bad_env_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("FAST_MODE\n")
+    done = whisper("up", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("whisper-tui: .env line 1: expected NAME=VALUE")
+
+
+def test_a_damaged_run_file_is_one_line_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{")
+    done = whisper("up", "--run-dir", "run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "run.json cannot be used" in done.stderr.splitlines()[0]
+    assert (tmp_path / "run" / "run.json").read_text() == "{"
+
+
+def test_no_command_means_up() -> None:
+    assert cli.with_command([]) == ["up"]
+    assert cli.with_command(["--count", "3"]) == ["up", "--count", "3"]
+    assert cli.with_command(["nodes"]) == ["nodes"]
+    assert cli.with_command(["--script", "judge"]) == ["--script", "judge"]
+    assert cli.with_command(["--run-dir", "x", "--script=judge"]) == ["--run-dir", "x", "--script=judge"]
+    assert cli.with_command(["--help"]) == ["--help"]
+
+
+def test_keys_are_listed_and_made_but_never_shown(tmp_path: Path) -> None:
+    made = whisper("keys", "--make", "mine.pem", "--json", cwd=tmp_path)
+    private = keys.load(tmp_path / "mine.pem")
+    assert json.loads(made.stdout)["peer"] == private.peer.hex()
+    assert private.seed.hex() not in made.stdout
+    again = whisper("keys", "--make", "mine.pem", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "exists already" in again.stderr
+
+
+def test_doctor_says_what_to_type_next(tmp_path: Path) -> None:
+    findings = json.loads(whisper("doctor", "--json", cwd=tmp_path).stdout)
+    by_name = {finding["name"]: finding for finding in findings}
+    assert by_name["packages"]["verdict"] == "ok"
+    assert by_name["next"]["text"] == "type: whisper-tui up"
+    assert {"python", "local model", "search", "run directory", "ports", "open files", "disk"} <= set(by_name)
+
+
+def test_a_command_line_can_be_typed_as_it_is_shown() -> None:
+    assert command_line("kill", "node1", only=None) == "whisper-tui kill node1"
+    assert command_line("submit", "what's $HOME?") == "whisper-tui submit 'what'\"'\"'s $HOME?'"
+    assert command_line("kill", "a", only="axl") == "whisper-tui kill a --only axl"

@@ -1,0 +1,91 @@
+"""The environment, `.env`, and which backends they lead to."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from whisper_tui import backends, settings
+from whisper_tui.errors import BadInput
+from whisper_tui.supervisor.child import child_environment
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in settings.VARIABLES:
+        monkeypatch.delenv(variable.name, raising=False)
+
+
+def read(tmp_path: Path, content: str) -> settings.Settings:
+    (tmp_path / ".env").write_text(content)
+    return settings.read(tmp_path / ".env")
+
+
+def test_habits_are_understood(tmp_path: Path) -> None:
+    found = read(tmp_path, "# demo\nFAST_MODE=1\nexport EXEC_DELAY='15'\n\nWHISPER_MODEL = tiny # small\n")
+    assert found.fast is True
+    assert found.exec_delay == 15
+    assert found.get("WHISPER_MODEL") == "tiny"
+
+
+def test_without_anything_nothing_is_said(tmp_path: Path) -> None:
+    found = settings.read(tmp_path / ".env")
+    assert (found.fast, found.exec_delay) == (None, None)
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAST_MODE", "0")
+    assert read(tmp_path, "FAST_MODE=1").fast is False
+
+
+@pytest.mark.parametrize("line", ["FAST_MODE", "=1", "A B=1", "1A=2"])
+def test_a_line_that_means_nothing_is_named(tmp_path: Path, line: str) -> None:
+    with pytest.raises(BadInput, match=r"\.env line 2: expected NAME=VALUE"):
+        read(tmp_path, f"# first\n{line}\n")
+
+
+@pytest.mark.parametrize("line", ["FAST_MODE=maybe", "EXEC_DELAY=soon", "EXEC_DELAY=-1", "EXEC_DELAY=nan"])
+def test_a_value_that_means_nothing_is_named(tmp_path: Path, line: str) -> None:
+    with pytest.raises(BadInput, match=line):
+        read(tmp_path, line)
+
+
+def test_a_file_that_is_not_text_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"\xff\xfe")
+    with pytest.raises(BadInput, match="cannot be read"):
+        settings.read(tmp_path / ".env")
+
+
+def test_ollama_is_used_where_it_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setattr(backends, "OLLAMA_DEFAULT_URL", url)
+        found = backends.choose(settings.read(tmp_path / ".env"), light=False, model_port=1)
+        assert (found.ollama_url, found.ollama_model) == (url, "llama3.2")
+        assert backends.choose(settings.read(tmp_path / ".env"), light=True, model_port=1).ollama_url == ""
+    found = backends.choose(settings.read(tmp_path / ".env"), light=False, model_port=1)
+    assert found.ollama_url == ""
+
+
+def test_a_server_that_was_named_is_used_even_while_it_is_down(tmp_path: Path) -> None:
+    found = read(tmp_path, "OLLAMA_BASE_URL=http://127.0.0.1:9/\nWHISPER_OPENAI_URL=http://127.0.0.1:9/v1\n")
+    chosen = backends.choose(found, light=False, model_port=1)
+    assert chosen.ollama_url == "http://127.0.0.1:9"
+    assert chosen.openai_url == "http://127.0.0.1:9/v1"
+    assert chosen.openai_key_env == ""
+
+
+@pytest.mark.parametrize("url", ["localhost:11434", "ftp://x", "http://", "http://x:99999999"])
+def test_a_url_that_is_none_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(BadInput, match="expected a URL"):
+        backends.choose(read(tmp_path, f"OLLAMA_BASE_URL={url}"), light=False, model_port=1)
+
+
+def test_children_get_no_secret_they_do_not_need() -> None:
+    own = {"PATH": "/bin", "AWS_SECRET_ACCESS": "x", "GITHUB_TOKEN": "x", "WHISPER_OPENAI_KEY": "k"}
+    assert child_environment(own) == {"PATH": "/bin"}
+    assert child_environment(own, "WHISPER_OPENAI_KEY") == {"PATH": "/bin", "WHISPER_OPENAI_KEY": "k"}
