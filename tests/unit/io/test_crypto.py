@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mesh_core.identity.crypto import Crypto, SecrecyError
 from mesh_core.io import crypto as module
-from mesh_core.io.crypto import KeyCrypto
+from mesh_core.io.crypto import KeyCrypto, hkdf
 
 ALICE = KeyCrypto(b"a" * 32)
 BOB = KeyCrypto(b"b" * 32)
@@ -79,6 +79,15 @@ def test_garbage_is_no_payload_and_no_sealed_box(garbage: bytes) -> None:
         ALICE.decrypt(b"s" * 16, garbage)
     with pytest.raises(SecrecyError):
         ALICE.open(garbage)
+
+
+def test_key_derivation_is_rfc_5869() -> None:
+    """Test cases 1 and 3 of its appendix, cut to one block."""
+    secret = b"\x0b" * 22
+    first = hkdf(secret, salt=bytes(range(13)), info=bytes(range(0xF0, 0xFA)))
+    assert first.hex() == "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf"
+    third = hkdf(secret, salt=b"", info=b"")
+    assert third.hex() == "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"
 
 
 def test_encrypting_twice_gives_different_bytes() -> None:
