@@ -1,0 +1,147 @@
+"""What a script can do: a table of verbs, each with its arguments, over the actions that people have too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from msgspec import Struct
+
+from whisper_tui.actions.actions import Actions
+from whisper_tui.errors import ActionError
+from whisper_tui.model import selectors
+from whisper_tui.model.selectors import NotFound
+from whisper_tui.model.state import State
+from whisper_tui.script import looking
+from whisper_tui.script.picture import Picture
+from whisper_tui.supervisor.rundir import RunDir
+from whisper_tui.supervisor.schema import Outcome
+
+STREAMING = "streaming"
+"""Instead of a participant's name: one that holds a job and has streamed tokens of it."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What verbs act on: a running mesh, its picture, and the one source of chance."""
+
+    run: RunDir
+    actions: Actions
+    picture: Picture
+    rng: Random
+    say: Callable[[str], None]
+
+
+class Nothing(Struct, forbid_unknown_fields=True):
+    """No arguments."""
+
+
+class Question(Struct, forbid_unknown_fields=True):
+    """`query`: what is asked."""
+
+    query: str
+
+
+class Nodes(Struct, forbid_unknown_fields=True):
+    """`nodes`: names, `random`, `streaming`, `holder:JOB`, `all`."""
+
+    nodes: list[str]
+
+
+class Victims(Nodes, forbid_unknown_fields=True):
+    """`only`: one of a participant's two processes."""
+
+    only: Literal["provider", "axl"] | None = None
+
+
+class OneJob(Struct, forbid_unknown_fields=True):
+    """`job`: label or id."""
+
+    job: str
+
+
+async def submit(stage: Stage, args: Question) -> str:
+    """Ask a question; done once the operator's node shows it."""
+    label = await stage.actions.submit(args.query)
+    await stage.picture.until(lambda state: _knows_query(state, label))
+    return f"submitted as {label}"
+
+
+async def kill(stage: Stage, args: Victims) -> str:
+    """SIGKILL."""
+    outcome = await stage.actions.kill(_named(stage, args.nodes), args.only)
+    return await _done(stage, outcome)
+
+
+async def pause(stage: Stage, args: Nodes) -> str:
+    """SIGSTOP."""
+    return await _done(stage, await stage.actions.pause(_named(stage, args.nodes)))
+
+
+async def revive(stage: Stage, args: Nodes) -> str:
+    """Start again what is gone, wake what is paused; done once they answer."""
+    return await _done(stage, await stage.actions.revive(_named(stage, args.nodes)))
+
+
+async def partition(stage: Stage, args: Nodes) -> str:
+    """Cut the named participants off from all others, the operator's side."""
+    return await _done(stage, await stage.actions.partition([], _named(stage, args.nodes)))
+
+
+async def heal(stage: Stage, _: Nothing) -> str:
+    """End the partition."""
+    return await _done(stage, await stage.actions.heal())
+
+
+async def add(stage: Stage, _: Nothing) -> str:
+    """One more provider."""
+    return await _done(stage, await stage.actions.add())
+
+
+async def cancel(stage: Stage, args: OneJob) -> str:
+    """Ask that a job end as cancelled."""
+    return f"asked to cancel {await stage.actions.cancel(args.job)}"
+
+
+# ------------------------------------------------------------------------------------------------ helpers
+
+
+def _knows_query(state: State, label: str) -> bool:
+    try:
+        selectors.find_query(state, label)
+    except NotFound:
+        return False
+    return True
+
+
+async def _done(stage: Stage, outcome: Outcome) -> str:
+    """Wait until the action is part of the picture, so that what follows is about what it did."""
+    action = outcome.action
+
+    def known(state: State) -> bool:
+        return any(
+            entry.kind == "action"
+            and (entry.data["action"], entry.data["at_ms"]) == (action.action, action.at_ms)
+            for entry in reversed(state.log)
+        )
+
+    await stage.picture.until(known)
+    return f"{action.action} {' '.join(action.targets)}".rstrip()
+
+
+def _named(stage: Stage, words: Sequence[str]) -> list[str]:
+    """`words` with `streaming` replaced by names; the actions know the other words."""
+    state = stage.picture.state
+    names: list[str] = []
+    for word in words:
+        if word == STREAMING:
+            holders = {selectors.name_of(state, job.holder) for job in looking.streaming(state)}
+            free = sorted(holders - set(names) - set(words))
+            if not free:
+                raise ActionError("streaming: no participant holds a job and has streamed tokens of it")
+            names.append(stage.rng.choice(free))
+        else:
+            names.append(word)
+    return names

@@ -1,0 +1,105 @@
+"""The mesh of one run: started before the first step, ended completely after the last."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from random import Random
+
+from mesh_core.api.client import ControlClient
+from whisper_tui.actions.actions import Actions
+from whisper_tui.errors import MeshUnreachable
+from whisper_tui.model.state import LogEntry, State, initial_state
+from whisper_tui.script.doing import Stage
+from whisper_tui.script.picture import Picture
+from whisper_tui.settings import Settings
+from whisper_tui.sources.live import Endpoint, LiveSource
+from whisper_tui.supervisor import plan as plans
+from whisper_tui.supervisor.launch import launch, until_ready
+from whisper_tui.supervisor.plan import Plan, Seat
+from whisper_tui.supervisor.prepare import Wishes
+from whisper_tui.supervisor.rundir import RunDir
+from whisper_tui.supervisor.schema import WORKING
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A running mesh. `plan` is what it was started as; participants may have been added since."""
+
+    stage: Stage
+    plan: Plan
+    following: asyncio.Task[None]
+
+    @property
+    def picture(self) -> Picture:
+        """What its events tell."""
+        return self.stage.picture
+
+    def participants(self) -> tuple[list[str], list[str]]:
+        """Names of those whose mesh process works, and of all others."""
+        plan = plans.load(self.stage.run.plan) or self.plan
+        processes = self.picture.state.processes
+        live: list[str] = []
+        gone: list[str] = []
+        for seat in plan.participants:
+            process = processes.get((seat.name, "provider"))
+            (live if process is not None and process.state in WORKING else gone).append(seat.name)
+        return live, gone
+
+
+@contextlib.asynccontextmanager
+async def running(
+    run: RunDir,
+    wishes: Wishes,
+    settings: Settings,
+    rng: Random,
+    say: Callable[[str], None],
+    told: Callable[[State, LogEntry], None],
+) -> AsyncIterator[Mesh]:
+    """A fresh mesh in `run` for as long as the block runs. BadInput or MeshUnreachable when it does not start."""
+    actions = Actions(run, "script", rng=rng)
+    try:
+        if not await launch(run, wishes, settings, say):
+            raise MeshUnreachable(f"somebody else has started a mesh in {run.root}")
+        await until_ready(run)
+        plan = plans.load(run.plan)
+        assert plan is not None, "a mesh that runs has a plan"
+        picture = Picture(
+            initial_state(primary=plan.operator.peer, exec_delay_ms=plan.exec_delay * 1000), told
+        )
+        async with contextlib.aclosing(_source(run, plan).events()) as events:
+            following = asyncio.create_task(picture.follow(events))
+            try:
+                yield Mesh(Stage(run, actions, picture, rng, say), plan, following)
+            finally:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+    finally:
+        if run.running() is not None:
+            await actions.down()
+
+
+def _source(run: RunDir, plan: Plan) -> LiveSource:
+    """The events of every participant and of the supervisor."""
+    supervisor = run.running()
+    if supervisor is None:
+        raise MeshUnreachable(f"the supervisor of {run.root} has ended")
+    token = run.token()
+
+    def locate(name: str) -> Endpoint | None:
+        known = plans.load(run.plan)
+        seats = known.participants if known else []
+        return next((_endpoint(seat) for seat in seats if seat.name == name), None)
+
+    return LiveSource(
+        [_endpoint(seat) for seat in plan.participants],
+        f"http://127.0.0.1:{supervisor.port}",
+        lambda url: ControlClient(url, token),
+        locate=locate,
+    )
+
+
+def _endpoint(seat: Seat) -> Endpoint:
+    return Endpoint(seat.name, f"http://127.0.0.1:{seat.control_port}", seat.peer)

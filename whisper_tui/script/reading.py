@@ -1,0 +1,354 @@
+"""From a TOML file to a checked `Script`. Every mistake is found before anything starts, and named with its line."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.resources
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
+from msgspec import Struct
+
+from whisper_tui.errors import BadInput
+from whisper_tui.script import durations, looking
+from whisper_tui.script.assertions import OPERATORS
+from whisper_tui.script.schema import (
+    KINDS,
+    LATER,
+    LIVE,
+    SOURCES_LATER,
+    Condition,
+    Kind,
+    MeshWish,
+    Script,
+    Step,
+)
+from whisper_tui.script.variables import NAME, VARIABLE, UnknownVariable, fill
+from whisper_tui.script.verbs import VERBS
+from whisper_tui.supervisor.plan import COUNT_MAX
+
+FILE_BYTES_MAX = 1 << 20
+TIMEOUT = "2m"
+WITHIN: Mapping[Kind, str] = {"do": "30s", "wait": "30s", "expect": "10s", "save": "10s"}
+"""How long a step of each kind may take when it does not say."""
+
+SEED = "seed"
+"""A variable every script has: what its random choices are made from."""
+
+_AT_LINE = re.compile(r"\(at line (\d+), column \d+\)")
+_STEP_HEADER = re.compile(r"\s*\[\[\s*step\s*\]\]")
+_WHERE = re.compile(r" - at `\$\.?(?P<where>[^`]*)`$")
+
+
+class _Mesh(Struct, forbid_unknown_fields=True):
+    nodes: int = 6
+    fast: bool = False
+    exec_delay: str = "0s"
+    corpus: str = ""
+    model: bool = True
+
+
+class _Step(Struct, forbid_unknown_fields=True):
+    about: str = ""
+    within: str = ""
+    do: str | None = None
+    args: dict[str, Any] | None = None
+    wait: dict[str, Any] | list[dict[str, Any]] | None = None
+    expect: dict[str, Any] | list[dict[str, Any]] | None = None
+    save: dict[str, str] | None = None
+    when: dict[str, Any] | list[dict[str, Any]] | None = None
+
+
+class _File(Struct, forbid_unknown_fields=True):
+    name: str
+    about: str = ""
+    source: str = LIVE
+    timeout: str = TIMEOUT
+    mesh: _Mesh = msgspec.field(default_factory=_Mesh)
+    vars: dict[str, str | int | float] = {}
+    step: list[dict[str, Any]] = []
+
+
+def built_in() -> list[str]:
+    """Names of the scripts that come with the program."""
+    folder = importlib.resources.files("whisper_tui.scripts")
+    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
+
+
+def load(name_or_file: str, given: Mapping[str, str]) -> Script:
+    """The built-in script of that name, or the one in that file, with `given` variables.
+
+    BadInput names the file, the line and what was expected there.
+    """
+    if name_or_file in built_in():
+        resource = importlib.resources.files("whisper_tui.scripts") / f"{name_or_file}.toml"
+        return parse(resource.read_text(encoding="utf-8"), f"{name_or_file}.toml", given)
+    path = Path(name_or_file)
+    try:
+        with path.open("rb") as file:
+            content = file.read(FILE_BYTES_MAX)
+        return parse(content.decode(), name_or_file, given)
+    except FileNotFoundError:
+        raise BadInput(
+            f"no script {name_or_file}: neither a file nor built in",
+            f"built in are {', '.join(built_in())}",
+        ) from None
+    except OSError as error:
+        raise BadInput(f"script {name_or_file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"script {name_or_file} is not UTF-8 text") from error
+
+
+def parse(text: str, file: str, given: Mapping[str, str]) -> Script:
+    """The script in `text`. BadInput as in `load`."""
+    return _Reader(text, file, given).script()
+
+
+class _Reader:
+    """One file being read. `known` grows by the names that steps save."""
+
+    def __init__(self, text: str, file: str, given: Mapping[str, str]) -> None:
+        self._lines = text.splitlines()
+        self._text = text
+        self._file = file
+        self._given = given
+        self._headers = [number for number, line in enumerate(self._lines, 1) if _STEP_HEADER.match(line)]
+        self._known: dict[str, str] = {}
+
+    def script(self) -> Script:
+        raw = self._raw()
+        variables = self._variables(raw.vars)
+        self._known = dict(variables)
+        if raw.source != LIVE:
+            self._fail(self._line("source"), _source_problem(raw.source))
+        if not raw.step:
+            self._fail(max(1, len(self._lines)), "expected at least one [[step]]")
+        return Script(
+            name=raw.name,
+            file=self._file,
+            about=raw.about,
+            source=raw.source,
+            timeout_s=self._seconds(raw.timeout, self._line("timeout")),
+            mesh=self._mesh(raw.mesh),
+            variables=variables,
+            steps=tuple(self._step(number, table) for number, table in enumerate(raw.step, 1)),
+        )
+
+    # -------------------------------------------------------------------------------------- the whole
+
+    def _raw(self) -> _File:
+        try:
+            table = tomllib.loads(self._text)
+        except tomllib.TOMLDecodeError as error:
+            found = _AT_LINE.search(str(error))
+            line = int(found[1]) if found else max(1, len(self._lines))
+            what = str(error).partition(" (at ")[0]
+            self._fail(line, f"not TOML: {what[:1].lower()}{what[1:]}")
+        try:
+            return msgspec.convert(table, _File)
+        except msgspec.ValidationError as error:
+            where, what = _explained(error)
+            self._fail(self._line(where.partition(".")[0]), what)
+
+    def _variables(self, defaults: Mapping[str, str | int | float]) -> dict[str, str]:
+        variables = {name: str(value) for name, value in defaults.items()}
+        for name in variables:
+            if not NAME.fullmatch(name):
+                self._fail(
+                    self._line(name), f"{name!r} is no name of a variable: expected letters, digits and _"
+                )
+        unknown = sorted(set(self._given) - set(variables) - {SEED})
+        if unknown:
+            there = ", ".join([*variables, SEED])
+            raise BadInput(f"--var {unknown[0]}: {self._file} has no such variable", f"it has {there}")
+        return {**variables, **self._given}
+
+    def _mesh(self, raw: _Mesh) -> MeshWish:
+        line = self._line("mesh")
+        if not 1 <= raw.nodes <= COUNT_MAX:
+            self._fail(line, f"mesh.nodes: expected 1…{COUNT_MAX}, not {raw.nodes}")
+        return MeshWish(
+            raw.nodes,
+            raw.fast,
+            self._seconds(raw.exec_delay, line),
+            str(self._filled(raw.corpus, line)),
+            raw.model,
+        )
+
+    # ------------------------------------------------------------------------------------------- steps
+
+    def _step(self, number: int, table: dict[str, Any]) -> Step:
+        line = self._line("step", number)
+        self._refuse_unknown(number, table)
+        try:
+            raw = msgspec.convert(table, _Step)
+        except msgspec.ValidationError as error:
+            where, what = _explained(error)
+            self._fail(self._line(where.partition(".")[0], number), f"step {number}: {what}")
+        kind = self._kind(number, line, raw)
+        step = Step(
+            number=number,
+            line=line,
+            kind=kind,
+            about=raw.about,
+            within_s=self._seconds(raw.within or WITHIN[kind], self._line("within", number)),
+            action=raw.do or "",
+            args=self._args(number, raw),
+            conditions=self._conditions(number, kind, raw.wait if raw.wait is not None else raw.expect),
+            when=self._conditions(number, "when", raw.when),
+            save=self._saved(number, raw.save or {}),
+        )
+        return step
+
+    def _refuse_unknown(self, number: int, table: Mapping[str, Any]) -> None:
+        known = {field.name for field in msgspec.structs.fields(_Step)}
+        for key in table:
+            line = self._line(key, number)
+            if key in LATER:
+                self._fail(
+                    line,
+                    f"step {number}: {key} {LATER[key]}, which a later version does; "
+                    f"this one knows {', '.join(KINDS)} (later ones: {', '.join(LATER)})",
+                )
+            if key not in known:
+                self._fail(
+                    line, f"step {number}: {key} is no kind of step; expected one of {', '.join(KINDS)}"
+                )
+
+    def _kind(self, number: int, line: int, raw: _Step) -> Kind:
+        said = [kind for kind in KINDS if kind != "save" and getattr(raw, kind) is not None]
+        if len(said) > 1:
+            self._fail(
+                line, f"step {number} says {' and '.join(said)}: expected exactly one of {', '.join(KINDS)}"
+            )
+        if not said and not raw.save:
+            self._fail(line, f"step {number} does nothing: expected exactly one of {', '.join(KINDS)}")
+        if raw.args is not None and raw.do is None:
+            self._fail(self._line("args", number), f"step {number}: args belong to do")
+        kinds: dict[str, Kind] = {kind: kind for kind in KINDS}
+        return kinds[said[0]] if said else "save"
+
+    def _args(self, number: int, raw: _Step) -> Any:
+        if raw.do is None:
+            return None
+        verb = VERBS.get(raw.do)
+        if verb is None:
+            self._fail(
+                self._line("do", number),
+                f"step {number}: cannot do {raw.do!r}; expected one of {', '.join(VERBS)}",
+            )
+        line = self._line("args" if raw.args else "do", number)
+        try:
+            args = msgspec.convert(raw.args or {}, verb.args)
+        except msgspec.ValidationError as error:
+            where, what = _explained(error)
+            self._fail(line, f"step {number}: args of {raw.do}: {where + ': ' if where else ''}{what}")
+        self._filled(msgspec.to_builtins(args), line)
+        return args
+
+    def _conditions(
+        self, number: int, key: str, raw: dict[str, Any] | list[dict[str, Any]] | None
+    ) -> tuple[Condition, ...]:
+        if raw is None:
+            return ()
+        tables = raw if isinstance(raw, list) else [raw]
+        line = self._line(key, number)
+        if not tables:
+            self._fail(line, f"step {number}: {key}: expected at least one condition")
+        return tuple(self._condition(number, line, key, table) for table in tables)
+
+    def _condition(self, number: int, line: int, key: str, table: Mapping[str, Any]) -> Condition:
+        path = table.get("path")
+        operators = [name for name in table if name != "path"]
+        if not isinstance(path, str) or len(operators) != 1 or operators[0] not in OPERATORS:
+            self._fail(
+                line,
+                f'step {number}: {key}: expected {{ path = "…", OPERATOR = value }} with one of {", ".join(OPERATORS)}',
+            )
+        expected = table[operators[0]]
+        if operators[0] == "matches":
+            self._check_pattern(number, line, expected)
+        self._filled(expected, line)
+        self._filled(path, line)
+        try:
+            looking.check(VARIABLE.sub("name", path), waiting=key == "wait")
+        except looking.BadPath as error:
+            self._fail(line, f"step {number}: {key}: {error}")
+        return Condition(path, operators[0], expected)
+
+    def _check_pattern(self, number: int, line: int, pattern: Any) -> None:
+        try:
+            re.compile(pattern)
+        except (re.error, TypeError) as error:
+            self._fail(line, f"step {number}: matches: expected a regular expression: {error}")
+
+    def _saved(self, number: int, save: Mapping[str, str]) -> Mapping[str, str]:
+        line = self._line("save", number)
+        for name, path in save.items():
+            if not NAME.fullmatch(name):
+                self._fail(line, f"step {number}: save: {name!r} is no name of a variable")
+            self._filled(path, line)
+            try:
+                looking.check(VARIABLE.sub("name", path), waiting=True)
+            except looking.BadPath as error:
+                self._fail(line, f"step {number}: save: {error}")
+            self._known[name] = ""
+        return save
+
+    # ----------------------------------------------------------------------------------------- helpers
+
+    def _seconds(self, text: str, line: int) -> float:
+        try:
+            return durations.seconds(str(self._filled(text, line)))
+        except ValueError as error:
+            self._fail(line, str(error))
+
+    def _filled(self, value: Any, line: int) -> Any:
+        """`value` with the variables known so far; a failure when it names another."""
+        try:
+            return fill(value, {SEED: "", **self._known})
+        except UnknownVariable as error:
+            near = difflib.get_close_matches(error.name, self._known, n=1)
+            hint = f"; did you mean ${{{near[0]}}}?" if near else ""
+            self._fail(line, f"${{{error.name}}} is not set by [vars] or by an earlier save{hint}")
+
+    def _line(self, key: str, step: int = 0) -> int:
+        """The line on which `key` is set, in that step if one is given, or the nearest line that is known."""
+        first, last = 1, (self._headers[0] - 1 if self._headers else len(self._lines))
+        if step or key == "step":
+            at = max(step, 1) - 1
+            first = self._headers[at] if at < len(self._headers) else 1
+            last = self._headers[at + 1] - 1 if at + 1 < len(self._headers) else len(self._lines)
+        setting = re.compile(rf"\s*\[?\[?\s*\"?{re.escape(key)}\"?\s*[=.\]]")
+        for number in range(first, last + 1):
+            if setting.match(self._lines[number - 1]):
+                return number
+        return first
+
+    def _fail(self, line: int, what: str) -> NoReturn:
+        raise BadInput(f"{self._file}:{line}: {what}")
+
+
+def _source_problem(source: str) -> str:
+    if source in SOURCES_LATER:
+        return f'source "{source}", {SOURCES_LATER[source]}, comes with a later version; expected "{LIVE}"'
+    return f'source "{source}" is not known; expected "{LIVE}"'
+
+
+def _explained(error: msgspec.ValidationError) -> tuple[str, str]:
+    """(key, what is wrong with it) of msgspec's message."""
+    message = str(error)
+    found = _WHERE.search(message)
+    where = found["where"] if found else ""
+    what = message[: found.start()] if found else message
+    field = re.fullmatch(r"Object (missing required|contains unknown) field `([^`]*)`", what)
+    if field:
+        where = ".".join(filter(None, [where, field[2]]))
+        what = f"{field[2]} is missing" if field[1].startswith("missing") else f"{field[2]} is not known here"
+        return where, what
+    what = what.replace("`", "")
+    return where, f"{where + ': ' if where else ''}{what[:1].lower()}{what[1:]}"

@@ -1,0 +1,91 @@
+"""`whisper-tui --script`: read a script, play it, write its report, say in the exit code how it went.
+
+0 passed, 1 an expectation failed, 2 bad script, 3 the mesh could not start or be reached, 4 timed out, 130
+interrupted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from whisper_tui import settings as environment
+from whisper_tui.script import folder, junit, reading, report
+from whisper_tui.script.guard import guarding
+from whisper_tui.script.play import PASSED, Play, wishes_of
+from whisper_tui.script.progress import Progress
+
+INTERRUPTED = 130
+SEEDS = 1_000_000
+
+
+@dataclass(frozen=True)
+class ScriptOptions:
+    """What the command line said. `script` is a name or a file, `json` and `junit` are files or `-`.
+
+    `run_dir` keeps the run's directory; `corpus`, `axl_node` and `light` are those of `up` and win over the
+    script's own wishes; `debug` keeps the directory of every run.
+    """
+
+    script: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+    json: str | None = None
+    junit: str | None = None
+    run_dir: Path | None = None
+    corpus: Path | None = None
+    axl_node: Path | None = None
+    light: bool = False
+    debug: bool = False
+
+
+def run_script(options: ScriptOptions) -> int:
+    """Play the script; the exit code. Raises UserError while nothing has been started yet."""
+    script = reading.load(options.script, options.variables)
+    settings = environment.read()
+    for target in (options.json, options.junit):
+        report.check_target(target)
+    wishes = wishes_of(script, options.corpus, options.axl_node, light=options.light)
+    seed = options.variables.get(reading.SEED) or str(secrets.randbelow(SEEDS))
+    temporary = options.run_dir is None
+    run = folder.chosen(options.run_dir) if options.run_dir else folder.temporary(script.name)
+    progress = Progress()
+    progress.say(f"{script.name}, seed {seed}, in {run.root}")
+    play = Play(script, run, wishes, settings, seed, progress)
+    with guarding(run, temporary=temporary):
+        code = asyncio.run(_play(play, progress))
+    found = play.report()
+    if options.json:
+        report.write(report.encoded(found), options.json)
+    if options.junit:
+        report.write(junit.encoded(found), options.junit)
+    progress.summary(found)
+    if temporary and code in (PASSED, INTERRUPTED) and not options.debug:
+        folder.remove(run)
+    else:
+        progress.say(f"logs and stores are in {run.root}")
+    return code
+
+
+async def _play(play: Play, progress: Progress) -> int:
+    """Play to the end, or to the first signal that asks for it; ending the mesh is not interrupted by a second."""
+    playing = asyncio.create_task(play.play())
+    signals: list[str] = []
+
+    def interrupt(number: int) -> None:
+        signals.append(signal.Signals(number).name)
+        if len(signals) == 1:
+            progress.say(f"{signals[0]}: ending the mesh")
+            playing.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, interrupt, number)
+    await asyncio.wait({playing})
+    if playing.cancelled():
+        play.interrupted(signals[0])
+        return INTERRUPTED
+    return playing.result()
