@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from whisper_tui.supervisor.rundir import RunDir
 
 INTERRUPTED = 130
+DEBUG = "--debug"
 
 app = typer.Typer(
     add_completion=False,
@@ -36,30 +37,48 @@ RunDirOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+CorpusOption = Annotated[
+    Path | None, typer.Option(help="Folder of .txt .md .rst files, plain or .gz. [default: built in]")
+]
+AxlNodeOption = Annotated[Path | None, typer.Option(help="Gensyn's Go node in place of the built-in one.")]
 Names = Annotated[list[str], typer.Argument(help="node3, 3, a peer id, holder:q1.2, random, all")]
 
 
 @app.callback(invoke_without_command=True)
 def whisper(
     script: Annotated[
-        str | None, typer.Option(help="Run a script: judge, verify, chaos, partition or a file.")
+        str | None, typer.Option(help="Run a script: judge, verify, chaos, partition, load or a file.")
     ] = None,
     var: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the script; may be repeated.")] = None,
-    json: Annotated[
-        str | None, typer.Option(help="Where the script's report goes; - is standard output.")
-    ] = None,
-    junit: Annotated[Path | None, typer.Option(help="Where its report as JUnit XML goes.")] = None,
+    json: Annotated[str | None, typer.Option(help="Where its report goes; - is standard output.")] = None,
+    junit: Annotated[str | None, typer.Option(help="Where its report as JUnit XML goes.")] = None,
+    corpus: CorpusOption = None,
+    axl_node: AxlNodeOption = None,
+    light: Annotated[bool, typer.Option("--light", help="Answer by search, start no model.")] = False,
     run_dir: RunDirOption = None,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> int:
     """Options of `whisper-tui` itself."""
     if version:
         typer.echo(f"whisper {__version__}")
-    elif script is not None:
-        from whisper_tui.commands.script import run
+    if script is None:
+        return 0
+    from whisper_tui.commands.script import variables
+    from whisper_tui.script.runner import ScriptOptions, run_script
 
-        return run(script, var or [], json, junit, run_dir)
-    return 0
+    return run_script(
+        ScriptOptions(
+            script,
+            variables(var or []),
+            json,
+            junit,
+            run_dir,
+            corpus,
+            axl_node,
+            light=light,
+            debug=DEBUG in sys.argv,
+        )
+    )
 
 
 # ------------------------------------------------------------------------------------------- the mesh
@@ -74,12 +93,8 @@ def up(
     exec_delay: Annotated[
         str | None, typer.Option(help="Seconds every execution takes at least (EXEC_DELAY).")
     ] = None,
-    corpus: Annotated[
-        Path | None, typer.Option(help="Folder of .txt .md .rst files, plain or .gz. [default: built in]")
-    ] = None,
-    axl_node: Annotated[
-        Path | None, typer.Option(help="Gensyn's Go node in place of the built-in one.")
-    ] = None,
+    corpus: CorpusOption = None,
+    axl_node: AxlNodeOption = None,
     port_base: Annotated[
         str | None, typer.Option(help="First AXL listener, or auto for free ports. [default: 9001]")
     ] = None,
@@ -360,8 +375,8 @@ def with_command(args: list[str]) -> list[str]:
 def main() -> None:
     """Entry point: one line and an exit code for whatever goes wrong, a traceback only with `--debug`."""
     args = sys.argv[1:]
-    debug = "--debug" in args
-    args = [arg for arg in args if arg != "--debug"]
+    debug = DEBUG in args
+    args = [arg for arg in args if arg != DEBUG]
     try:
         code = app(args=with_command(args), prog_name="whisper-tui", standalone_mode=False)
     except KeyboardInterrupt:

@@ -16,6 +16,7 @@ from whisper_tui.errors import BadInput, MeshUnreachable
 from whisper_tui.model import state as model
 from whisper_tui.model.reducer import reduce
 from whisper_tui.model.state import initial_state
+from whisper_tui.sources.live import Endpoint, LiveSource
 from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor.client import SupervisorClient
 from whisper_tui.supervisor.plan import OPERATOR, Plan, Seat
@@ -131,6 +132,29 @@ def _by_preference(status: Status) -> list[Seat]:
     }
     running = [seat for seat in status.plan.participants if seat.name not in silent]
     return sorted(running, key=lambda seat: seat.name != OPERATOR)
+
+
+def live_source(run: RunDir, plan: Plan) -> LiveSource:
+    """The events of every participant, those added later too, and of the supervisor that runs now."""
+    supervisor = run.running()
+    if supervisor is None:
+        raise MeshUnreachable(f"no mesh runs in {run.root}", "start one with `whisper-tui up`")
+    token = run.token()
+
+    def locate(name: str) -> Endpoint | None:
+        known = plans.load(run.plan) or plan
+        return next((_endpoint(seat) for seat in known.participants if seat.name == name), None)
+
+    return LiveSource(
+        [_endpoint(seat) for seat in plan.participants],
+        f"http://127.0.0.1:{supervisor.port}",
+        lambda url: ControlClient(url, token),
+        locate=locate,
+    )
+
+
+def _endpoint(seat: Seat) -> Endpoint:
+    return Endpoint(seat.name, f"http://127.0.0.1:{seat.control_port}", seat.peer)
 
 
 def picture_of(status: Status, state: State) -> model.State:

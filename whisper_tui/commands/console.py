@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 
+from whisper_tui.actions.actions import Actions
+from whisper_tui.commands.output import print_line
 from whisper_tui.errors import BadInput
+from whisper_tui.reach import Reach, live_source
 from whisper_tui.supervisor.client import SupervisorClient
 from whisper_tui.supervisor.rundir import RunDir
 
@@ -30,5 +33,22 @@ def attach(run: RunDir) -> int:
 
 
 def open_console(run: RunDir, *, read_only: bool) -> int:
-    """Open the console; returns its exit code."""
-    raise BadInput("the console is not there yet")
+    """The console until the operator leaves it, and the mesh taken down if that was the wish."""
+    from whisper_tui.app import ConsoleOptions, run_console  # noqa: PLC0415 - Textual takes its time
+    from whisper_tui.screens.quit import ExitChoice  # noqa: PLC0415
+
+    plan = Reach(run).plan()
+    options = ConsoleOptions(
+        primary=plan.operator.peer, exec_delay_ms=plan.exec_delay * 1000, read_only=read_only
+    )
+
+    async def session() -> None:
+        choice = await run_console(live_source(run, plan), Actions(run, "console"), options=options)
+        if choice is ExitChoice.STOP:
+            await Actions(run, "console").down()
+            print_line("the mesh is down; `whisper-tui up` brings it back as it was")
+        elif run.running() is not None:
+            print_line("the mesh stays up: `whisper-tui attach` shows it, `whisper-tui down` ends it")
+
+    asyncio.run(session())
+    return 0

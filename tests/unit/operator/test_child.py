@@ -147,7 +147,11 @@ async def test_a_foreign_program_is_the_process_itself(nursery: Nursery) -> None
         child.kill()
         await child.gone()
         wait_gone(handle)
-    assert [process for process in Path("/proc").glob("[0-9]*/stat") if _group(process) == pid] == []
+    assert _members(pid) == []
+
+
+def _members(group: int) -> list[Path]:
+    return [process for process in Path("/proc").glob("[0-9]*/stat") if _group(process) == group]
 
 
 def _group(stat: Path) -> int:

@@ -86,7 +86,7 @@ def test_one_whose_greeting_nobody_hears_ends_again(run: RunDir, plan: Plan) -> 
 
 async def test_a_second_supervisor_waits_until_the_first_has_ended(running: Running) -> None:
     await running.ready()
-    second = subprocess.Popen(
+    second = subprocess.Popen(  # noqa: ASYNC220 - it forks and leaves
         [sys.executable, str(SUPERVISED), "--run-dir", str(running.run.root)],
         stdout=subprocess.PIPE,
         start_new_session=True,
