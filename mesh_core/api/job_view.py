@@ -50,7 +50,7 @@ class JobViews:
             fault_bound=body.fault_bound,
             threshold=body.threshold,
             committee=[peer.hex() for peer in members(body)],
-            live_weight=weight_of(body, [self._node.peer, *self._node.membership.live()]),
+            live_weight=self._live_weight(job),
             executions=executions_of(job),
             rescued=is_rescued(job),
             submitted_ms=job.entry.head.hlc_ms,
@@ -72,6 +72,12 @@ class JobViews:
         if auction is not None and not auction.accepted and job.state == "open":
             return "pending"
         return cast(JobState, job.state)
+
+    def _live_weight(self, job: LedgerJob) -> int:
+        """Weight of the seats that can still vote; a decided job needs nobody any more, so that all of it counts."""
+        if job.final:
+            return total_weight(job.job)
+        return weight_of(job.job, [self._node.peer, *self._node.membership.live()])
 
     def _lease_left_ms(self, job: LedgerJob, now: float) -> int:
         ballot = self._node.witness.ballots.get(job.id)

@@ -1,0 +1,269 @@
+"""Views tell the truth about a real mesh, simulated: built from scratch or kept up by moments, they are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import Struct
+
+from mesh_core.api.hub import Entity
+from mesh_core.api.schema import VIEWS, Counters, JobView, MemberView, QueryView, State
+from mesh_core.api.view import About, NodeViews
+from mesh_core.effects import JobOptions, Notify, Partition, Write
+from mesh_core.node import Node
+from mesh_core.simulation.host import Host
+from mesh_core.simulation.workload import Appetite
+from mesh_core.simulation.world import OPERATOR, Setup, World
+from mesh_core.work.result import Answer, CitedPassage, encode_answer
+
+PERIOD_S = 0.05
+PASSING = {
+    "job": ("lease_left_ms", "attempts"),
+    "member": ("since_ms",),
+    "record": (),
+    "replica": (),
+    "query": (),
+    "node": (),
+}
+"""Fields that change with time itself, or that an attempt's end changes without anybody's doing."""
+
+
+class Console:
+    """What somebody sees who watches one host: views kept up by moments alone."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world, self.host = world, world.hosts[name]
+        self._views: NodeViews | None = None
+        self._viewed: Node | None = None
+        self.shown: dict[Entity, Struct] = {}
+        self.marked: set[Entity] = set()
+        world.watch(self)
+
+    @property
+    def node(self) -> Node:
+        assert self.host.node is not None
+        return self.host.node
+
+    @property
+    def views(self) -> NodeViews:
+        """Those of the node that runs now; a restart begins new ones."""
+        if self._views is None or self._viewed is not self.node:
+            host, self._viewed = self.host, self.node
+            about = About(host.name, "provider", "local", "0", True, True, 6, "corpus", "search", True)
+            self._views = NodeViews(self.node, about, self.now, self.wall_ms, lambda: "")
+        return self._views
+
+    def durable(self, host: Host, writes: Sequence[Write]) -> None:
+        pass
+
+    def notified(self, host: Host, notify: Notify) -> None:
+        if host is self.host:
+            self.views.observe(notify.kind, notify.fields, self.wall_ms())
+            self.marked.update(self.views.affected(notify.kind, notify.fields))
+
+    def now(self) -> float:
+        return self.host.clock.monotonic(self.world.now)
+
+    def wall_ms(self) -> float:
+        return float(self.host.clock.wall_ms(self.world.now))
+
+    def look(self) -> None:
+        """Build what is marked, as the hub does every 50 ms."""
+        marked, self.marked = self.marked, set()
+        for entity in marked:
+            view = self.views.view(entity)
+            if view is not None:
+                self.shown[entity] = view
+
+    def state(self) -> State:
+        return self.views.state(1, {})
+
+    def job(self, label: str) -> JobView:
+        return next(job for job in self.state().jobs if job.label == label)
+
+    def member(self, name: str) -> MemberView:
+        return next(member for member in self.state().members if member.name == name)
+
+    def query(self) -> QueryView:
+        return self.state().queries[0]
+
+
+def run(world: World, consoles: Sequence[Console], seconds: float) -> None:
+    for _ in range(round(seconds / PERIOD_S)):
+        world.run_for(PERIOD_S)
+        for console in consoles:
+            if console.host.up:
+                console.look()
+
+
+def started(seed: str, **setup: Any) -> tuple[World, Console, Console]:
+    world = World(Setup(seed, **setup))
+    operator, provider = Console(world, OPERATOR), Console(world, "node1")
+    world.start()
+    run(world, [operator, provider], 2.0)
+    return world, operator, provider
+
+
+def submit(world: World, shards: int = 6) -> bytes:
+    query = world.submit(OPERATOR, "why?", range(shards), JobOptions(), "q1")
+    assert query is not None
+    return query
+
+
+def as_expected(kind: str, view: Struct) -> dict[str, Any]:
+    fields = msgspec.to_builtins(view)
+    return {name: value for name, value in fields.items() if name not in PASSING[kind]}
+
+
+def test_what_moments_keep_up_is_what_a_fresh_look_shows() -> None:
+    world, operator, provider = started("moments")
+    submit(world)
+    run(world, [operator, provider], 0.3)
+    for name in ("node3", "node4", "node5"):
+        world.crash(name)
+    run(world, [operator, provider], 4.0)
+    world.start("node3")
+    run(world, [operator, provider], 4.0)
+    for console in (operator, provider):
+        for kind, key in list(console.views.entities()):
+            fresh = console.views.view((kind, key))
+            if fresh is None or (kind, key) not in console.shown:
+                assert kind == "node", f"nobody was told of {kind} {key.hex()[:8]}"
+                continue
+            assert as_expected(kind, console.shown[kind, key]) == as_expected(kind, fresh)
+
+
+def test_a_state_survives_the_wire_and_every_view_is_of_its_kind() -> None:
+    world, operator, _ = started("wire")
+    submit(world, shards=2)
+    run(world, [operator], 3.0)
+    state = operator.state()
+    assert msgspec.json.decode(msgspec.json.encode(state), type=State) == state
+    for kind, key in operator.views.entities():
+        assert isinstance(operator.views.view((kind, key)), VIEWS[kind])
+
+
+def test_a_settled_job_shows_its_auction_its_attempt_and_its_certificate() -> None:
+    world, operator, provider = started("settled")
+    submit(world, shards=2)
+    run(world, [operator, provider], 4.0)
+    for console in (operator, provider):
+        job = console.job("q1.1")
+        assert (job.state, job.epoch, job.executions, job.rescued) == ("settled", 1, 1, False)
+        assert len(job.votes) >= job.quorum == 4
+        assert job.holder == job.attempts[0].holder == job.auction.ranking[0]
+        assert [attempt.outcome for attempt in job.attempts] == ["settled"]
+        assert job.submitted_ms <= job.auction.closed_ms <= job.attempts[0].leased_ms <= job.settled_ms
+        bids = {bid.peer: bid for bid in job.auction.bids}
+        assert [bids[peer].rank for peer in job.auction.ranking] == list(range(1, 7))
+        scores = [bids[peer].score for peer in job.auction.ranking]
+        assert scores == sorted(scores)
+        assert bids[job.holder].price_micro == job.price_micro
+        assert abs(sum(bids[job.holder].parts.values()) - bids[job.holder].score) < 1e-9
+    assert operator.job("q1.1").accepted_ms > 0
+    assert operator.job("q1.1").text.startswith("words ")
+
+
+def test_a_running_job_counts_down_its_lease_and_its_member_holds_it() -> None:
+    world, operator, _ = started("running", appetite=Appetite(30.0, 30.0))
+    submit(world, shards=1)
+    run(world, [operator], 1.0)
+    job = operator.job("q1.1")
+    assert job.state == "leased"
+    assert 0 < job.lease_left_ms <= job.lease_ms == 2000
+    assert [attempt.outcome for attempt in job.attempts] == ["running"]
+    holder = next(member for member in operator.state().members if member.peer == job.holder)
+    assert holder.leases == 1
+    assert operator.query().running == 1
+
+
+def test_a_rescued_job_tells_both_attempts() -> None:
+    world, operator, provider = started("rescue", appetite=Appetite(1.0, 1.0))
+    submit(world, shards=6)
+    run(world, [operator], 0.4)
+    victim = next(job for job in operator.state().jobs if job.holder != provider.node.peer.hex())
+    name = next(member.name for member in operator.state().members if member.peer == victim.holder)
+    world.kill(name)
+    run(world, [operator], 6.0)
+    job = operator.job(victim.label)
+    assert job.state == "settled"
+    assert job.rescued
+    assert [attempt.outcome for attempt in job.attempts] == ["lost", "settled"]
+    assert job.attempts[0].holder == victim.holder != job.holder
+    assert operator.member(name).state == "dead"
+    assert operator.member(name).accusers
+    assert operator.state().counters.rescued >= 1
+
+
+def test_a_query_runs_and_is_answered_and_the_counters_say_so() -> None:
+    world, operator, provider = started("query")
+    submit(world)
+    run(world, [operator, provider], 0.2)
+    assert (operator.query().state, operator.query().total) == ("running", 6)
+    run(world, [operator, provider], 6.0)
+    query = operator.query()
+    assert (query.state, query.settled, query.running) == ("answered", 6, 0)
+    assert query.combine
+    assert query.finished_ms > query.submitted_ms
+    for console in (operator, provider):
+        assert console.state().counters == Counters(7, 7, 0, 0, 7, 0)
+    assert provider.state().queries == []
+
+
+def test_an_answer_is_shown_with_its_passages_and_garbage_with_a_reason() -> None:
+    world, operator, _ = started("answer")
+    query_id = submit(world, shards=1)
+    run(world, [operator], 5.0)
+    query = operator.node.queries.queries[query_id]
+    assert operator.query().answer is not None
+    assert operator.query().answer.notes  # the simulated result is not an answer
+    operator.views._answers.clear()
+    answer = Answer(1, "because", "search", (CitedPassage(0, "a.txt", "a span"),), ("one note",))
+    query.results[query.state.combine] = encode_answer(answer)
+    shown = operator.query().answer
+    assert shown is not None
+    assert (shown.text, shown.backend, shown.notes) == ("because", "search", ["one note"])
+    assert [(one.shard, one.source, one.text) for one in shown.passages] == [(0, "a.txt", "a span")]
+
+
+def test_replicas_that_agree_show_equal_roots() -> None:
+    world, operator, provider = started("replicas")
+    submit(world)
+    run(world, [operator, provider], 8.0)
+    mine, theirs = operator.state().replica, provider.state().replica
+    assert mine.root == theirs.root
+    assert mine.heads == theirs.heads
+    assert mine.missing == 0
+    assert mine.others[provider.node.peer.hex()] == mine.root
+
+
+def test_the_ledger_tail_is_there_again_after_a_restart() -> None:
+    world, operator, provider = started("restart")
+    submit(world, shards=2)
+    run(world, [operator, provider], 4.0)
+    before = [record.hash for record in provider.state().records]
+    world.crash("node1")
+    run(world, [operator], 1.0)
+    world.start("node1")
+    world.run_while(lambda: provider.host.node is None, limit_s=5.0)
+    provider.views.restored()
+    assert set(before) <= {record.hash for record in provider.state().records}
+    assert any("epoch 1 to" in record.summary for record in provider.state().records)
+
+
+def test_a_node_shows_from_whom_it_is_cut_off() -> None:
+    world, operator, _ = started("cut")
+    hidden = world.hosts["node2"].peer
+    world.step(OPERATOR, Partition(frozenset({hidden})))
+    run(world, [operator], 0.2)
+    assert operator.state().node.partitioned_from == [hidden.hex()]
+
+
+@pytest.mark.parametrize("kind", sorted(set(VIEWS)))
+def test_an_entity_nobody_knows_has_no_view(kind: str) -> None:
+    _, operator, _ = started("nobody", providers=1)
+    view = operator.views.view((kind, b"\xff" * 32))
+    assert (view is None) == (kind not in {"node", "replica"})
