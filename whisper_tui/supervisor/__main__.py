@@ -19,7 +19,6 @@ from mesh_core.api.http import Server
 from whisper_tui.errors import MeshUnreachable, UserError
 from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor.api import Api
-from whisper_tui.supervisor.child import child_environment
 from whisper_tui.supervisor.rundir import RunDir, SupervisorFile, lock
 from whisper_tui.supervisor.supervisor import Supervisor
 
@@ -47,7 +46,7 @@ async def _supervise(run: RunDir) -> None:
     if plan is None:
         raise MeshUnreachable(f"{run.plan} is missing")
     read_end, write_end = os.pipe()  # the write end stays here: its end is the end of every child
-    supervisor = Supervisor(run, plan, read_end, child_environment(os.environ, plan.backend.openai_key_env))
+    supervisor = Supervisor(run, plan, read_end, os.environ)
     server = Server(Api(supervisor, run.token()))
     try:
         supervisor.start()

@@ -20,7 +20,7 @@ from whisper_tui import backends
 from whisper_tui.errors import BadInput, MeshUnreachable, TimedOut
 from whisper_tui.settings import Settings
 from whisper_tui.supervisor import plan as plans
-from whisper_tui.supervisor.child import last_line
+from whisper_tui.supervisor.child import child_environment, last_line
 from whisper_tui.supervisor.client import SupervisorClient
 from whisper_tui.supervisor.plan import MODEL_PORT_OFFSET, Plan
 from whisper_tui.supervisor.prepare import Wishes, differences, make_plan, prepare
@@ -66,7 +66,7 @@ async def launch(run: RunDir, wishes: Wishes, settings: Settings, say: Say) -> b
         finally:
             index.cancel()
         prepare(run, msgspec.structs.replace(plan, backend=backend, corpus_index=corpus_index))
-        await _start_supervisor(run, settings.environment)
+        await _start_supervisor(run, child_environment(settings.environment, backend.openai_key_env))
     return True
 
 

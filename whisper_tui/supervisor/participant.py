@@ -100,10 +100,9 @@ class Participant:
 
     async def _provider_works(self) -> bool:
         try:
-            await self.control.health()
-        except (ControlError, ControlUnavailable):
+            return bool((await self.control.health())["ready"])
+        except (ControlError, ControlUnavailable, KeyError):
             return False
-        return True
 
 
 def _view(seat: Seat, part: Part) -> ProcessView:

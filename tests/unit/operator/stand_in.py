@@ -12,13 +12,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Answers(BaseHTTPRequestHandler):
     def do_GET(self):
-        self._answer(b"{}")
+        self._answer(b'{"ready": true}')
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         sys.stdout.write(f"{self.path} {body.decode()}\n")
         sys.stdout.flush()
-        self._answer(b"{}")
+        self._answer(b'{"ready": true}')
 
     def _answer(self, body):
         self.send_response(200)

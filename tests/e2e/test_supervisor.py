@@ -1,0 +1,256 @@
+"""The command line over real processes: a mesh goes up, is hurt, comes back, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+WHISPER = [sys.executable, "-c", "from whisper_tui.cli import main; main()"]
+FREE_PORTS = ["--port-base", "auto", "--light"]
+STARTED = b"ask something"
+
+
+@dataclass
+class Mesh:
+    """A run directory, and the command line on it."""
+
+    folder: Path
+
+    def whisper(self, *args: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*WHISPER, *args, "--run-dir", str(self.folder)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def json(self, *args: str) -> Any:
+        done = self.whisper(*args, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def up(self, *args: str) -> subprocess.CompletedProcess[str]:
+        return self.whisper("up", "--detach", "--fast", *FREE_PORTS, *args)
+
+    def nodes(self) -> dict[str, dict[str, Any]]:
+        return {node["name"]: node for node in self.json("nodes")}
+
+    def supervisor(self) -> int:
+        return int(json.loads((self.folder / "supervisor.json").read_text())["pid"])
+
+    def pids(self) -> list[int]:
+        """Everything that runs: the children and the supervisor."""
+        children = [node[part]["pid"] for node in self.nodes().values() for part in ("provider", "axl")]
+        return [self.supervisor(), *(pid for pid in children if pid)]
+
+    def ports(self) -> list[int]:
+        seats = json.loads((self.folder / "run.json").read_text())["participants"]
+        return [seat[name] for seat in seats for name in ("axl_port", "listen_port", "control_port")]
+
+
+@pytest.fixture
+def mesh(tmp_path: Path) -> Iterator[Mesh]:
+    """An empty run directory; whatever runs in it is taken down in the end."""
+    mesh = Mesh(tmp_path / "run")
+    yield mesh
+    mesh.whisper("down")
+
+
+@contextlib.contextmanager
+def watching(pids: list[int]) -> Iterator[list[int]]:
+    """Handles that stay with these processes, whoever gets their pids later."""
+    handles = [os.pidfd_open(pid) for pid in pids]
+    try:
+        yield handles
+    finally:
+        for handle in handles:
+            os.close(handle)
+
+
+def all_end(handles: list[int], within_s: float) -> bool:
+    """Wait until the processes behind all pidfds have ended."""
+    deadline = time.monotonic() + within_s
+    for handle in handles:
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            return False
+    return True
+
+
+def test_a_mesh_goes_up_is_hurt_comes_back_and_leaves_nothing(mesh: Mesh) -> None:
+    up = mesh.up("--count", "3")
+    assert up.returncode == 0, up.stderr
+    assert "3 providers and the operator up and converged" in up.stdout
+    nodes = mesh.nodes()
+    assert [node["state"] for node in nodes.values()] == ["alive"] * 4
+
+    assert mesh.whisper("kill", "node1").returncode == 0
+    assert mesh.whisper("pause", "2").returncode == 0
+    hurt = mesh.nodes()
+    assert hurt["node1"]["provider"]["state"] == hurt["node1"]["axl"]["state"] == "killed"
+    assert hurt["node2"]["provider"]["state"] == hurt["node2"]["axl"]["state"] == "paused"
+
+    assert mesh.whisper("revive", "all").returncode == 0
+    back = mesh.nodes()
+    assert {node["provider"]["state"] for node in back.values()} == {"running"}
+    assert back["node1"]["provider"]["pid"] != nodes["node1"]["provider"]["pid"]
+    assert back["node2"]["provider"]["pid"] == nodes["node2"]["provider"]["pid"]
+    assert [node["peer"] for node in back.values()] == [node["peer"] for node in nodes.values()]
+
+    assert mesh.whisper("pause", "node3").returncode == 0
+    with watching(mesh.pids()) as handles:
+        down = mesh.whisper("down")
+        assert down.returncode == 0, down.stderr
+        assert all_end(handles, 1.0)
+    for port in mesh.ports():
+        with socket.socket() as free:
+            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            free.bind(("127.0.0.1", port))
+
+
+def test_when_the_supervisor_is_killed_nothing_outlives_it_by_two_seconds(mesh: Mesh) -> None:
+    assert mesh.up("--count", "2").returncode == 0
+    assert mesh.whisper("pause", "node1").returncode == 0
+    pids = mesh.pids()
+    with watching(pids) as handles:
+        os.kill(pids[0], signal.SIGKILL)
+        assert all_end(handles, 2.0)
+    gone = mesh.whisper("nodes")
+    assert gone.returncode == 3
+    assert "no mesh runs in" in gone.stderr
+    again = mesh.up()
+    assert again.returncode == 0, again.stderr
+    assert "2 providers" in again.stdout
+
+
+def test_a_second_up_attaches_and_other_flags_are_refused(mesh: Mesh) -> None:
+    assert mesh.up("--count", "2").returncode == 0
+    pid = mesh.supervisor()
+    second = mesh.whisper("up", "--no-console")
+    assert second.returncode == 0
+    assert "running already" in second.stdout
+    other = mesh.whisper("up", "--detach", "--count", "5", "--no-fast")
+    assert other.returncode == 2
+    assert "the mesh that runs here has count 2, fast on" in other.stderr.splitlines()[0]
+    assert mesh.supervisor() == pid
+
+
+def test_a_stopped_mesh_comes_back_with_its_keys_ports_and_stores(mesh: Mesh) -> None:
+    assert mesh.up("--count", "2").returncode == 0
+    before = mesh.nodes()
+    assert mesh.whisper("down").returncode == 0
+    assert mesh.whisper("up", "--detach").returncode == 0
+    after = mesh.nodes()
+    for field in ("peer", "axl_port", "control_port"):
+        assert [node[field] for node in after.values()] == [node[field] for node in before.values()]
+
+
+def test_a_port_in_use_is_named_before_anything_is_started(mesh: Mesh) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        base = other.getsockname()[1] - 2  # its second bridge
+        done = mesh.whisper("up", "--detach", "--light", "--count", "2", "--port-base", str(base))
+    assert done.returncode == 2
+    first, hint = done.stderr.splitlines()
+    assert f"port {base + 2}, wanted for the AXL bridge of node2, is in use" in first
+    assert "--port-base auto" in hint
+    assert not (mesh.folder / "supervisor.json").exists()
+
+
+# ------------------------------------------------------------------------------------- at a terminal
+
+
+class Terminal:
+    """`up --no-console` at a terminal of its own."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        argv = [
+            *WHISPER,
+            "up",
+            "--no-console",
+            "--fast",
+            "--count",
+            "2",
+            *FREE_PORTS,
+            "--run-dir",
+            str(mesh.folder),
+        ]
+        self.pid, self.master = pty.fork()
+        if self.pid == 0:
+            os.execv(argv[0], argv)
+
+    def until(self, text: bytes) -> bytes:
+        """Read until `text` has been printed."""
+        seen = b""
+        deadline = time.monotonic() + 40
+        while text not in seen:
+            ready, _, _ = select.select([self.master], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, seen
+            seen += os.read(self.master, 4096)
+        return seen
+
+    def press(self, keys: bytes) -> None:
+        os.write(self.master, keys)
+
+    def exit_code(self) -> int:
+        with watching([self.pid]) as handles:
+            assert all_end(handles, 20)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def hang_up(self) -> None:
+        os.close(self.master)
+
+
+def test_a_hung_up_terminal_leaves_a_mesh_that_is_found_and_ended(mesh: Mesh) -> None:
+    terminal = Terminal(mesh)
+    terminal.until(STARTED)
+    terminal.hang_up()
+    assert terminal.exit_code() == -signal.SIGHUP
+    assert {node["provider"]["state"] for node in mesh.nodes().values()} == {"running"}
+    with watching(mesh.pids()) as handles:
+        assert mesh.whisper("down").returncode == 0
+        assert all_end(handles, 1.0)
+
+
+def test_ctrl_c_ends_everything_that_was_started_here(mesh: Mesh) -> None:
+    terminal = Terminal(mesh)
+    terminal.until(b"Ctrl-C ends it all")
+    with watching(mesh.pids()) as handles:
+        terminal.press(b"\x03")
+        assert terminal.exit_code() == 0
+        assert all_end(handles, 1.0)
+    terminal.hang_up()
+    assert not (mesh.folder / "supervisor.json").exists()
+
+
+def test_ctrl_c_while_it_starts_leaves_nothing(mesh: Mesh) -> None:
+    terminal = Terminal(mesh)
+    terminal.until(b"starting")
+    deadline = time.monotonic() + 20
+    while not (mesh.folder / "supervisor.json").exists():
+        assert time.monotonic() < deadline
+    pid = mesh.supervisor()
+    with watching([pid]) as handles:
+        terminal.press(b"\x03")
+        assert terminal.exit_code() == 130
+        assert all_end(handles, 5.0)
+    terminal.hang_up()
+    assert mesh.whisper("nodes").returncode == 3
