@@ -31,6 +31,8 @@ TOLD: frozenset[str] = frozenset(
 """Kinds of log entries worth a line while a script runs."""
 
 EVENTS_SHOWN = 50
+TOO_MANY = "record_added"
+"""Kind of entries that would crowd out all others in a failure's last events."""
 
 
 class Progress:
@@ -117,7 +119,7 @@ def mesh_lines(state: State) -> list[str]:
 
 def event_lines(state: State) -> list[str]:
     """The last events, oldest first, timed from the first of them."""
-    entries = state.log[-EVENTS_SHOWN:]
+    entries = [entry for entry in state.log if entry.kind != TOO_MANY][-EVENTS_SHOWN:]
     if not entries:
         return []
     first_ms = entries[0].at_ms

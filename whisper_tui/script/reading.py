@@ -245,8 +245,7 @@ class _Reader:
         try:
             args = msgspec.convert(raw.args or {}, verb.args)
         except msgspec.ValidationError as error:
-            where, what = _explained(error)
-            self._fail(line, f"step {number}: args of {raw.do}: {where + ': ' if where else ''}{what}")
+            self._fail(line, f"step {number}: args of {raw.do}: {_explained(error)[1]}")
         self._filled(msgspec.to_builtins(args), line)
         return args
 
