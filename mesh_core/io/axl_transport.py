@@ -141,8 +141,8 @@ class AxlTransport:
                 topology = await self._client.topology()
             except AxlError as error:
                 self._on_problem(f"AXL node: {error}")
-                await asyncio.sleep(min(BACKOFF_MIN_S * 2**failures, BACKOFF_MAX_S))
-                failures = min(failures + 1, 10)
+                await asyncio.sleep(_rest_s(failures))
+                failures += 1
                 continue
             if topology.our_public_key != expected:
                 raise WrongKeyError(topology.our_public_key, expected)
@@ -229,7 +229,7 @@ class AxlTransport:
     async def _rest(self, lane: _Lane) -> None:
         """Leave a peer that cannot be reached alone for a moment, or until it is seen again."""
         lane.wake.clear()
-        delay_s = min(BACKOFF_MIN_S * 2**lane.failures, BACKOFF_MAX_S)
+        delay_s = _rest_s(lane.failures)
         lane.failures += 1
         try:
             async with asyncio.timeout(delay_s):
@@ -245,31 +245,32 @@ class AxlTransport:
         while True:
             try:
                 messages = await self._client.receive(wait_s=POLL_S, max_messages=POLL_MESSAGES)
-            except AxlError as error:
-                self._on_problem(f"AXL node: {error}")
-                await asyncio.sleep(min(BACKOFF_MIN_S * 2**failures, BACKOFF_MAX_S))
-                failures = min(failures + 1, 10)
+            except AxlError:
+                self.failures["receive"] += 1
+                await asyncio.sleep(_rest_s(failures))
+                failures += 1
                 continue
-            if failures:
-                failures = 0
-                self._on_problem("")
+            failures = 0
             for message in messages:
                 self.counters.frames_in += 1
                 self.counters.bytes_in += len(message.body)
                 self._on_frame(message.body)
 
     async def _watch(self) -> None:
-        """Follow `/topology`. A node that does not answer has no neighbours."""
+        """Follow `/topology`. A node that does not answer has no neighbours, and is the problem that is told."""
         version: int | None = None
         wait_s, failures = 0.0, 0
         while True:
             try:
                 topology = await self._client.topology(wait_s=wait_s, version=version)
-            except AxlError:
+            except AxlError as error:
+                self._on_problem(f"AXL node: {error}")
                 self._show({})
-                await asyncio.sleep(min(BACKOFF_MIN_S * 2**failures, BACKOFF_MAX_S))
-                wait_s, version, failures = 0.0, None, min(failures + 1, 10)
+                await asyncio.sleep(_rest_s(failures))
+                wait_s, version, failures = 0.0, None, failures + 1
                 continue
+            if failures:
+                self._on_problem("")
             wait_s, version, failures = WATCH_S, topology.version, 0
             self._show({peer: one.attached for peer, one in topology.peers.items() if one.up})
 
@@ -289,3 +290,8 @@ class AxlTransport:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _rest_s(failures: int) -> float:
+    """Back-off after so many failures in a row."""
+    return min(BACKOFF_MIN_S * 2.0 ** min(failures, 10), BACKOFF_MAX_S)

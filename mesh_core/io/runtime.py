@@ -35,7 +35,7 @@ from mesh_core.node import Node
 from mesh_core.wire.messages import Message, Work
 from mesh_core.wire.statements import Announcement
 
-SUSPENDED_S = 1.0
+SUSPENDED_S = 0.5
 """A timer this late means that the process was stopped or starved; it is said."""
 
 

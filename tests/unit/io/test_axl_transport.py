@@ -233,6 +233,10 @@ async def test_an_axl_node_that_goes_away_is_named_and_its_return_noticed(link: 
     link.client.inbox.put_nowait(AxlUnavailable("the AXL bridge is gone"))
     link.client.inbox.put_nowait([ReceivedMessage(b"", b"back")])
     await link.hear()
+    assert link.frames == [b"back"]
+    link.client.topologies.put_nowait(AxlUnavailable("the AXL bridge is gone"))
+    link.client.topologies.put_nowait(topology(a=Neighbour(True, True, "")))
+    await link.hear()
     assert link.problems == ["AXL node: the AXL bridge is gone", ""]
 
 

@@ -1,0 +1,17 @@
+"""A mesh of real processes that is gone when the test is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.mesh import Mesh
+
+
+@pytest.fixture
+def mesh(tmp_path: Path) -> Iterator[Mesh]:
+    made = Mesh(tmp_path)
+    yield made
+    made.end()
