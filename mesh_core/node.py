@@ -96,7 +96,7 @@ class Node:
         self.auctioneer = Auctioneer(context, ledger, membership, succession, self.replication, blobs)
         self.queries = Queries(context, ledger, membership, self.auctioneer, blobs)
         self.cancellations = Cancellations(context, ledger, self.holder)
-        self.past = Past(context, ledger, _highest_promises(stored))
+        self.past = Past(context, ledger, self.witness.promised)
         self.hidden: frozenset[PeerId] = frozenset()
         self._neighbours: dict[PeerId, bool] = {}
         self._started_at: dict[tuple[JobId, int], float] = {}
@@ -474,12 +474,3 @@ class Node:
         self.holder.resume(now)
         self.queries.resume(now)
         self.cancellations.resume(now)
-
-
-def _highest_promises(stored: Stored) -> dict[JobId, int]:
-    """The highest epoch promised per job, as the disk holds it."""
-    highest: dict[JobId, int] = {}
-    for vote in stored.votes:
-        if vote.phase == "promise":
-            highest[vote.job] = max(highest.get(vote.job, 0), vote.epoch)
-    return highest

@@ -22,7 +22,8 @@ from mesh_core.wire.messages import SelfAnswer, SelfQuery
 class Past:
     """Asks about this node's past once per start, and answers others."""
 
-    def __init__(self, context: Context, ledger: Ledger, promised: dict[JobId, int]) -> None:
+    def __init__(self, context: Context, ledger: Ledger, promised: Callable[[JobId], int]) -> None:
+        """`promised` tells the highest epoch that this node knows it may have promised for a job."""
         self._context = context
         self._ledger = ledger
         self._promised = promised
@@ -83,7 +84,7 @@ class Past:
                     self.retire(f"peers hold record {seen.seq} of this key, the store ends at {own.head_seq}")
             for signed in message.promises:
                 promise = check(context.crypto, signed, st.Promise, context.config.network)
-                if promise.author == context.me and promise.epoch > self._promised.get(promise.job, 0):
+                if promise.author == context.me and promise.epoch > self._promised(promise.job):
                     self.retire("peers hold a promise of this key that the store does not")
         except StatementError:
             context.dropped["bad_statement"] += 1

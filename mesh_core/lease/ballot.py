@@ -106,6 +106,16 @@ class Witness:
                 # Voted at an epoch a certificate had raised it to; the holder is on that certificate.
                 ballot.epoch, ballot.holder, ballot.promise = cast.epoch, None, None
 
+    def promised(self, job_id: JobId) -> int:
+        """The highest epoch this node may have promised for a job; for decided ones, where it cannot matter, any."""
+        ballot = self.ballots.get(job_id)
+        if ballot is not None:
+            return ballot.epoch
+        job = self._ledger.jobs.get(job_id)
+        if job is not None and job.final:
+            return 1 << 63
+        return max((vote.epoch for vote in self._restored.get(job_id, [])), default=0)
+
     def on_award(self, now: float, job: LedgerJob) -> None:
         """Fused round: promise epoch 1 to the named winner without being asked."""
         ballot = self.ballots.get(job.id)

@@ -616,7 +616,9 @@ class Holder:
     def _resend(self, now: float, claim: Claim) -> None:
         timing = self._context.timing
         if claim.phase == "claiming":
-            if now - claim.started_at > timing.claim_giveup_s:
+            # Twice as patient after every loss: a witness whose disk is slow must be able to answer in the end.
+            patience_s = timing.claim_giveup_s * 2 ** min(self._outlook(claim.job.id).losses, 3)
+            if now - claim.started_at > patience_s:
                 self._drop(now, claim, "no quorum of promises in time", release=True)
                 return
             self._request_promises(claim)
