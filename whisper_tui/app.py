@@ -26,7 +26,7 @@ from whisper_tui.model.reducer import reduce
 from whisper_tui.model.state import State, initial_state
 from whisper_tui.model.views import detail
 from whisper_tui.model.views.base import Frame
-from whisper_tui.model.views.header import Running
+from whisper_tui.model.views.header import Running, moves
 from whisper_tui.model.views.help import help_lines
 from whisper_tui.screens.chaos import ChaosMenu
 from whisper_tui.screens.confirm import ConfirmDialog, Question
@@ -160,13 +160,14 @@ class Console(App[ExitChoice], inherit_bindings=False):
         self._actions = actions
         self._options = options
         self._glyphs: Glyphs = ASCII if options.ascii else UNICODE
-        self._painter = Painter(themes.MONOCHROME if plain else themes.COLOUR)
+        self._painter = Painter(themes.MONOCHROME if plain else themes.COLOUR, ascii_only=options.ascii)
         self._hz = options.hz or _hz()
         self._read_only = options.read_only
         self._state = initial_state(primary=options.primary, exec_delay_ms=options.exec_delay_ms)
         self._taken = 0
         self._frozen: tuple[State, int, float] | None = None
         self._said_at = 0.0
+        self._drawn: State | None = None
         self.set_class(plain, "-plain")
         self.set_class(options.ascii, "-ascii")
 
@@ -176,11 +177,11 @@ class Console(App[ExitChoice], inherit_bindings=False):
         """The screen under everything."""
         return MainScreen(self._painter, self._glyphs)
 
-    def on_mount(self) -> None:
-        """Begin to listen and to draw."""
+    def on_ready(self) -> None:
+        """There is a screen to draw on: begin to listen and to draw."""
         self.run_worker(self._ingest(), name="events", exit_on_error=True)
         self.set_interval(1 / self._hz, self.tick)
-        self.call_after_refresh(self.tick)
+        self.call_after_refresh(self.draw)
 
     async def _ingest(self) -> None:
         async for event in self._source.events():
@@ -210,15 +211,20 @@ class Console(App[ExitChoice], inherit_bindings=False):
         return Frame(self._state, self._options.wall_ms(), self._glyphs)
 
     def tick(self) -> None:
-        """Draw a frame; widgets redraw only what differs from the one before."""
+        """Draw a frame, unless it would be the one before."""
         if self._said_at and self._options.monotonic() - self._said_at > MESSAGE_S:
             self._hush()
+        if self._drawn is not self.frame.state or self._frozen is not None or moves(self.frame):
+            self.draw()
+
+    def draw(self) -> None:
+        """Draw a frame; widgets redraw only the cells that differ from the one before."""
         frame = self.frame
         behind = self._taken - self._frozen[1] if self._frozen else 0
         running = Running(self._hz, self._read_only, self._frozen is not None, behind)
-        top = self.screen
-        if isinstance(top, Pager):
-            top.sync(frame)
+        self._drawn = frame.state
+        if isinstance(self.screen, Pager):
+            self.screen.sync(frame)
         else:
             self.main.sync(frame, running)
 
@@ -245,7 +251,7 @@ class Console(App[ExitChoice], inherit_bindings=False):
         """To the next pane."""
         if self.main.view == "Overview":
             self.main.overview.next_pane()
-            self.call_after_refresh(self.tick)
+            self.call_after_refresh(self.draw)
 
     def action_previous_pane(self) -> None:
         """To the previous pane; there are two."""
@@ -255,13 +261,13 @@ class Console(App[ExitChoice], inherit_bindings=False):
         """Stop the display, or let it catch up."""
         frozen = self._frozen is not None
         self._frozen = None if frozen else (self._state, self._taken, self._options.wall_ms())
-        self.tick()
+        self.draw()
 
     def action_read_only(self) -> None:
         """Allow actions, or refuse them."""
         self._read_only = not self._read_only
         self.say("read-only: actions are refused" if self._read_only else "actions are allowed")
-        self.tick()
+        self.draw()
 
     def action_help(self) -> None:
         """Show all keys."""
@@ -284,8 +290,13 @@ class Console(App[ExitChoice], inherit_bindings=False):
         self._page(pager, partial(self._ask_cancel, key))
 
     def _page(self, pager: Pager, then: Callable[[str | None], None] | None = None) -> None:
-        self.push_screen(pager, then)
-        self.call_after_refresh(self.tick)
+        def left(chosen: str | None) -> None:
+            self.call_after_refresh(self.draw)
+            if then is not None:
+                then(chosen)
+
+        self.push_screen(pager, left)
+        self.call_after_refresh(self.draw)
 
     def on_line_table_copied(self, message: LineTable.Copied) -> None:
         """Copy an id to the clipboard of the terminal (OSC 52)."""
@@ -348,7 +359,7 @@ class Console(App[ExitChoice], inherit_bindings=False):
             entry = self._state.jobs.get(overview.jobs.cursor or "")
             return (entry.view.holder,) if entry is not None and entry.view.holder else ()
         if overview.nodes.marks:
-            return tuple(row.key for row in overview.nodes.table.rows if row.key in overview.nodes.marks)
+            return tuple(key for key in overview.nodes.table.keys if key in overview.nodes.marks)
         return (overview.nodes.cursor,) if overview.nodes.cursor else ()
 
     def _chosen_deed(self, bound: Mapping[str, str], deed: str | None) -> None:

@@ -46,7 +46,7 @@ KEYS: tuple[Key, ...] = (
     Key("heal", "h", "h", "heal the partition", "chaos", "heal"),
     Key("add", "a", "a", "add a node", "chaos", "add"),
     Key("filter", "slash", "/", "filter: words, !without, regular expressions", "log", "filter"),
-    Key("follow", "period", ".", "follow the newest", "log", "newest"),
+    Key("follow", "full_stop", ".", "follow the newest", "log", "newest"),
     Key("cancel_job", "C,shift+c", "C", "cancel the job", "job", "cancel job"),
     Key("back", "escape", "esc", "back", "dialog", "back"),
 )

@@ -30,24 +30,27 @@ class LogView(Container, can_focus=True):
 
     def __init__(self, painter: Painter, glyphs: Glyphs) -> None:
         super().__init__(id="log")
-        self._painter = painter
         self._glyphs = glyphs
         self._reader = LogReader()
         self._frame: Frame | None = None
+        self._title = LinesPane(painter, id="log-title", classes="title")
+        self._body = LinesPane(painter, id="log-body")
+        self._field = Input(
+            placeholder="words, !without, regular expressions", id="log-filter", max_length=200
+        )
 
     def compose(self) -> ComposeResult:
         """A heading, the entries, and a field that shows itself when it is needed."""
-        yield LinesPane(self._painter, id="log-title", classes="title")
-        yield LinesPane(self._painter, id="log-body")
-        field = Input(placeholder="words, !without, regular expressions", id="log-filter", max_length=200)
-        field.display = False
-        yield field
+        self._field.display = False
+        yield self._title
+        yield self._body
+        yield self._field
 
     def sync(self, frame: Frame) -> None:
         """Draw this frame."""
         self._frame = frame
-        body, title = self.query_one("#log-body", LinesPane), self.query_one("#log-title", LinesPane)
-        body.sync(self._reader.page(frame, body.size.height, body.size.width))
+        size = self._body.size
+        self._body.sync(self._reader.page(frame, size.height, size.width))
         shown, total = self._reader.count(frame.state)
         note = f"{shown} of {total}" if self._reader.pattern else f"{total}"
         if self._reader.anchor is not None:
@@ -55,7 +58,8 @@ class LogView(Container, can_focus=True):
         if frame.state.rejected:
             note += f", {frame.state.rejected} not understood"
         name = f"Log  /{self._reader.pattern}" if self._reader.pattern else "Log"
-        title.sync((rule(name, title.size.width, self._glyphs, (Span(note, "dim"),)),))
+        line = rule(name, self._title.size.width, self._glyphs, (Span(note, "dim"),))
+        self._title.sync((line,))
 
     def on_resize(self) -> None:
         """Draw again in the new size."""
@@ -67,7 +71,7 @@ class LogView(Container, can_focus=True):
 
     @property
     def _rows(self) -> int:
-        return self.query_one("#log-body").size.height
+        return self._body.size.height
 
     def _scroll(self, by: int) -> None:
         if self._frame is not None:
@@ -105,10 +109,9 @@ class LogView(Container, can_focus=True):
 
     def action_filter(self) -> None:
         """Ask for a filter."""
-        field = self.query_one("#log-filter", Input)
-        field.display = True
-        field.value = self._reader.pattern
-        field.focus()
+        self._field.display = True
+        self._field.value = self._reader.pattern
+        self._field.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """The filter works while it is typed."""
@@ -128,7 +131,7 @@ class LogView(Container, can_focus=True):
         self._again()
 
     def _close_field(self) -> None:
-        self.query_one("#log-filter", Input).display = False
+        self._field.display = False
         self.focus()
 
     def on_mouse_scroll_down(self) -> None:

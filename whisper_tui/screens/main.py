@@ -35,33 +35,25 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def __init__(self, painter: Painter, glyphs: Glyphs) -> None:
         super().__init__()
-        self._painter = painter
-        self._glyphs = glyphs
         self._view = "Overview"
         self._message = ""
         self._frame: Frame | None = None
         self._condition = header.Running(hz=0)
+        self._header = LinesPane(painter, id="header")
+        self._tabs = LinesPane(painter, id="tabs")
+        self._keys = LinesPane(painter, id="keys")
+        self.overview = Overview(painter, glyphs)
+        self.log_view = LogView(painter, glyphs)
 
     def compose(self) -> ComposeResult:
         """Two lines above, one below, the views between."""
-        yield LinesPane(self._painter, id="header")
-        yield LinesPane(self._painter, id="tabs")
+        self.log_view.display = False
+        yield self._header
+        yield self._tabs
         with Container(id="views"):
-            yield Overview(self._painter, self._glyphs)
-            log = LogView(self._painter, self._glyphs)
-            log.display = False
-            yield log
-        yield LinesPane(self._painter, id="keys")
-
-    @property
-    def overview(self) -> Overview:
-        """The overview."""
-        return self.query_one(Overview)
-
-    @property
-    def log_view(self) -> LogView:
-        """The log."""
-        return self.query_one(LogView)
+            yield self.overview
+            yield self.log_view
+        yield self._keys
 
     def show(self, view: str) -> None:
         """Switch to the view with this title."""
@@ -85,6 +77,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         """Draw this frame into what is visible."""
         self._frame, self._condition = frame, running
         self._sync_edges()
+        self.set_class(header.interrupted(frame) is not None, "-stale")
         if self._view == "Log":
             self.log_view.sync(frame)
         else:
@@ -105,13 +98,12 @@ class MainScreen(Screen[None], inherit_bindings=False):
         frame = self._frame
         if frame is None:
             return
-        top, tabs = self.query_one("#header", LinesPane), self.query_one("#tabs", LinesPane)
-        top.sync((header.header(frame, self._condition, top.size.width),))
-        tabs.sync((header.tabs(VIEWS, self._view, "", tabs.size.width),))
+        self._header.sync((header.header(frame, self._condition, self._header.size.width),))
+        self._tabs.sync((header.tabs(VIEWS, self._view, "", self._tabs.size.width),))
         self._sync_keys()
 
     def _sync_keys(self) -> None:
-        pane = self.query_one("#keys", LinesPane)
+        pane = self._keys
         if self._view == "Log":
             hints = hints_of("log", "everywhere", without={"next_pane"})
         else:

@@ -23,7 +23,6 @@ COMPACT = (80, 24)
 """From here on one main pane with strips and a log; below it, one pane."""
 
 NODES_ROWS_MAX = 17
-JOBS_ROWS_MAX = 200
 
 
 class Overview(Container):
@@ -31,36 +30,28 @@ class Overview(Container):
 
     def __init__(self, painter: Painter, glyphs: Glyphs) -> None:
         super().__init__(id="overview")
-        self._painter = painter
         self._glyphs = glyphs
         self._shape: Layout = "compact"
         self._main: Literal["nodes", "jobs"] = "nodes"
         self._frame: Frame | None = None
+        self.nodes = LineTable(painter, glyphs, id="nodes", markable=True)
+        self.jobs = LineTable(painter, glyphs, id="jobs")
+        self._mesh = LinesPane(painter, id="mesh")
+        self._replicas = LinesPane(painter, id="replicas")
+        self._tail = LinesPane(painter, id="tail")
+        self._nodes_title = LinesPane(painter, id="nodes-title", classes="title")
+        self._jobs_title = LinesPane(painter, id="jobs-title", classes="title")
+        self._market = LinesPane(painter, id="market")
+        self._incident = LinesPane(painter, id="incident")
+        self._events = LinesPane(painter, id="events")
 
     def compose(self) -> ComposeResult:
         """All panes; the layout decides which are shown, and where."""
         with Vertical(id="left"):
-            yield LinesPane(self._painter, id="mesh")
-            yield LinesPane(self._painter, id="replicas")
-            yield LinesPane(self._painter, id="tail")
+            yield from (self._mesh, self._replicas, self._tail)
         with Vertical(id="right"):
-            yield LinesPane(self._painter, id="nodes-title", classes="title")
-            yield LineTable(self._painter, self._glyphs, id="nodes", markable=True)
-            yield LinesPane(self._painter, id="jobs-title", classes="title")
-            yield LineTable(self._painter, self._glyphs, id="jobs")
-            yield LinesPane(self._painter, id="market")
-            yield LinesPane(self._painter, id="incident")
-            yield LinesPane(self._painter, id="events")
-
-    @property
-    def nodes(self) -> LineTable:
-        """The table of nodes."""
-        return self.query_one("#nodes", LineTable)
-
-    @property
-    def jobs(self) -> LineTable:
-        """The table of jobs."""
-        return self.query_one("#jobs", LineTable)
+            yield from (self._nodes_title, self.nodes, self._jobs_title, self.jobs)
+            yield from (self._market, self._incident, self._events)
 
     def on_mount(self) -> None:
         """Keys go to the nodes first."""
@@ -97,16 +88,14 @@ class Overview(Container):
         """Draw this frame."""
         self._frame = frame
         self._set_heights(frame)
-        if self._shape == "wide":
-            self._sync_left(frame)
         if self.nodes.display:
             self.nodes.sync(nodes.nodes_table(frame))
         if self.jobs.display:
-            self.jobs.sync(jobs.jobs_table(frame, self.jobs.size.width, JOBS_ROWS_MAX))
-        self._sync_titles(frame)
-        if self._shape != "small":
-            self._fill("market", self._market(frame))
-            self._fill("events", self._events(frame))
+            self.jobs.sync(jobs.jobs_table(frame, self.jobs.size.width))
+        if self._shape == "wide":
+            self._sync_wide(frame)
+        elif self._shape == "compact":
+            self._sync_compact(frame)
 
     def on_resize(self) -> None:
         """Draw again in the new size."""
@@ -125,57 +114,42 @@ class Overview(Container):
         self.nodes.styles.height = min(NODES_ROWS_MAX, count, max(7, self.size.height // 3)) + 1
         self.jobs.styles.height = "1fr" if self._shape == "wide" else self.nodes.styles.height
         if self._shape == "wide":
-            replicas = self._pane("replicas")
-            replicas.styles.height = len(ledger.matrix(frame, replicas.size.width)) + 1
-            self.query_one("#incident").styles.height = len(incidents.incident_lines(frame)) + 1
+            self._replicas.styles.height = len(ledger.matrix(frame, self._replicas.size.width)) + 1
+            self._incident.styles.height = len(incidents.incident_lines(frame)) + 1
 
-    def _pane(self, name: str) -> LinesPane:
-        return self.query_one(f"#{name}", LinesPane)
-
-    def _fill(self, name: str, lines: Lines) -> None:
-        self._pane(name).sync(lines)
-
-    def _titled(self, name: str, title: str, lines: Lines) -> None:
-        pane = self._pane(name)
+    def _titled(self, pane: LinesPane, title: str, lines: Lines) -> None:
         pane.sync((rule(title, pane.size.width, self._glyphs), *lines))
 
-    def _sync_left(self, frame: Frame) -> None:
-        mesh, tail = self._pane("mesh"), self._pane("tail")
-        width = mesh.size.width
-        self._titled("mesh", "Mesh", topology.ring(frame, width, mesh.size.height - 1))
-        self._titled("replicas", "Replicas: records missing", ledger.matrix(frame, width))
-        self._titled("tail", "Ledger", ledger.tail(frame, tail.size.height - 1))
-        self._titled("incident", incidents.incident_title(frame), incidents.incident_lines(frame))
-
-    def _sync_titles(self, frame: Frame) -> None:
-        if self._shape == "wide":
-            self._titled("nodes-title", "Nodes", ())
-            width = self._pane("jobs-title").size.width
-            self._titled("jobs-title", "Jobs", jobs.questions(frame, 1, width))
-
-    def _market(self, frame: Frame) -> Lines:
-        """Auctions and leases: with a heading when there is room, as strips otherwise."""
-        rows = self._pane("market").size.height
-        width = self._pane("market").size.width
-        if self._shape == "wide":
-            heading = (rule("Auctions and leases", width, self._glyphs),)
-            auctions = tuple((Span(" "), *line) for line in market.auction_lines(frame, 2))
-            leases = market.lease_lines(frame, 2 * (rows - 1 - len(auctions)))
-            return (*heading, *auctions, *_pairs(leases, width, " "))
-        line = (rule("", width, self._glyphs),)
-        told = jobs.questions(frame, 1, width) or ((Span(" no question yet: press s", "dim"),),)
-        leases = market.lease_lines(frame, 4)
-        auctions = market.auction_lines(frame, 1)
-        strips: Lines = (
-            (Span(" AUCTION ", "dim"), *(auctions[0] if auctions else ())),
-            *_pairs(leases, width, " LEASES  "),
+    def _sync_wide(self, frame: Frame) -> None:
+        mesh, tail, shown = self._mesh.size, self._tail.size, self._events.size
+        self._titled(self._mesh, "Mesh", topology.ring(frame, mesh.width, mesh.height - 1))
+        self._titled(
+            self._replicas, "Replicas: records missing", ledger.matrix(frame, self._replicas.size.width)
         )
-        return (*line, *told, *strips)
+        self._titled(self._tail, "Ledger", ledger.tail(frame, tail.height - 1))
+        self._titled(self._nodes_title, "Nodes", ())
+        self._titled(self._jobs_title, "Jobs", jobs.questions(frame, 1))
+        self._titled(self._market, "Auctions and leases", self._auctions_and_leases(frame))
+        self._titled(self._incident, incidents.incident_title(frame), incidents.incident_lines(frame))
+        self._titled(self._events, "Events", events.event_lines(frame, shown.height - 1, shown.width))
 
-    def _events(self, frame: Frame) -> Lines:
-        pane = self._pane("events")
-        heading = (rule("Events" if self._shape == "wide" else "", pane.size.width, self._glyphs),)
-        return (*heading, *events.event_lines(frame, pane.size.height - 1, pane.size.width))
+    def _auctions_and_leases(self, frame: Frame) -> Lines:
+        size = self._market.size
+        auctions = tuple((Span(" "), *line) for line in market.auction_lines(frame, 2))
+        leases = market.lease_lines(frame, 2 * (size.height - 1 - len(auctions)))
+        return (*auctions, *_pairs(leases, size.width, " "))
+
+    def _sync_compact(self, frame: Frame) -> None:
+        """Strips: the newest question, the newest auction, the newest leases; then events."""
+        width, shown = self._market.size.width, self._events.size
+        auctions = market.auction_lines(frame, 1)
+        strips = (
+            *(jobs.questions(frame, 1) or ((Span(" no question yet: press s", "dim"),),)),
+            (Span(" AUCTION ", "dim"), *(auctions[0] if auctions else ())),
+            *_pairs(market.lease_lines(frame, 4), width, " LEASES  "),
+        )
+        self._titled(self._market, "", strips)
+        self._titled(self._events, "", events.event_lines(frame, shown.height - 1, shown.width))
 
 
 def _pairs(leases: Lines, width: int, label: str) -> Lines:

@@ -43,7 +43,9 @@ class Pager(Dialog[str]):
         super().__init__(monotonic)
         self._title = title
         self._content = content
-        self._painter = painter
+        self._head = LinesPane(painter, id="pager-title")
+        self._body = LinesPane(painter, id="pager-body")
+        self._foot = LinesPane(painter, id="pager-foot")
         self._can_cancel = can_cancel
         self._top = 0
         self._frame: Frame | None = None
@@ -52,27 +54,23 @@ class Pager(Dialog[str]):
     def compose(self) -> ComposeResult:
         """Title, text, hints."""
         with Vertical(id="pager"):
-            yield LinesPane(self._painter, id="pager-title")
-            yield LinesPane(self._painter, id="pager-body")
-            yield LinesPane(self._painter, id="pager-foot")
+            yield from (self._head, self._body, self._foot)
 
     def sync(self, frame: Frame) -> None:
         """Draw what is so now."""
         self._frame = frame
-        body = self.query_one("#pager-body", LinesPane)
-        lines = self._content(frame, body.size.width)
+        rows = self._body.size.height
+        lines = self._content(frame, self._body.size.width)
         self._length = len(lines)
-        self._top = max(0, min(self._top, self._length - body.size.height))
-        body.sync(lines[self._top : self._top + body.size.height])
-        title = self.query_one("#pager-title", LinesPane)
-        below = self._length - self._top - body.size.height
+        self._top = max(0, min(self._top, self._length - rows))
+        self._body.sync(lines[self._top : self._top + rows])
+        below = self._length - self._top - rows
         note = (Span(f"{below} more below", "dim"),) if below > 0 else ()
-        title.sync((rule(self._title(frame), title.size.width, frame.glyphs, note),))
+        self._head.sync((rule(self._title(frame), self._head.size.width, frame.glyphs, note),))
         hints = [("esc", "back"), ("j k", "scroll")]
         if self._can_cancel:
             hints.append(("C", "cancel job"))
-        foot = self.query_one("#pager-foot", LinesPane)
-        foot.sync((keys(hints, foot.size.width),))
+        self._foot.sync((keys(hints, self._foot.size.width),))
 
     def on_resize(self) -> None:
         """Draw again in the new size."""
@@ -88,7 +86,7 @@ class Pager(Dialog[str]):
 
     @property
     def _page(self) -> int:
-        return max(1, self.query_one("#pager-body").size.height - 1)
+        return max(1, self._body.size.height - 1)
 
     def action_cursor_down(self) -> None:
         """A line down."""

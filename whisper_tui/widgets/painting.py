@@ -12,12 +12,20 @@ from textual.strip import Strip
 from whisper_tui import themes
 from whisper_tui.model.views.base import Line, Role, cells, fit_line
 
+_ASCII = str.maketrans(
+    {"“": '"', "”": '"', "’": "'", "…": "~", "·": "|", "–": "-", "→": ">", "↓": "v", "↑": "^"}
+)
+
+
+_BLANK: tuple[str, Role] = (" ", "text")
+
 
 class Painter:
-    """Turns lines into strips with one set of styles."""
+    """Turns lines into strips with one set of styles; with `ascii_only` nothing else reaches the terminal."""
 
-    def __init__(self, styles: Mapping[Role, Style] = themes.COLOUR) -> None:
+    def __init__(self, styles: Mapping[Role, Style] = themes.COLOUR, *, ascii_only: bool = False) -> None:
         self._styles = styles
+        self._ascii_only = ascii_only
         self.style = lru_cache(256)(self._style)
 
     def _style(self, base: Style, role: Role, selected: bool) -> Style:
@@ -26,10 +34,24 @@ class Painter:
 
     def strip(self, line: Line, width: int, base: Style, *, selected: bool = False) -> Strip:
         """`line` in exactly `width` cells."""
-        segments = [
-            Segment(span.text, self.style(base, span.role, selected)) for span in fit_line(line, width)
-        ]
+        segments: list[Segment] = []
+        for text, role in fit_line(line, width):
+            shown = to_ascii(text) if self._ascii_only else text
+            style = self.style(base, role, selected)
+            if segments and (style == segments[-1].style or not shown.strip(" ")):
+                # Blanks look the same in every role: each change of style costs forty bytes on the wire.
+                segments[-1] = Segment(segments[-1].text + shown, segments[-1].style)
+            else:
+                segments.append(Segment(shown, style))
         return Strip(segments, width)
+
+
+def to_ascii(text: str) -> str:
+    """`text` in as many cells, without characters that need more than ASCII."""
+    if text.isascii():
+        return text
+    told = text.translate(_ASCII)
+    return "".join(char if char.isascii() else "?" * cells(char) for char in told)
 
 
 def changed_cells(before: Line, after: Line) -> tuple[int, int] | None:
@@ -47,11 +69,14 @@ def changed_cells(before: Line, after: Line) -> tuple[int, int] | None:
 
 
 def _by_cell(line: Line) -> list[tuple[str, Role]]:
-    """What is in each cell; a character of two cells stands in the first and leaves the second empty."""
+    """What is in each cell; a character of two cells stands in the first and leaves the second empty.
+
+    Blanks look the same in every role.
+    """
     found: list[tuple[str, Role]] = []
     for text, role in line:
         if text.isascii():
-            found.extend((char, role) for char in text)
+            found.extend((char, role) if char != " " else _BLANK for char in text)
             continue
         for char in text:
             size = cells(char)

@@ -17,7 +17,7 @@ from textual.widget import Widget
 
 from whisper_tui.keymap import keys_of
 from whisper_tui.model.glyphs import Glyphs
-from whisper_tui.model.views.base import Column, Line, Row, Span, Table, fit, fit_line
+from whisper_tui.model.views.base import Column, Line, Span, Table, fit, fit_line
 from whisper_tui.widgets.painting import Painter, changed_cells
 
 
@@ -57,7 +57,7 @@ class LineTable(Widget, can_focus=True):
         self._painter = painter
         self._glyphs = glyphs
         self._markable = markable
-        self._table = Table((), ())
+        self._table = Table((), (), lambda _: ())
         self._widths: tuple[int, ...] = ()
         self._top = 0
         self._cursor: str | None = None
@@ -68,16 +68,12 @@ class LineTable(Widget, can_focus=True):
 
     def sync(self, table: Table) -> None:
         """Show these rows from now on."""
-        if table is self._table:
-            return
         lost_at = self._index() if self._cursor else 0
         self._table = table
         self._widths = _widths(table.columns, self.size.width - 2)
-        keys = {row.key for row in table.rows}
-        self._marks &= keys
-        if self._cursor not in keys:
-            at = min(lost_at, len(table.rows) - 1)
-            self._cursor = table.rows[at].key if table.rows else None
+        self._marks &= frozenset(table.keys)
+        if self._cursor not in table.keys:
+            self._cursor = table.keys[min(lost_at, len(table.keys) - 1)] if table.keys else None
         self._scroll_to_cursor()
         self._redraw()
 
@@ -108,7 +104,7 @@ class LineTable(Widget, can_focus=True):
         self._widths = _widths(self._table.columns, self.size.width - 2)
         self._scroll_to_cursor()
         self._drawn.clear()
-        self.refresh()
+        self._redraw()
 
     def on_focus(self) -> None:
         """The cursor's row shows where keys go."""
@@ -120,7 +116,7 @@ class LineTable(Widget, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One line as a strip (Textual's Line API)."""
-        line, selected = self._line(y)
+        line, selected = self._drawn.get(y) or self._line(y)
         return self._painter.strip(line, self.size.width, self.rich_style, selected=selected)
 
     def _redraw(self) -> None:
@@ -143,26 +139,27 @@ class LineTable(Widget, can_focus=True):
         if y == 0:
             heading = [
                 Span(fit(column.title, size, column.align) + " ", "dim")
-                for column, size in zip(self._table.columns, self._widths, strict=True)
+                for column, size in zip(self._table.columns, self._widths, strict=False)
             ]
             return fit_line((Span(" "), *heading), width), False
         at = self._top + y - 1
-        rows = self._table.rows
-        if at >= len(rows):
-            empty = (Span(f"  {self._table.empty}", "dim"),) if not rows and y == 1 else ()
+        keys = self._table.keys
+        if at >= len(keys):
+            empty = (Span(f"  {self._table.empty}", "dim"),) if not keys and y == 1 else ()
             return fit_line(empty, width), False
-        row = rows[at]
-        here = row.key == self._cursor
-        return fit_line((self._margin(row, here), *self._spans(row)), width), here and self.has_focus
+        here = keys[at] == self._cursor
+        return fit_line(
+            (self._margin(keys[at], here), *self._spans(keys[at])), width
+        ), here and self.has_focus
 
-    def _margin(self, row: Row, here: bool) -> Span:
-        if row.key in self._marks:
+    def _margin(self, key: str, here: bool) -> Span:
+        if key in self._marks:
             return Span(self._glyphs.mark, "accent")
         return Span(self._glyphs.cursor if here else " ", "accent")
 
-    def _spans(self, row: Row) -> list[Span]:
-        spans: list[Span] = []
-        for cell, column, size in zip(row.cells, self._table.columns, self._widths, strict=True):
+    def _spans(self, key: str) -> list[Span]:
+        spans: list[Span] = []  # columns without a width did not fit: cells stop where widths do
+        for cell, column, size in zip(self._table.row(key), self._table.columns, self._widths, strict=False):
             spans.extend(fit_line(cell, size, column.align, ellipsis=self._glyphs.ellipsis))
             spans.append(Span(" "))
         return spans
@@ -170,7 +167,8 @@ class LineTable(Widget, can_focus=True):
     # ------------------------------------------------------------------------------------------- moving
 
     def _index(self) -> int:
-        return next((at for at, row in enumerate(self._table.rows) if row.key == self._cursor), 0)
+        keys = self._table.keys
+        return keys.index(self._cursor) if self._cursor in keys else 0
 
     @property
     def _page(self) -> int:
@@ -178,13 +176,13 @@ class LineTable(Widget, can_focus=True):
 
     def _scroll_to_cursor(self) -> None:
         at = self._index()
-        last_top = max(0, len(self._table.rows) - self._page)
+        last_top = max(0, len(self._table.keys) - self._page)
         self._top = min(max(self._top, at - self._page + 1), at, last_top)
 
     def _move_to(self, at: int) -> None:
-        rows = self._table.rows
-        if rows:
-            self._cursor = rows[max(0, min(len(rows) - 1, at))].key
+        keys = self._table.keys
+        if keys:
+            self._cursor = keys[max(0, min(len(keys) - 1, at))]
             self._scroll_to_cursor()
             self._redraw()
 
@@ -210,7 +208,7 @@ class LineTable(Widget, can_focus=True):
 
     def action_last(self) -> None:
         """To the last row."""
-        self._move_to(len(self._table.rows) - 1)
+        self._move_to(len(self._table.keys) - 1)
 
     def action_mark(self) -> None:
         """Mark or unmark the row, and go on to the next."""
@@ -231,7 +229,7 @@ class LineTable(Widget, can_focus=True):
     def on_click(self, event: Click) -> None:
         """Go to the row that was clicked; open it on the second click."""
         at = self._top + event.y - 1
-        if event.y > 0 and at < len(self._table.rows):
+        if event.y > 0 and at < len(self._table.keys):
             self._move_to(at)
             if event.chain == 2:
                 self.action_open()
@@ -246,6 +244,12 @@ class LineTable(Widget, can_focus=True):
 
 
 def _widths(columns: tuple[Column, ...], width: int) -> tuple[int, ...]:
-    """Widths of the columns; the flexible one takes what the others leave, if that is more than nothing."""
+    """Widths of the columns that fit, from the left; the flexible one takes what the others leave of `width`."""
     fixed = sum(column.width + 1 for column in columns if not column.flex)
-    return tuple(max(0, width - fixed) if column.flex else column.width for column in columns)
+    widths: list[int] = []
+    for column in columns:
+        size = max(0, width - fixed) if column.flex else column.width
+        if sum(widths) + len(widths) + size > width:
+            break
+        widths.append(size)
+    return tuple(widths)

@@ -7,7 +7,6 @@ anything. Times are milliseconds after `START_MS`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from typing import Any
 
 from msgspec import to_builtins
@@ -459,11 +458,6 @@ class Feeder:
         view = replace(self.members[name], state=state, since_ms=START_MS + self.now_ms, accusers=accusers)
         self.members[name] = view
         self.tell(OPERATOR, "member", to_builtins(view))
-
-
-def labels(query: str, numbers: Iterable[int]) -> list[str]:
-    """`q1.1`, `q1.2`, …"""
-    return [f"{query}.{number}" for number in numbers]
 
 
 def rescue_story(count: int = 6, *, until: str = "end") -> Feeder:

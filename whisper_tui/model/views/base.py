@@ -6,7 +6,7 @@ terminal cells. All text in a span is inert already: it comes from here, or went
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 from unicodedata import combining, east_asian_width
@@ -64,18 +64,15 @@ class Column(NamedTuple):
     flex: bool = False
 
 
-class Row(NamedTuple):
-    """A row: the id it stands for, and a line for every column."""
-
-    key: str
-    cells: tuple[Line, ...]
-
-
 class Table(NamedTuple):
-    """A table. `empty` is shown while there is no row."""
+    """A table: the ids its rows stand for, and how to make a row's cells, which is done for visible rows only.
+
+    `empty` is shown while there is no row.
+    """
 
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    keys: tuple[str, ...]
+    row: Callable[[str], tuple[Line, ...]]
     empty: str = ""
 
 

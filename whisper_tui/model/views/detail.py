@@ -253,7 +253,7 @@ def _sights(frame: Frame, peer: str) -> list[Line]:
             "dead": (frame.glyphs.dead, "dead"),
         }
         sign, role = signs.get(sight.state, (frame.glyphs.left, "dim"))
-        heard = "" if observer_peer not in state.deaf else "  (its last word: it cannot be heard)"
+        heard = "" if observer_peer not in state.deaf else "  (silent now)"
         since = f"since {clock(sight.since_ms)}" if sight.since_ms else ""
         link = "linked" if sight.neighbour else "no link"
         lines.append(

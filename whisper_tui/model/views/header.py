@@ -84,6 +84,11 @@ def interrupted(frame: Frame) -> Source | None:
     return None
 
 
+def moves(frame: Frame) -> bool:
+    """Whether the picture changes by the passing of time alone: work in progress, or an interruption's age."""
+    return bool(open_jobs(frame.state)) or interrupted(frame) is not None
+
+
 def _nodes(frame: Frame) -> Line:
     counts = node_counts(frame.state)
     up = Span(f"{counts.up}/{counts.total} up", "strong" if counts.up == counts.total else "warn")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from mesh_core.api.schema import FINAL_STATES, AttemptView, JobView, QueryView
 from whisper_tui.model.glyphs import Glyphs
 from whisper_tui.model.inert import inert
 from whisper_tui.model.selectors import is_orphaned, is_stalled, name_of
 from whisper_tui.model.state import State
-from whisper_tui.model.views.base import Column, Frame, Line, Role, Row, Span, Table, fit_line, seconds
+from whisper_tui.model.views.base import Column, Frame, Line, Role, Span, Table, fit_line, seconds
 
 TIMELINE_MIN = 16
 AXIS_S = (1, 2, 3, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900, 1800, 3600, 7200, 86_400)
@@ -21,8 +21,8 @@ _UNFINISHED = frozenset({"running", "lost"})
 """Outcomes of an attempt whose holder may have fallen silent."""
 
 
-def jobs_table(frame: Frame, width: int, rows_max: int = 200) -> Table:
-    """Newest questions first, the jobs of each in order; the newest `rows_max` of them."""
+def jobs_table(frame: Frame, width: int) -> Table:
+    """Newest questions first, the jobs of each in order."""
     timeline = max(TIMELINE_MIN, min(32, width - 58))
     columns = (
         Column("JOB", 7),
@@ -32,13 +32,12 @@ def jobs_table(frame: Frame, width: int, rows_max: int = 200) -> Table:
         Column("TOKENS", 6, "right"),
         Column("ANSWER", 10, flex=True),
     )
-    rows: list[Row] = []
-    for jobs in _by_question(frame.state):
-        axis = _axis_ms(frame, jobs)
-        rows.extend(_row(frame, job, axis, timeline) for job in jobs)
-        if len(rows) >= rows_max:
-            break
-    return Table(columns, tuple(rows[:rows_max]), "no job yet: press s to ask something")
+    question = {job.job: jobs for jobs in _by_question(frame.state) for job in jobs}
+
+    def row(job: str) -> tuple[Line, ...]:
+        return _row(frame, frame.state.jobs[job].view, axis_of(frame, question[job]), timeline)
+
+    return Table(columns, tuple(question), row, "no job yet: press s to ask something")
 
 
 def _by_question(state: State) -> list[list[JobView]]:
@@ -49,18 +48,15 @@ def _by_question(state: State) -> list[list[JobView]]:
     return [sorted(jobs, key=lambda job: (job.index == 0, job.index)) for jobs in newest]
 
 
-def _row(frame: Frame, job: JobView, axis: tuple[float, float], width: int) -> Row:
+def _row(frame: Frame, job: JobView, axis: tuple[float, float], width: int) -> tuple[Line, ...]:
     glyphs = frame.glyphs
-    return Row(
-        job.job,
-        (
-            (Span(inert(job.label, 40), "strong"),),
-            state_of(frame.state, job, glyphs),
-            waterfall(frame, job, axis, width),
-            holders(frame.state, job, glyphs),
-            (Span(str(job.tokens) if job.tokens else glyphs.nothing, "text" if job.tokens else "dim"),),
-            _last_words(frame, job),
-        ),
+    return (
+        (Span(inert(job.label, 40), "strong"),),
+        state_of(frame.state, job, glyphs),
+        waterfall(frame, job, axis, width),
+        holders(frame.state, job, glyphs),
+        (Span(str(job.tokens) if job.tokens else glyphs.nothing, "text" if job.tokens else "dim"),),
+        _last_words(frame, job),
     )
 
 
@@ -112,12 +108,8 @@ def _last_words(frame: Frame, job: JobView) -> Line:
 # ------------------------------------------------------------------------------------------------ waterfall
 
 
-def axis_of(frame: Frame, jobs: Iterable[JobView]) -> tuple[float, float]:
+def axis_of(frame: Frame, jobs: Sequence[JobView]) -> tuple[float, float]:
     """(start, length) in ms of the time axis that all these jobs fit on."""
-    return _axis_ms(frame, list(jobs))
-
-
-def _axis_ms(frame: Frame, jobs: list[JobView]) -> tuple[float, float]:
     start = min(job.submitted_ms for job in jobs)
     end = max(_end_ms(job, frame.now_ms) for job in jobs)
     length = next((step for step in AXIS_S if step * 1000 >= end - start), AXIS_S[-1]) * 1000
@@ -183,15 +175,15 @@ def waterfall(frame: Frame, job: JobView, axis: tuple[float, float], width: int)
 # ------------------------------------------------------------------------------------------------ questions
 
 
-def questions(frame: Frame, rows: int, width: int) -> tuple[Line, ...]:
+def questions(frame: Frame, rows: int) -> tuple[Line, ...]:
     """The newest questions, one line each: how far, and the question or its answer."""
     views = sorted(
         (entry.view for entry in frame.state.queries.values()), key=lambda view: -view.submitted_ms
     )
-    return tuple(_question(frame, view, width) for view in views[:rows])
+    return tuple(_question(frame, view) for view in views[:rows])
 
 
-def _question(frame: Frame, query: QueryView, width: int) -> Line:
+def _question(frame: Frame, query: QueryView) -> Line:
     glyphs = frame.glyphs
     signs: dict[str, tuple[str, Role]] = {
         "answered": (glyphs.settled, "settled"),

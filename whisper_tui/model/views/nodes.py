@@ -7,7 +7,7 @@ from whisper_tui.model.glyphs import Glyphs
 from whisper_tui.model.inert import inert
 from whisper_tui.model.selectors import Node, jobs_held, nodes
 from whisper_tui.model.state import State
-from whisper_tui.model.views.base import Column, Frame, Line, Role, Row, Span, Table, axl
+from whisper_tui.model.views.base import Column, Frame, Line, Role, Span, Table, axl
 
 COLUMNS = (
     Column("NODE", 9),
@@ -25,27 +25,26 @@ COLUMNS = (
 
 def nodes_table(frame: Frame) -> Table:
     """Every participant, providers first."""
-    found = nodes(frame.state)
-    return Table(COLUMNS, tuple(_row(frame, node) for node in found), "no participant has reported yet")
+    found = {node.peer: node for node in nodes(frame.state)}
+    return Table(
+        COLUMNS, tuple(found), lambda peer: _row(frame, found[peer]), "no participant has reported yet"
+    )
 
 
-def _row(frame: Frame, node: Node) -> Row:
+def _row(frame: Frame, node: Node) -> tuple[Line, ...]:
     glyphs, member = frame.glyphs, node.member
     provider = member is not None and node.role == "provider"
-    return Row(
-        node.peer,
-        (
-            (Span(inert(node.name, 40), "me" if node.peer == frame.state.primary else "strong"),),
-            state_of(frame.state, node, glyphs),
-            _process(node, glyphs),
-            _text(_shards(member, glyphs) if provider else glyphs.nothing),
-            _text(axl(member.price_micro) if provider and member else glyphs.nothing),
-            _number(len(jobs_held(frame.state, node.peer)) if provider else None, glyphs),
-            _number(member.settled if provider and member else None, glyphs),
-            _number(member.rescued if provider and member else None, glyphs),
-            _lag(frame.state, node, glyphs),
-            _model(member),
-        ),
+    return (
+        (Span(inert(node.name, 40), "me" if node.peer == frame.state.primary else "strong"),),
+        state_of(frame.state, node, glyphs),
+        _process(node, glyphs),
+        _text(_shards(member, glyphs) if provider else glyphs.nothing),
+        _text(axl(member.price_micro) if provider and member else glyphs.nothing),
+        _number(len(jobs_held(frame.state, node.peer)) if provider else None, glyphs),
+        _number(member.settled if provider and member else None, glyphs),
+        _number(member.rescued if provider and member else None, glyphs),
+        _lag(frame.state, node, glyphs),
+        _model(member),
     )
 
 

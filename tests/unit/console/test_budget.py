@@ -1,0 +1,98 @@
+"""What the console sends and how long it takes, as counts that do not depend on the machine where possible."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from msgspec import to_builtins
+
+from tests.unit.console.feeder import START_MS, Feeder, peer_of, rescue_story
+from tests.unit.console.harness import Bench, CountingDriver
+
+
+def counted(bench: Bench) -> int:
+    """Bytes since the last time this was asked."""
+    size = len(CountingDriver.written.encode())
+    CountingDriver.written = ""
+    return size
+
+
+@pytest.fixture
+def counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    CountingDriver.written = ""
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    monkeypatch.setattr("textual.app.App.get_driver_class", lambda _: CountingDriver)
+
+
+@pytest.mark.usefixtures("counting")
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_nothing_changes_and_nothing_is_sent(size: tuple[int, int]) -> None:
+    bench = Bench(rescue_story())
+    async with bench.console.run_test(size=size, headless=False) as pilot:
+        await bench.settle(pilot)
+        assert counted(bench) > 2_000
+        for _ in range(8):
+            bench.mesh.wait(250)
+            bench.console.tick()
+            await pilot.pause()
+        assert counted(bench) == 0
+
+
+@pytest.mark.usefixtures("counting")
+async def test_six_nodes_under_load_stay_within_25_kib_a_second() -> None:
+    mesh = rescue_story(until="started")
+    bench = Bench(mesh)
+    async with bench.console.run_test(size=(120, 40), headless=False) as pilot:
+        await bench.settle(pilot)
+        counted(bench)
+        spent = 0
+        seconds = 5
+        for second in range(seconds):
+            label = f"q{second + 1}"
+            mesh.submit(label=label)
+            for quarter in range(4):
+                for number in range(1, 7):
+                    job = f"{label}.{number}"
+                    if quarter == 0:
+                        mesh.award(job, f"node{number}")
+                        mesh.lease(job, f"node{number}")
+                    elif quarter < 3:
+                        mesh.stream(job, 100 * quarter + number)
+                    else:
+                        mesh.settle(job)
+                mesh.wait(250)
+                bench.source.more.set()
+                await pilot.pause()
+                bench.console.tick()
+                await pilot.pause()
+                spent += counted(bench)
+        assert spent / seconds <= 25 * 1024, f"{spent / seconds / 1024:.1f} KiB/s"
+
+
+async def test_a_large_mesh_is_drawn_and_answers_keys_quickly() -> None:
+    mesh = Feeder(500)
+    for name in mesh.everyone:
+        mesh.tell("operator", "member", to_builtins(mesh.members[name]))
+    for number in range(3_000):
+        record = {
+            "hash": f"{number:064x}",
+            "author": peer_of("node1"),
+            "seq": number,
+            "kind": "job",
+            "job": "",
+        }
+        mesh.tell("operator", "record", {**record, "summary": "x", "at_ms": START_MS + number, "bytes": 1})
+    bench = Bench(mesh)
+    async with bench.console.run_test(size=(120, 40)) as pilot:
+        await bench.settle(pilot)
+        table = bench.console.main.overview.nodes
+        began = time.process_time()
+        for _ in range(20):
+            table.action_cursor_down()
+        assert (time.process_time() - began) / 20 < 0.05
+        began = time.process_time()
+        for _ in range(4):
+            bench.console.tick()
+        assert (time.process_time() - began) / 4 < 0.25
+        assert "node21" in bench.text()

@@ -1,0 +1,316 @@
+"""The console by its keys, at the two sizes it is made for."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.unit.console.feeder import Feeder, peer_of, rescue_story
+from tests.unit.console.harness import Bench
+from whisper_tui.app import ConsoleOptions, run_console
+from whisper_tui.errors import UserError
+from whisper_tui.screens.quit import ExitChoice
+
+SIZES = [(80, 24), (120, 40)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_overview_tells_of_nodes_jobs_leases_and_the_ledger(size: tuple[int, int]) -> None:
+    bench = Bench(rescue_story(until="rescued"))
+    async with bench.console.run_test(size=size) as pilot:
+        await bench.settle(pilot)
+        shown = bench.text()
+        assert "whisper local" in shown and "LIVE 4Hz" in shown and "3/6 up" in shown and "conv ✓" in shown
+        assert "MTTR 0.8s" in shown and "RW" in shown
+        assert "✖ dead" in shown and "● alive" in shown and "◆ you" in shown
+        assert "q1.4 epoch 2 → node3, 4 promised" in shown
+        if size == (120, 40):
+            assert "✖╌" in shown and "node4→node3" in shown
+            assert "SUSPECTED" in shown and "+0.75s" in shown
+            assert "Replicas: records missing" in shown and "Ledger" in shown
+
+
+async def test_all_six_up_is_said_in_the_header() -> None:
+    bench = Bench(rescue_story(until="started"))
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.settle(pilot)
+        assert "6/6 up" in bench.text()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_views_are_switched_by_number(size: tuple[int, int]) -> None:
+    bench = Bench(rescue_story())
+    async with bench.console.run_test(size=size) as pilot:
+        await bench.press(pilot, "8")
+        assert "[8 Log]" in bench.text() and "result opened by its submitter" in bench.text()
+        await bench.press(pilot, "1")
+        assert "[1 Overview]" in bench.text() and "NODE" in bench.text()
+
+
+async def test_tab_changes_the_main_pane_in_a_small_terminal() -> None:
+    bench = Bench(rescue_story())
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.settle(pilot)
+        assert "TIMELINE" not in bench.text()
+        await bench.press(pilot, "tab")
+        assert "TIMELINE" in bench.text() and "PROCESS" not in bench.text()
+
+
+async def test_killing_one_takes_x_k_y_and_prints_its_command() -> None:
+    bench = Bench(rescue_story(until="running"))
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, "j", "j", "j", "X", "k")
+        asked = bench.text()
+        assert "Kill node4?" in asked and "whisper-tui kill node4" in asked
+        assert "node4 holds 1 lease · 5 of 6 providers stay · every job keeps its quorum" in asked
+        await bench.press(pilot, "y")
+        assert bench.deeds.done == [("kill", "node4")]
+        assert "whisper-tui kill node4" in bench.text()
+
+
+async def test_a_dialog_ignores_enter_and_what_comes_in_its_first_300_ms() -> None:
+    bench = Bench(rescue_story(until="running"))
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, "X")
+        await pilot.press("k", "y")
+        assert "Kill node1?" in bench.text()
+        await bench.press(pilot, "enter")
+        assert "Kill node1?" in bench.text() and bench.deeds.done == []
+        await bench.press(pilot, "escape")
+        assert "Kill node1?" not in bench.text() and bench.deeds.done == []
+
+
+async def test_the_target_is_bound_when_x_is_pressed_and_survives_a_reordering() -> None:
+    bench = Bench(rescue_story(until="running"))
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, "j", "X")
+        bench.mesh.tell(
+            "operator", "member", {**_member(bench.mesh, "node2"), "peer": "00" * 32, "name": "node0"}
+        )
+        await bench.settle(pilot)
+        await bench.press(pilot, "k", "y")
+        assert bench.deeds.done == [("kill", "node2")]
+
+
+def _member(mesh: Feeder, name: str) -> dict[str, object]:
+    return next(e.data for e in mesh.events if e.kind == "member" and e.data["name"] == name)
+
+
+async def test_a_target_that_changed_meanwhile_is_left_alone() -> None:
+    bench = Bench(rescue_story(until="running"))
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, "j", "X", "z")
+        assert "Pause node2?" in bench.text()
+        bench.mesh.kill("node2")
+        await bench.settle(pilot)
+        await bench.press(pilot, "y")
+        assert bench.deeds.done == [] and "node2 is killed now: nothing was done" in bench.text()
+
+
+async def test_killing_several_asks_for_their_number_to_be_typed() -> None:
+    bench = Bench(rescue_story(until="running"))
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, "space", "space", "space", "X", "k")
+        assert "3 nodes hold 3 leases · 3 of 6 providers stay" in bench.text()
+        await bench.press(pilot, "y", "enter")
+        assert bench.deeds.done == []
+        await bench.press(pilot, "backspace", *"3", "space", *"nodes", "enter")
+        assert bench.deeds.done == [("kill", "node1", "node2", "node3")]
+
+
+async def test_losing_a_quorum_is_said_and_takes_the_name() -> None:
+    bench = Bench(rescue_story(until="rescued"))
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, "X", "k")
+        assert "6 jobs would lose" in bench.text()
+        await bench.press(pilot, *"node1", "enter")
+        assert bench.deeds.done == [("kill", "node1")]
+
+
+async def test_a_dead_node_is_revived_and_a_refusal_is_shown() -> None:
+    bench = Bench(rescue_story())
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        bench.deeds.refusal = "node2 has no key"
+        await bench.press(pilot, "j", "X", "r", "y")
+        assert "node2 has no key" in bench.text()
+        bench.deeds.refusal = ""
+        await bench.press(pilot, "X", "r", "y")
+        assert bench.deeds.done == [("revive", "node2")]
+
+
+async def test_partition_and_heal() -> None:
+    bench = Bench(rescue_story(until="started"))
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, "space", "space", "space", "X", "c")
+        await bench.press(pilot, *"3", "space", *"nodes", "enter")
+        await bench.press(pilot, "X", "h", "y")
+        assert bench.deeds.done == [("partition", (), ("node1", "node2", "node3")), ("heal",)]
+
+
+async def test_asking_a_question() -> None:
+    bench = Bench(rescue_story(until="started"))
+    async with bench.console.run_test(size=(120, 40)) as pilot:
+        await bench.press(pilot, "s", "enter")
+        assert "a question is needed" in bench.text()
+        await bench.press(pilot, *"why", "tab", *"x", "enter")
+        assert "the price is a number of AXL" in bench.text()
+        await bench.press(pilot, "backspace", *"0.02", "enter")
+        assert bench.deeds.done == [("submit", "why", 20_000)]
+        assert "asked as q2" in bench.text()
+
+
+async def test_keys_typed_into_a_form_are_not_commands() -> None:
+    bench = Bench(rescue_story(until="running"))
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, "s", "q", "8", "X")
+        assert "Ask the mesh" in bench.text() and "q8X" in bench.text()
+
+
+async def test_read_only_refuses_actions_until_it_is_lifted() -> None:
+    bench = Bench(rescue_story(until="running"), read_only=True)
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, "X")
+        assert "read-only" in bench.text() and "RO" in bench.text()
+        await bench.press(pilot, "W", "X")
+        assert "chaos" in bench.text()
+
+
+@pytest.mark.parametrize(
+    ("keys", "choice"),
+    [
+        (("q", "l"), ExitChoice.LEAVE),
+        (("q", "s"), ExitChoice.STOP),
+        (("ctrl+c", "l"), ExitChoice.LEAVE),
+        (("ctrl+c", "ctrl+c"), ExitChoice.LEAVE),
+    ],
+)
+async def test_quitting_asks_whether_the_mesh_stays_up(keys: tuple[str, ...], choice: ExitChoice) -> None:
+    bench = Bench(rescue_story())
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, keys[0])
+        assert "leave the mesh running" in bench.text()
+        bench.clock.seconds += 1
+        await pilot.press(keys[1])
+    assert bench.console.return_value is choice
+
+
+@pytest.mark.parametrize("opener", [("s",), ("enter",), ("X",), ("question_mark",), ("8", "slash")])
+async def test_ctrl_c_never_ends_the_console_by_itself(opener: tuple[str, ...]) -> None:
+    bench = Bench(rescue_story())
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, *opener, "ctrl+c", "escape", "escape")
+        assert bench.console.is_running and bench.console.return_value is None
+        assert "whisper local" in bench.text()
+
+
+async def test_a_job_opens_with_attempts_committee_and_passages() -> None:
+    bench = Bench(rescue_story())
+    async with bench.console.run_test(size=(120, 60)) as pilot:
+        await bench.press(pilot, "tab", "j", "enter")
+        shown = bench.text()
+        assert "Job q1.2" in shown and "epoch 1" in shown and "lost" in shown and "epoch 2" in shown
+        assert "4 of 7 votes" in shown and "4 votes" in shown and "nobody in it may lie" in shown
+        assert "A network learns by sending the error back" in shown
+        assert "text5.md, shard 5" in shown and "llama.cpp SmolLM2-135M" in shown
+        await bench.press(pilot, "escape")
+        assert "Job q1.2" not in bench.text()
+
+
+async def test_an_open_job_is_cancelled_from_its_page() -> None:
+    bench = Bench(rescue_story(until="running"))
+    async with bench.console.run_test(size=(120, 40)) as pilot:
+        await bench.press(pilot, "tab", "enter", "C")
+        assert "Cancel q1.1?" in bench.text()
+        await bench.press(pilot, "y")
+        assert bench.deeds.done == [("cancel", peer_of("job q1.1"))]
+
+
+async def test_a_node_opens_with_what_others_see_of_it() -> None:
+    bench = Bench(rescue_story())
+    async with bench.console.run_test(size=(80, 40)) as pilot:
+        await bench.press(pilot, "j", "enter")
+        shown = bench.text()
+        assert "Node node2" in shown and peer_of("node2") in shown
+        assert shown.count("✖ dead") >= 4 and "silent now" in shown
+
+
+async def test_the_log_is_filtered_and_scrolled() -> None:
+    bench = Bench(rescue_story())
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, "8", "slash", *"dead", "space", *"!node4", "enter")
+        shown = bench.text()
+        assert "node2 confirmed dead" in shown and "node4 confirmed dead" not in shown and "2 of 69" in shown
+        await bench.press(pilot, "escape", "g")
+        assert "scrolled" in bench.text() and "q1 submitted by you" in bench.text()
+        await bench.press(pilot, "full_stop")
+        assert "q1 answered" in bench.text() and "scrolled" not in bench.text()
+
+
+async def test_a_frozen_display_stands_still_and_counts_what_it_misses() -> None:
+    bench = Bench(rescue_story(until="running"))
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.settle(pilot)
+        await bench.press(pilot, "p")
+        before = len(bench.mesh.events)
+        bench.mesh.kill("node2")
+        await bench.settle(pilot)
+        shown = bench.text()
+        assert f"FROZEN +{len(bench.mesh.events) - before}" in shown and "killed" not in shown
+        await bench.press(pilot, "p")
+        assert "killed" in bench.text()
+
+
+async def test_an_interrupted_stream_is_said_with_its_age() -> None:
+    bench = Bench(rescue_story(until="running"))
+    bench.mesh.source("operator", "lost", retry_ms=4_000)
+    bench.mesh.wait(8_000)
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.settle(pilot)
+        assert "STALE 8.0s, retry in 4.0s" in bench.text() and "node1" in bench.text()
+
+
+@pytest.mark.parametrize(("size", "shown"), [((60, 18), "node6"), ((38, 8), "6/6 up"), ((20, 3), "whisper")])
+async def test_a_terminal_that_is_too_small_still_tells_something(size: tuple[int, int], shown: str) -> None:
+    bench = Bench(rescue_story(until="running"))
+    async with bench.console.run_test(size=size) as pilot:
+        await bench.settle(pilot)
+        assert shown in bench.text()
+
+
+async def test_a_resize_changes_the_layout() -> None:
+    bench = Bench(rescue_story())
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.settle(pilot)
+        assert "Replicas" not in bench.text()
+        await pilot.resize_terminal(120, 40)
+        await bench.settle(pilot)
+        assert "Replicas" in bench.text() and "TIMELINE" in bench.text()
+
+
+async def test_ascii_means_ascii() -> None:
+    bench = Bench(rescue_story(until="rescued"), ascii=True)
+    async with bench.console.run_test(size=(120, 40)) as pilot:
+        await bench.settle(pilot)
+        assert bench.text().isascii()
+        await bench.press(pilot, "X", "k")
+        assert bench.text().isascii()
+
+
+async def test_no_colour_means_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    bench = Bench(rescue_story(until="rescued"))
+    async with bench.console.run_test(size=(120, 40)) as pilot:
+        await bench.settle(pilot)
+        for strip in bench.console.screen._compositor.render_strips():
+            for segment in strip:
+                style = segment.style
+                assert style is None or style.color is None or style.color.is_default, segment
+                assert style is None or style.bgcolor is None or style.bgcolor.is_default, segment
+
+
+async def test_without_a_terminal_the_console_says_so_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
+    bench = Bench(Feeder())
+    with pytest.raises(UserError, match="needs a terminal"):
+        await run_console(bench.source, bench.deeds, options=ConsoleOptions())
