@@ -165,6 +165,9 @@ class _Follower:
                 async for event in events:
                     if not self.connected:
                         await self._begin(event, resumed_from)
+                    elif self._last is not None and event.seq < self._last:
+                        # We fell behind what the other side keeps: it starts over with all views.
+                        await self._report("live", fresh=True)
                     if self._believable(event):
                         self._last = event.seq
                         await self._queue.put(event)

@@ -85,6 +85,15 @@ async def test_an_interrupted_stream_is_resumed_after_its_last_event() -> None:
     assert states[:3] == [("live", True), ("stale", False), ("live", False)]
 
 
+async def test_views_that_start_over_within_a_stream_are_announced_as_fresh() -> None:
+    server = Server()
+    server.script = {"http://node1": [[moment("node1", 0), moment("node1", 7), moment("node1", 0)]]}
+    taken = await take(source_of(server, "node1"), 5)
+    told = [(event.kind, event.seq, event.data.get("fresh")) for event in taken]
+    assert told[0] == ("source", 0, True) and told[3] == ("source", 0, True)
+    assert [seq for kind, seq, _ in told if kind == "problem"] == [0, 7, 0]
+
+
 async def test_a_process_that_is_gone_is_lost_and_its_successor_starts_afresh() -> None:
     server = Server()
     refused = ConnectionRefusedError("connection refused")
