@@ -41,12 +41,12 @@ def has_local_model() -> bool:
 
 def listens(url: str) -> bool:
     """Whether a program takes connections at `url`."""
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        with socket.create_connection((parts.hostname or "", port), CONNECT_S):
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        with socket.create_connection((parts.hostname or "0.invalid", port), CONNECT_S):
             return True
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 

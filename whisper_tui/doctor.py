@@ -18,7 +18,7 @@ from msgspec import Struct
 from whisper_tui import __version__
 from whisper_tui.backends import MODEL_PACKAGES, OLLAMA_DEFAULT_URL, has_local_model, listens
 from whisper_tui.errors import UserError
-from whisper_tui.settings import Settings
+from whisper_tui.settings import VARIABLES, Settings
 from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor import ports
 from whisper_tui.supervisor.plan import Plan
@@ -48,6 +48,7 @@ def examine(run: RunDir, settings: Settings) -> list[Finding]:
     return [
         _python(),
         _packages(),
+        _environment(settings),
         *_models(settings),
         _run_dir(run),
         _ports(run),
@@ -90,6 +91,18 @@ def _installed(name: str) -> str:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return ""
+
+
+def _environment(settings: Settings) -> Finding:
+    """What the environment and `.env` say, secrets left out."""
+    said = [
+        f"{variable.name}={'…' if variable.secret else settings.get(variable.name)}"
+        for variable in VARIABLES
+        if settings.get(variable.name)
+    ]
+    return Finding(
+        "environment", "ok", ", ".join(said) or f"none of {', '.join(v.name for v in VARIABLES)} is set"
+    )
 
 
 def _models(settings: Settings) -> Iterator[Finding]:

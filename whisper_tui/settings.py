@@ -24,6 +24,7 @@ class Variable:
 
     name: str
     meaning: str
+    secret: bool = False
 
 
 VARIABLES = (
@@ -33,14 +34,13 @@ VARIABLES = (
     Variable("WHISPER_MODEL", "the model asked of Ollama; llama3.2 by default"),
     Variable("WHISPER_OPENAI_URL", "an OpenAI-compatible server, up to and including /v1"),
     Variable("WHISPER_OPENAI_MODEL", "the model asked of it"),
-    Variable("WHISPER_OPENAI_KEY", "its key, if it wants one"),
-    Variable("XDG_STATE_HOME", "run directories outside a checkout are kept there, in whisper/"),
+    Variable("WHISPER_OPENAI_KEY", "its key, if it wants one", secret=True),
 )
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The environment, read. `fast` and `exec_delay` are None when nothing is said about them."""
+    """The environment, read. `fast` and `exec_delay` (seconds) are None when nothing is said about them."""
 
     environment: Mapping[str, str]
     fast: bool | None

@@ -53,7 +53,7 @@ async def launch(run: RunDir, wishes: Wishes, settings: Settings, say: Say) -> b
     MeshUnreachable when it does not start. `say` gets one line about anything that takes its time.
     """
     run.make()
-    with lock(run.root / "up.lock", wait=True):
+    with lock(run.up_lock_file, wait=True):
         if run.running() is not None:
             _refuse_other_settings((await SupervisorClient(run).status()).plan, wishes)
             return False
@@ -188,7 +188,7 @@ async def until_released(run: RunDir) -> None:
     released = asyncio.Event()
 
     def wait() -> None:
-        with lock(run.lock_file, wait=True):
+        with lock(run.lock_file, wait=True, shared=True):
             loop.call_soon_threadsafe(released.set)
 
     threading.Thread(target=wait, name="lock", daemon=True).start()

@@ -19,7 +19,6 @@ import secrets
 import string
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
@@ -59,6 +58,7 @@ class RunDir:
         self.token_file = root / "token"
         self.supervisor_file = root / "supervisor.json"
         self.lock_file = root / "lock"
+        self.up_lock_file = root / "up.lock"
         self.audit = root / "audit.jsonl"
         self.corpus = root / "corpus"
         self.logs = root / "logs"
@@ -114,7 +114,7 @@ class RunDir:
         """
         if not self.lock_file.exists():
             return None
-        with contextlib.suppress(Locked), lock(self.lock_file):
+        with contextlib.suppress(Locked), lock(self.lock_file, shared=True):
             return None
         try:
             return msgspec.json.decode(self.supervisor_file.read_bytes(), type=SupervisorFile)
@@ -132,14 +132,17 @@ class Locked(Exception):
 
 
 @contextlib.contextmanager
-def lock(path: Path, *, wait: bool = False) -> Iterator[IO[bytes]]:
-    """Hold an exclusive lock on `path` (made when missing) until the block ends or the process dies."""
+def lock(path: Path, *, wait: bool = False, shared: bool = False) -> Iterator[None]:
+    """Hold a lock on `path` (made when missing) until the block ends or the process dies.
+
+    Shared locks go together and exclude exclusive ones. Without `wait`, Locked is raised when it is taken.
+    """
     with path.open("ab") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise Locked(str(path)) from error
-        yield file
+        yield
 
 
 def find(flag: Path | None) -> RunDir:
