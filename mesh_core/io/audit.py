@@ -30,7 +30,7 @@ from mesh_core.io.store_file import StoreError
 from mesh_core.lease.committee import quorum, weight_of
 from mesh_core.ledger.fold import Hooks, Ledger
 from mesh_core.ledger.job import LedgerJob
-from mesh_core.ledger.record import check_record
+from mesh_core.ledger.record import Entry, check_record
 from mesh_core.secrecy.envelope import my_share, open_work
 from mesh_core.wire import statements as st
 from mesh_core.wire.messages import Work
@@ -172,11 +172,34 @@ def _open(path: Path, live: bool) -> _Disk:
 # ------------------------------------------------------------------------------------------------- judging
 
 
+class _Reader:
+    """Checks with public keys alone; each signature and each record once, however many disks hold it."""
+
+    def __init__(self) -> None:
+        self._crypto = KeyCrypto(os.urandom(32))
+        self._verified: dict[tuple[bytes, bytes, bytes], bool] = {}
+        self._entries: dict[bytes, Entry | None] = {}
+
+    def verify(self, peer: bytes, data: bytes, signature: bytes) -> bool:
+        """Whether `signature` over `data` is `peer`'s."""
+        name = (peer, digest(data), signature)
+        if name not in self._verified:
+            self._verified[name] = self._crypto.verify(peer, data, signature)
+        return self._verified[name]
+
+    def entry(self, signed: bytes, network: str) -> Entry | None:
+        """The record, or None when it proves nothing."""
+        if signed not in self._entries:
+            try:
+                self._entries[signed] = check_record(self, signed, network)
+            except StatementError:
+                self._entries[signed] = None
+        return self._entries[signed]
+
+
 def _judge(disks: Sequence[_Disk]) -> Audit:
     survivors = [disk for disk in disks if disk.live]
-    reader = KeyCrypto(
-        os.urandom(32)
-    )  # public keys are enough; one for all, because it remembers what was good
+    reader = _Reader()
     everything = _fold(reader, disks)
     proven = _fold(reader, survivors)
     jobs = [_prove(job, everything.jobs[job.id], disks) for job in proven.jobs.values()]
@@ -196,16 +219,15 @@ def _judge(disks: Sequence[_Disk]) -> Audit:
     )
 
 
-def _fold(reader: KeyCrypto, disks: Iterable[_Disk]) -> Ledger:
+def _fold(reader: _Reader, disks: Iterable[_Disk]) -> Ledger:
     """The ledger of all valid records on `disks` together."""
     ledger: Ledger | None = None
     for disk in disks:
         ledger = ledger or Ledger(reader, disk.network, _SILENT)
         for signed in disk.statements:
-            try:
-                ledger.add(check_record(reader, signed, ledger.network))
-            except StatementError:
-                continue  # it proves nothing
+            entry = reader.entry(signed, ledger.network)
+            if entry is not None:
+                ledger.add(entry)
     return ledger or Ledger(reader, "", _SILENT)
 
 
@@ -216,7 +238,7 @@ def _heard(*_: Any) -> None:
 _SILENT = Hooks(_heard, _heard, _heard, _heard, _heard, _heard, _heard, _heard)
 
 
-def _replica(reader: KeyCrypto, disk: _Disk) -> Replica:
+def _replica(reader: _Reader, disk: _Disk) -> Replica:
     ledger = _fold(reader, [disk])
     settled = sum(job.final for job in ledger.jobs.values())
     return Replica(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from mesh_core.api.schema import JobView
+from mesh_core.api.schema import JobView, QueryView
 from whisper_tui.model import paths, selectors
 from whisper_tui.model.paths import Value
 from whisper_tui.model.state import State
@@ -83,6 +83,11 @@ def streaming(state: State) -> list[JobView]:
     return [job for job in selectors.open_jobs(state) if _has_streamed(job, job.epoch)]
 
 
+def open_questions(state: State) -> list[QueryView]:
+    """Questions without an answer so far; between its answers and their combination one may have no open job."""
+    return [entry.view for entry in state.queries.values() if entry.view.state == "running"]
+
+
 def _has_streamed(job: JobView, epoch: int) -> bool:
     return any(attempt.epoch == epoch and attempt.tokens > 0 for attempt in job.attempts)
 
@@ -105,6 +110,7 @@ def _streamed(view: View) -> Value:
 _RUN: Mapping[str, Callable[[View], Value]] = {
     "streaming": lambda view: len(streaming(view.state)),
     "streamed": _streamed,
+    "questions_open": lambda view: len(open_questions(view.state)),
     "model_expected": lambda view: view.model_expected,
     "model_ready": _model_ready,
 }

@@ -24,8 +24,6 @@ TOLD: frozenset[str] = frozenset(
         "equivocation",
         "alarm",
         "problem",
-        "partitioned",
-        "healed",
     }
 )
 """Kinds of log entries worth a line while a script runs."""
@@ -40,6 +38,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._began = time.monotonic()
+        self._told: set[tuple[str, ...]] = set()
         encoding = (sys.stderr.encoding or "ascii").lower().replace("-", "")
         self._glyphs = UNICODE if encoding == "utf8" else ASCII
 
@@ -48,9 +47,12 @@ class Progress:
         self._write(f"       {text}")
 
     def told(self, state: State, entry: LogEntry) -> None:
-        """Something happened in the mesh."""
-        if entry.kind in TOLD:
-            self._write(f"       {sentence(state, entry, self._glyphs)}")
+        """Something happened in the mesh. What some hear of much later than others is told once."""
+        if entry.kind in TOLD and entry.key not in self._told:
+            if entry.key:
+                self._told.add(entry.key)
+            who = f"{name_of(state, entry.observers[0])}: " if entry.kind == "problem" else ""
+            self._write(f"       {who}{sentence(state, entry, self._glyphs)}")
 
     def step(self, step: StepReport, total: int) -> None:
         """A step has ended."""

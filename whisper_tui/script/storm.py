@@ -14,8 +14,7 @@ from msgspec import Struct
 
 from whisper_tui.errors import ActionError
 from whisper_tui.model import selectors
-from whisper_tui.model.state import State
-from whisper_tui.script import doing, durations
+from whisper_tui.script import doing, durations, looking
 from whisper_tui.script.doing import Nodes, Question, Stage, Victims
 
 OPEN_QUERIES_MAX = 3
@@ -72,7 +71,7 @@ async def storm(stage: Stage, args: Storm) -> str:
 async def _ask(stage: Stage, query: str, weather: _Weather) -> None:
     """Ask again whenever there is room for another question."""
     while True:
-        await stage.picture.until(lambda state: _open_queries(state) < OPEN_QUERIES_MAX)
+        await stage.picture.until(lambda state: len(looking.open_questions(state)) < OPEN_QUERIES_MAX)
         try:
             await doing.submit(stage, Question(f"{query} ({weather.questions + 1})"))
         except ActionError as refusal:
@@ -80,10 +79,6 @@ async def _ask(stage: Stage, query: str, weather: _Weather) -> None:
             await _change(stage)
         else:
             weather.questions += 1
-
-
-def _open_queries(state: State) -> int:
-    return sum(entry.view.state == "running" for entry in state.queries.values())
 
 
 async def _change(stage: Stage) -> None:
