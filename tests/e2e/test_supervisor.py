@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from whisper_tui.supervisor.ports import free_base
+
 WHISPER = [sys.executable, "-c", "from whisper_tui.cli import main; main()"]
 FREE_PORTS = ["--port-base", "auto", "--light"]
 STARTED = b"ask something"
@@ -163,10 +165,10 @@ def test_a_stopped_mesh_comes_back_with_its_keys_ports_and_stores(mesh: Mesh) ->
 
 
 def test_a_port_in_use_is_named_before_anything_is_started(mesh: Mesh) -> None:
+    base = free_base(2)
     with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", base + 2))
         other.listen()
-        base = other.getsockname()[1] - 2  # its second bridge
         done = mesh.whisper("up", "--detach", "--light", "--count", "2", "--port-base", str(base))
     assert done.returncode == 2
     first, hint = done.stderr.splitlines()

@@ -14,6 +14,9 @@ from whisper_tui.supervisor.child import Child, Command, last_line
 from whisper_tui.supervisor.schema import ProcessView
 
 MODEL = "model"
+MISSING = 3
+"""Its exit code when the model or the library is not installed."""
+
 BACKOFF_FIRST_S = 1.0
 BACKOFF_MAX_S = 30.0
 GREETING_BYTES_MAX = 64 << 10
@@ -22,15 +25,13 @@ GREETING_BYTES_MAX = 64 << 10
 class ModelService:
     """`python -m mesh_core.work.model_server`, which prints one JSON line with its url when it is ready.
 
-    One that ends before it was ever ready will not become ready by trying again (no model is installed): that is
-    said once, and answers come from search.
+    One that says that there is no model is not asked again: answers come from search.
     """
 
     def __init__(self, argv: list[str], logs: Path, changed: Callable[[ProcessView], None]) -> None:
         self.child = Child(ProcessView(MODEL, "model", since_ms=time.time() * 1000), changed)
         self._command = Command(argv, logs, logs / "model.log", piped=True)
         self._backoff_s = BACKOFF_FIRST_S
-        self._was_ready = False
         self._ending = False
 
     async def run(self, lifeline: int, env: Mapping[str, str]) -> None:
@@ -65,7 +66,6 @@ class ModelService:
         try:
             while line := await reader.readline():
                 if url := _url(line):
-                    self._was_ready = True
                     self._backoff_s = BACKOFF_FIRST_S
                     self.child.running(url)
         except ValueError:
@@ -75,18 +75,8 @@ class ModelService:
 
 
 def model_command(port: int) -> list[str]:
-    """Its argv: at a low priority, so that generating never delays the protocol on a small machine."""
-    return [
-        "nice",
-        "-n",
-        "10",
-        sys.executable,
-        "-P",
-        "-m",
-        "mesh_core.work.model_server",
-        "--port",
-        str(port),
-    ]
+    """Its argv."""
+    return [sys.executable, "-P", "-m", "mesh_core.work.model_server", "--port", str(port)]
 
 
 def _url(line: bytes) -> str:

@@ -44,7 +44,10 @@ class Watched:
 
 
 @pytest.fixture
-async def watched(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Watched]:
+async def watched(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Watched]:
+    monkeypatch.setattr(model_service, "BACKOFF_FIRST_S", 0.01)
     watched = Watched(request.param, tmp_path)
     yield watched
     await watched.close()
@@ -56,20 +59,26 @@ async def test_its_url_is_told_when_it_is_ready(watched: Watched) -> None:
 
 
 @pytest.mark.parametrize("watched", [READY], indirect=True)
-async def test_one_that_dies_is_started_again(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_service, "BACKOFF_FIRST_S", 0.01)
-    watched.service._backoff_s = 0.01
+async def test_one_that_dies_is_started_again(watched: Watched) -> None:
     first = await watched.until("running")
     await watched.until("exited")
     second = await watched.until("running")
     assert second.pid != first.pid
 
 
-@pytest.mark.parametrize("watched", ["import sys; sys.exit('no model is installed')"], indirect=True)
-async def test_one_that_never_comes_up_is_done_without(watched: Watched) -> None:
+@pytest.mark.parametrize(
+    "watched", ["import sys; print('no model is installed', file=sys.stderr); sys.exit(3)"], indirect=True
+)
+async def test_one_without_a_model_is_done_without(watched: Watched) -> None:
     view = await watched.until("absent")
-    assert view.note == "no model is installed: answers come from search"
+    assert view.note == "no model is installed; answers come from search"
     await watched.task
+
+
+@pytest.mark.parametrize("watched", ["import sys; sys.exit('port 1 is in use')"], indirect=True)
+async def test_one_that_fails_otherwise_is_tried_again_and_says_why(watched: Watched) -> None:
+    assert (await watched.until("exited")).note == "exit code 1: port 1 is in use"
+    assert (await watched.until("exited")).note == "exit code 1: port 1 is in use"
 
 
 @pytest.mark.parametrize("watched", [f"{READY}; time.sleep(60)"], indirect=True)
