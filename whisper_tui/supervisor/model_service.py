@@ -43,10 +43,8 @@ class ModelService:
             await self.child.gone()
             if self._ending:
                 return
-            if not self._was_ready:
-                self.child.absent(
-                    f"{last_line(self._command.out) or 'no model server'}: answers come from search"
-                )
+            if self.child.view.exit_code == MISSING:
+                self.child.absent(f"{last_line(self._command.out)}; answers come from search")
                 return
             await asyncio.sleep(self._backoff_s)
             self._backoff_s = min(self._backoff_s * 2, BACKOFF_MAX_S)
