@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+import msgspec
 from msgspec import Struct
 
 from whisper_tui import __version__
@@ -174,7 +175,7 @@ def _ports(run: RunDir) -> Finding:
         plan = plans.load(run.plan) or Plan()
     except UserError:
         plan = Plan()
-    busy = ports.taken(ports.wanted(seats_of(plan)))
+    busy = ports.taken(ports.wanted(msgspec.structs.replace(plan, participants=seats_of(plan))))
     if not busy:
         return Finding("ports", "ok", f"free, from {plan.port_base} on")
     named = ", ".join(f"{port} ({purpose})" for port, purpose in busy[:3])

@@ -13,6 +13,7 @@ from whisper_tui.supervisor.plan import (
     CONTROL_PORT_OFFSET,
     LISTEN_PORT_OFFSET,
     MODEL_PORT_OFFSET,
+    Plan,
     Seat,
     ports_of,
 )
@@ -23,12 +24,19 @@ AUTO_RANGE = (20_000, 32_000)
 AUTO_TRIES = 200
 
 
-def wanted(seats: Iterable[Seat]) -> Iterator[tuple[int, str]]:
-    """(port, what for) of every port the participants listen on."""
-    for seat in seats:
-        yield seat.axl_port, f"AXL bridge of {seat.name}"
-        yield seat.listen_port, f"AXL listener of {seat.name}"
-        yield seat.control_port, f"control API of {seat.name}"
+def wanted(plan: Plan) -> Iterator[tuple[int, str]]:
+    """(port, what for) of everything that will listen."""
+    for seat in plan.participants:
+        yield from wanted_by(seat)
+    if not plan.light:
+        yield plan.port_base + MODEL_PORT_OFFSET, "model server"
+
+
+def wanted_by(seat: Seat) -> Iterator[tuple[int, str]]:
+    """The same for one participant."""
+    yield seat.axl_port, f"AXL bridge of {seat.name}"
+    yield seat.listen_port, f"AXL listener of {seat.name}"
+    yield seat.control_port, f"control API of {seat.name}"
 
 
 def taken(ports: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
@@ -49,9 +57,9 @@ def is_free(port: int) -> bool:
     return True
 
 
-def check(seats: Iterable[Seat]) -> None:
+def check(ports: Iterable[tuple[int, str]]) -> None:
     """Raise BadInput that names the first port in use, who wanted it, and what to do."""
-    busy = taken(wanted(seats))
+    busy = taken(ports)
     if not busy:
         return
     port, purpose = busy[0]

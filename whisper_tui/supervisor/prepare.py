@@ -79,13 +79,13 @@ def make_plan(stored: Plan | None, wishes: Wishes) -> Plan:
     if stored is None or "count" in said:
         plan = msgspec.structs.replace(plan, shards_total=plan.count)
     _check(plan)
-    seats = seats_of(plan)
-    if plan.auto_ports and (stored is None or "auto_ports" in said or ports.taken(ports.wanted(seats))):
+    plan = msgspec.structs.replace(plan, participants=seats_of(plan))
+    if not plan.auto_ports:
+        ports.check(ports.wanted(plan))
+    elif stored is None or "auto_ports" in said or ports.taken(ports.wanted(plan)):
         plan = msgspec.structs.replace(plan, port_base=ports.free_base(plan.count))
-        seats = seats_of(plan)
-    else:
-        ports.check(seats)
-    return msgspec.structs.replace(plan, participants=seats)
+        plan = msgspec.structs.replace(plan, participants=seats_of(plan))
+    return plan
 
 
 def _check(plan: Plan) -> None:
@@ -135,7 +135,7 @@ def new_provider(run: RunDir, plan: Plan) -> tuple[Plan, Seat]:
         raise BadInput(f"a mesh on one machine has at most {COUNT_MAX} providers")
     name = f"node{index}"
     seat = Seat(name, "provider", _peer(run, name), *next_ports(plan, index))
-    ports.check([seat])
+    ports.check(ports.wanted_by(seat))
     plan = msgspec.structs.replace(plan, count=index, participants=[*plan.participants, seat])
     _write_files(run, plan, seat, _credit(run, plan))
     plans.save(run.plan, plan)

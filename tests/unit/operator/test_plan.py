@@ -37,7 +37,7 @@ def test_a_port_in_use_is_named_with_whoever_wanted_it(plan: Plan) -> None:
         other.bind(("127.0.0.1", plan.seat("node2").control_port))
         other.listen()
         with pytest.raises(BadInput, match=r"control API of node2") as caught:
-            ports.check(plan.participants)
+            ports.check(ports.wanted(plan))
     assert "--port-base auto" in caught.value.hint
 
 
@@ -132,7 +132,7 @@ def test_a_new_provider_gets_ports_of_its_own(run: RunDir, plan: Plan) -> None:
     grown, seat = new_provider(run, plan)
     assert seat.name == "node3"
     assert plans.load(run.plan) == grown
-    taken = {port for port, _ in ports.wanted(plan.participants)}
+    taken = {port for port, _ in ports.wanted(plan)}
     assert not taken & {seat.axl_port, seat.listen_port, seat.control_port}
 
 
