@@ -25,7 +25,7 @@ from whisper_tui.model.inert import inert
 from whisper_tui.model.reducer import reduce
 from whisper_tui.model.state import State, initial_state
 from whisper_tui.model.views import detail
-from whisper_tui.model.views.base import Frame
+from whisper_tui.model.views.base import Frame, Role, Span
 from whisper_tui.model.views.header import Running, moves
 from whisper_tui.model.views.help import help_lines
 from whisper_tui.screens.chaos import ChaosMenu
@@ -228,14 +228,14 @@ class Console(App[ExitChoice], inherit_bindings=False):
         else:
             self.main.sync(frame, running)
 
-    def say(self, message: str) -> None:
+    def say(self, message: str, role: Role = "text") -> None:
         """Show a message for a while."""
         self._said_at = self._options.monotonic()
-        self.main.say(inert(message))
+        self.main.say(Span(inert(message), role))
 
     def _hush(self) -> None:
         self._said_at = 0.0
-        self.main.say("")
+        self.main.say(None)
 
     # ------------------------------------------------------------------------------------------- viewing
 
@@ -372,7 +372,7 @@ class Console(App[ExitChoice], inherit_bindings=False):
         elif deed == "add":
             self._confirm(Question("Add a node?", "one more provider joins", "whisper-tui add"), self._add)
         elif not bound:
-            self.say("no node was chosen: go to one in the table of nodes, then X")
+            self.say("no node was chosen: go to one in the table of nodes, then X", "warn")
         else:
             self._ask_deed(deed, bound)
 
@@ -400,10 +400,10 @@ class Console(App[ExitChoice], inherit_bindings=False):
         for peer, name in bound.items():
             node = selectors.node_of(self._state, peer)
             if node.name != name:
-                self.say(f"{name} is called {node.name} now: nothing was done")
+                self.say(f"{name} is called {node.name} now: nothing was done", "warn")
                 return
             if _DEEDS[deed].runs is not None and node.runs is not _DEEDS[deed].runs:
-                self.say(f"{name} is {node.process or 'not running'} now: nothing was done")
+                self.say(f"{name} is {node.process or 'not running'} now: nothing was done", "warn")
                 return
         names = list(bound.values())
         self.main.overview.nodes.clear_marks()
@@ -451,7 +451,7 @@ class Console(App[ExitChoice], inherit_bindings=False):
 
     def _may_act(self) -> bool:
         if self._read_only:
-            self.say("read-only: W allows actions")
+            self.say("read-only: W allows actions", "warn")
         return not self._read_only
 
     def _do(self, act: Callable[[], Awaitable[str]]) -> None:
@@ -461,7 +461,7 @@ class Console(App[ExitChoice], inherit_bindings=False):
         try:
             self.say(await act())
         except UserError as error:
-            self.say(f"{error.message}  {error.hint}".rstrip())
+            self.say(f"{error.message}  {error.hint}".rstrip(), "warn")
 
 
 def _phrase(names: Sequence[str]) -> str:

@@ -34,6 +34,9 @@ SAME: dict[str, tuple[str, ...]] = {
 }
 """Fields that make two reports of a kind the same thing. A kind that is missing here is never merged."""
 
+UNLOGGED: frozenset[str] = frozenset({"execution_progress", "record_added"})
+"""Moments that are shown elsewhere as they come: in the job's text, in the ledger."""
+
 SAME_WITHIN_MS = 5_000.0
 LOOK_BACK = 64
 """Entries searched for an earlier report of the same thing: what is further back is not the same any more."""

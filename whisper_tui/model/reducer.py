@@ -284,7 +284,7 @@ def _moment(state: State, event: Event) -> State:
         return _progress(state, event)
     if event.kind == "job_settled":
         state = _settled(state, event)
-    return journal.record(state, event)
+    return state if event.kind in journal.UNLOGGED else journal.record(state, event)
 
 
 _FIELDS = {moment.kind: moment.fields for moment in MOMENTS}

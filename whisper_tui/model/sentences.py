@@ -188,9 +188,14 @@ def _process(_state: State, entry: LogEntry, _glyphs: Glyphs) -> str:
 
 
 def _source(_state: State, entry: LogEntry, _glyphs: Glyphs) -> str:
-    data = entry.data
-    reason = f": {data['reason']}" if data.get("reason") else ""
-    return f"events of {data.get('node')} {data.get('state')}{reason}"
+    told = {"live": "come again", "stale": "interrupted, trying again", "lost": "lost, trying on"}
+    return f"events of {entry.data.get('node')} {told.get(str(entry.data.get('state')), '?')}"
+
+
+def _answered(state: State, entry: LogEntry, _glyphs: Glyphs) -> str:
+    query = state.queries.get(str(entry.data.get("query")))
+    done = query.view.state if query and query.view.state in ("failed", "cancelled") else "answered"
+    return f"{entry.data.get('label')} {done}"
 
 
 _SPECIAL: dict[str, Callable[[State, LogEntry, Glyphs], str]] = {
@@ -202,4 +207,5 @@ _SPECIAL: dict[str, Callable[[State, LogEntry, Glyphs], str]] = {
     "action": _acted,
     "process": _process,
     "source": _source,
+    "query_answered": _answered,
 }

@@ -13,7 +13,7 @@ from textual.screen import Screen
 from whisper_tui.keymap import hints_of, keys_of
 from whisper_tui.model.glyphs import Glyphs
 from whisper_tui.model.views import header
-from whisper_tui.model.views.base import Frame
+from whisper_tui.model.views.base import Frame, Span
 from whisper_tui.screens.log import LogView
 from whisper_tui.screens.overview import Overview
 from whisper_tui.widgets.lines import LinesPane
@@ -36,7 +36,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
     def __init__(self, painter: Painter, glyphs: Glyphs) -> None:
         super().__init__()
         self._view = "Overview"
-        self._message = ""
+        self._message: Span | None = None
         self._frame: Frame | None = None
         self._condition = header.Running(hz=0)
         self._header = LinesPane(painter, id="header")
@@ -68,8 +68,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
         """Title of the view that is shown."""
         return self._view
 
-    def say(self, message: str) -> None:
-        """Show a message in the line of keys; an empty one shows the keys again."""
+    def say(self, message: Span | None) -> None:
+        """Show a message in the line of keys; none shows the keys again."""
         self._message = message
         self._sync_keys()
 

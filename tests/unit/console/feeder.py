@@ -266,7 +266,7 @@ class Feeder:
                 model="SmolLM2-135M",
                 score=0.01 + 0.001 * rank,
                 parts={"price": 0.01, "locality": 0.005 if rank else 0.0},
-                rank=rank,
+                rank=rank + 1,
                 refused="",
             )
             for rank, name in enumerate(ranking)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mesh_core.api.schema import AttemptView, JobView, QueryView
+from mesh_core.api.schema import JobView, QueryView
 from whisper_tui.model.impact import seat_weight, tolerance
 from whisper_tui.model.inert import inert, inert_lines
 from whisper_tui.model.selectors import Node, is_stalled, jobs_held, name_of, node_of
@@ -71,10 +71,11 @@ def _summary(frame: Frame, job: JobView) -> list[Line]:
 
 
 def _attempts(frame: Frame, job: JobView) -> list[Line]:
-    return [_attempt(frame, job, attempt) for attempt in job.attempts]
+    return [_attempt(frame, job, index) for index in range(len(job.attempts))]
 
 
-def _attempt(frame: Frame, job: JobView, attempt: AttemptView) -> Line:
+def _attempt(frame: Frame, job: JobView, index: int) -> Line:
+    attempt = job.attempts[index]
     roles: dict[str, Role] = {
         "running": "running",
         "settled": "settled",
@@ -82,7 +83,9 @@ def _attempt(frame: Frame, job: JobView, attempt: AttemptView) -> Line:
         "lost": "dead",
     }
     began = seconds(attempt.leased_ms - job.submitted_ms, signed=True)
-    lasted = seconds((attempt.ended_ms or frame.now_ms) - (attempt.started_ms or attempt.leased_ms))
+    lasted = seconds(
+        job_views.attempt_end_ms(job, index, frame.now_ms) - (attempt.started_ms or attempt.leased_ms)
+    )
     return (
         INDENT,
         Span(f"epoch {attempt.epoch:<3}", "strong"),
@@ -146,7 +149,7 @@ def _bids(frame: Frame, job: JobView) -> list[Line]:
         lines.append(
             (
                 INDENT,
-                Span(f"{bid.rank + 1:<3}{name}", "accent" if bid.rank == 0 else "text"),
+                Span(f"{bid.rank:<3}{name}", "accent" if bid.rank == 1 else "text"),
                 Span(f"{axl(bid.price_micro)} AXL   score {bid.score:.3f} "),
                 Span(f"= {parts}  load {bid.load:.1f}  expects {bid.expected_ms} ms", "dim"),
             )

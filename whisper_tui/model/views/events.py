@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from whisper_tui.model.sentences import MINOR, sentence, sign_of
@@ -29,7 +29,12 @@ def event_lines(frame: Frame, rows: int, width: int) -> tuple[Line, ...]:
             break
         if entry.kind not in MINOR:
             found.append(entry)
-    return tuple(log_line(frame, entry, width) for entry in reversed(found))
+    return in_time(frame, found, width)
+
+
+def in_time(frame: Frame, entries: Iterable[LogEntry], width: int) -> tuple[Line, ...]:
+    """Entries as lines, in the order of their times: reports of several nodes overtake each other on the way."""
+    return tuple(log_line(frame, entry, width) for entry in sorted(entries, key=lambda entry: entry.at_ms))
 
 
 def log_line(frame: Frame, entry: LogEntry, width: int) -> Line:

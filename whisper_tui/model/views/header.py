@@ -153,10 +153,10 @@ def tabs(views: Sequence[tuple[str, str]], current: str, note: str, width: int) 
     return between(tuple(spans), (Span(f"{note} ", "dim"),), width)
 
 
-def keys(hints: Sequence[tuple[str, str]], width: int, message: str = "") -> Line:
+def keys(hints: Sequence[tuple[str, str]], width: int, message: Span | None = None) -> Line:
     """What can be pressed now, as (key, what it does); a message takes its place while there is one."""
-    if message:
-        return fit_line((Span(" "), Span(inert(message), "warn")), width)
+    if message is not None:
+        return fit_line((Span(" "), message), width)
     spans: list[Span] = []
     for key, does in hints:
         pair = (Span(f" {key} ", "accent"), Span(f"{does} ", "dim"))

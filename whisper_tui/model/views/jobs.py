@@ -131,6 +131,13 @@ def silenced_ms(state: State, attempt: AttemptView, end_ms: float) -> float | No
     return None
 
 
+def attempt_end_ms(job: JobView, index: int, now_ms: float) -> float:
+    """When an attempt was over: as reported, else when the next one began, else when the job ended or now."""
+    if job.attempts[index].ended_ms:
+        return job.attempts[index].ended_ms
+    return job.attempts[index + 1].leased_ms if index + 1 < len(job.attempts) else _end_ms(job, now_ms)
+
+
 def segments(frame: Frame, job: JobView) -> list[Segment]:
     """What the job did, in order: (until, sign, role). A holder that falls silent leaves a gap from then on."""
     glyphs = frame.glyphs
@@ -138,7 +145,7 @@ def segments(frame: Frame, job: JobView) -> list[Segment]:
     found: list[Segment] = [(job.attempts[0].leased_ms if job.attempts else end, glyphs.auction, "auction")]
     for index, attempt in enumerate(job.attempts):
         last = index + 1 == len(job.attempts)
-        ended = attempt.ended_ms or end
+        ended = attempt_end_ms(job, index, frame.now_ms)
         silent = silenced_ms(frame.state, attempt, ended) if attempt.outcome in _UNFINISHED else None
         stop = silent if silent is not None else ended
         if index:

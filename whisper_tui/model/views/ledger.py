@@ -68,10 +68,8 @@ def tail(frame: Frame, rows: int) -> tuple[Line, ...]:
     )
     return tuple(
         (
-            Span(f" {fit(inert(name_of(frame.state, record.author), 20), 9)}"),
-            Span(f"{record.seq:>4} ", "dim"),
-            Span(f"{fit(inert(record.kind, 20), 8)} ", "accent"),
-            Span(inert(record.summary, 160), "dim"),
+            Span(f" {fit(inert(name_of(frame.state, record.author), 20), 9)}{record.seq:>4} ", "dim"),
+            Span(f"{fit(inert(record.kind, 20), 8)} {inert(record.summary, 160)}"),
         )
         for record in newest[-rows:]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from whisper_tui.model.sentences import reporters, sentence
 from whisper_tui.model.state import LogEntry, State
 from whisper_tui.model.views.base import Frame, Lines, Span
-from whisper_tui.model.views.events import Match, clock, log_line, matcher
+from whisper_tui.model.views.events import Match, clock, in_time, matcher
 
 
 class LogReader:
@@ -31,7 +31,7 @@ class LogReader:
             told = "nothing matches" if self.pattern else "nothing has happened yet"
             return ((Span(f"  {told}", "dim"),),)
         end = self._end(entries, rows)
-        return tuple(log_line(frame, entry, width) for entry in entries[max(0, end - rows) : end])
+        return in_time(frame, entries[max(0, end - rows) : end], width)
 
     def scroll(self, state: State, by: int, rows: int) -> None:
         """Move by so many entries; down to the newest means following it."""

@@ -38,8 +38,8 @@ def _auction(frame: Frame, job: JobView) -> Line:
         if bid.refused:
             line.append(Span(f" {glyphs.dead} {name} {inert(bid.refused, 40)} ", "warn"))
             continue
-        won = bid.rank == 0 and auction.state == "closed"
-        line.append(Span(f" {bid.rank + 1} ", "dim"))
+        won = bid.rank == 1 and auction.state == "closed"
+        line.append(Span(f" {bid.rank} ", "dim"))
         line.append(Span(f"{name} {price} ", "accent" if won else "text"))
     return tuple(line)
 

@@ -95,7 +95,7 @@ def _lag(state: State, node: Node, glyphs: Glyphs) -> Line:
 def _model(member: MemberView | None) -> Line:
     if member is None:
         return ()
-    return (Span(inert(", ".join(member.models) or ", ".join(member.capabilities), 60), "dim"),)
+    return (Span(inert(", ".join(member.models), 60), "dim"),)
 
 
 def _number(value: int | None, glyphs: Glyphs) -> Line:
