@@ -6,6 +6,7 @@ Opened in the order in which things can fail, closed in the reverse order of wha
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 from collections.abc import Mapping
@@ -84,7 +85,7 @@ class Participant:
         )
         self._client = AxlClient(settings.axl_url)
         self._transport = AxlTransport(
-            self._client, node.seal_frame, runtime.frame, runtime.neighbours, self._axl_problem
+            self._client, node.seal_frame, runtime.receive, runtime.neighbours, self._axl_problem
         )
         self._executions = Executions(executor, runtime.step, runtime.bug)
         runtime.connect(self._transport, self._executions)
@@ -104,6 +105,8 @@ class Participant:
         await self._transport.connect(self._node.peer)
         self._joined = self._about.connected = True
         self._runtime.start()
+        # What was loaded lives as long as the process: collections need not walk it again and again.
+        gc.freeze()
         self._views.restored()
         self._transport.start()
         self._node_changed()

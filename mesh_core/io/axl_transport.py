@@ -1,8 +1,8 @@
 """Frames in and out through an AXL node, which is treated as a lossy datagram link (PROTOCOL §1).
 
-Out: one lane per destination. What is sent in one loop tick leaves as one frame, the next when AXL has taken
-the last; what queues meanwhile leaves as one frame again, membership messages first. No timer delays anything,
-and a dead peer delays nobody but itself. A frame AXL could not deliver is gone: the protocol repeats what
+Out: one lane per destination. What is sent before a `flush` leaves as one frame, the next when AXL has taken the
+last; what queues meanwhile leaves as one frame again, membership messages first. No timer delays anything, and a
+dead peer delays nobody but itself. A frame AXL could not deliver is gone: the protocol repeats what
 matters.
 
 In: a long poll, and a watch on `/topology`.
@@ -116,14 +116,14 @@ class AxlTransport:
         self,
         client: AxlClient,
         seal: Seal,
-        on_frame: Callable[[bytes], None],
+        on_frames: Callable[[list[bytes]], None],
         on_neighbours: Callable[[dict[PeerId, bool]], None],
         on_problem: Callable[[str], None],
     ) -> None:
         """`seal` makes a signed frame of as many messages as fit; `on_problem` gets one line, "" when it is over."""
         self._client = client
         self._seal = seal
-        self._on_frame = on_frame
+        self._on_frames = on_frames
         self._on_neighbours = on_neighbours
         self._on_problem = on_problem
         self._lanes: dict[PeerId, _Lane] = {}
@@ -155,16 +155,20 @@ class AxlTransport:
         self._spawn(self._watch(), "topology")
 
     def send(self, to: PeerId, message: Message) -> None:
-        """Queue a message; it leaves after this loop tick unless an earlier frame to that peer is under way."""
+        """Queue a message; it leaves with the next `flush` unless an earlier frame to that peer is under way."""
         lane = self._lanes.get(to)
         if lane is None:
             lane = self._lanes[to] = _Lane(to)
         self.counters.messages_dropped += lane.put(message)
         if not lane.busy:
             lane.busy = True
-            if not self._ready:
-                asyncio.get_running_loop().call_soon(self._flush)
             self._ready.append(lane)
+
+    def flush(self) -> None:
+        """Let go what was sent since the last call: one frame to each peer, as far as they hold it."""
+        ready, self._ready = self._ready, []
+        for lane in ready:
+            self._spawn(self._send(lane), _SENDER)
 
     def queued(self) -> tuple[int, int]:
         """(messages, bytes) that wait for their frames."""
@@ -173,7 +177,7 @@ class AxlTransport:
 
     async def flushed(self) -> None:
         """Wait until everything queued has been handed to AXL."""
-        self._flush()
+        self.flush()
         sending = [task for task in self._tasks if task.get_name() == _SENDER]
         if sending:
             await asyncio.wait(sending)
@@ -186,11 +190,6 @@ class AxlTransport:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     # ------------------------------------------------------------------------------------------- out
-
-    def _flush(self) -> None:
-        ready, self._ready = self._ready, []
-        for lane in ready:
-            self._spawn(self._send(lane), _SENDER)
 
     async def _send(self, lane: _Lane) -> None:
         """Send frames to one peer until nothing is left for it."""
@@ -251,10 +250,11 @@ class AxlTransport:
                 failures += 1
                 continue
             failures = 0
-            for message in messages:
-                self.counters.frames_in += 1
-                self.counters.bytes_in += len(message.body)
-                self._on_frame(message.body)
+            if messages:
+                frames = [message.body for message in messages]
+                self.counters.frames_in += len(frames)
+                self.counters.bytes_in += sum(map(len, frames))
+                self._on_frames(frames)
 
     async def _watch(self) -> None:
         """Follow `/topology`. A node that does not answer has no neighbours, and is the problem that is told."""

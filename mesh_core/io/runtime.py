@@ -52,6 +52,9 @@ class Outgoing(Protocol):
     def send(self, to: PeerId, message: Message) -> None:
         """Queue a message."""
 
+    def flush(self) -> None:
+        """Let go what was queued."""
+
 
 class Running(Protocol):
     """The part of `mesh_core.io.executions.Executions` that is needed here."""
@@ -111,16 +114,22 @@ class Runtime:
     def start(self) -> None:
         """Start the node."""
         self._perform(self._node.start(self._clock.now()))
+        self._transport.flush()
 
-    def frame(self, data: bytes) -> None:
-        """A frame has come from AXL."""
-        self.frames += 1
-        self.step(FrameReceived(data))
+    def receive(self, frames: Sequence[bytes]) -> None:
+        """Frames have come from AXL. What they cause leaves together: one frame to each peer."""
+        self.frames += len(frames)
+        for frame in frames:
+            self._step(FrameReceived(frame))
+        self._transport.flush()
 
     def step(self, event: Input) -> None:
-        """Give the node one input.
+        """Give the node one input."""
+        self._step(event)
+        self._transport.flush()
 
-        An exception is a bug of ours: it is counted and told, and costs this input only. What the node had
+    def _step(self, event: Input) -> None:
+        """An exception is a bug of ours: it is counted and told, and costs this input only. What the node had
         already decided stays in its outbox, in order, and leaves with the next step.
         """
         try:
@@ -137,11 +146,13 @@ class Runtime:
     def announce(self, announcement: Announcement) -> None:
         """Say something else of this node from now on."""
         self._perform(self._node.announce(self._clock.now(), announcement))
+        self._transport.flush()
 
     def submit(self, request: SubmitQuery) -> bytes:
         """Submit a question; its 16-byte id. Raises `mesh_core.node.Refusal`."""
         query, effects = self._node.submit(self._clock.now(), request)
         self._perform(effects)
+        self._transport.flush()
         return query
 
     def persist(self, writes: Sequence[Write]) -> int:
@@ -211,6 +222,7 @@ class Runtime:
         waiting = self._waiting
         while waiting and waiting[0][0] <= ticket:
             self._carry_out(waiting.popleft()[1])
+        self._transport.flush()
         for awaited in [one for one in self._awaited if one[0] <= ticket]:
             self._awaited.remove(awaited)
             if not awaited[1].done():

@@ -73,7 +73,7 @@ class Link:
         self.transport = AxlTransport(
             self.client,  # type: ignore[arg-type]
             seal,
-            lambda frame: (self.frames.append(frame), self.heard.set())[0],
+            lambda frames: (self.frames.extend(frames), self.heard.set())[0],
             lambda shown: (self.neighbours.append(shown), self.heard.set())[0],
             self.problems.append,
         )
@@ -84,6 +84,7 @@ class Link:
         self.heard.clear()
 
     async def turn(self) -> None:
+        self.transport.flush()
         for _ in range(5):
             await asyncio.sleep(0)
 
@@ -99,7 +100,7 @@ def topology(**peers: Neighbour) -> Topology:
     return Topology(ME, 1, (), {name.encode() * 32: neighbour for name, neighbour in peers.items()})
 
 
-async def test_what_is_sent_in_one_tick_leaves_as_one_frame_for_each_peer(link: Link) -> None:
+async def test_what_is_sent_before_a_flush_leaves_as_one_frame_for_each_peer(link: Link) -> None:
     for number in (1, 2, 3):
         link.transport.send(ALICE, normal(number))
     link.transport.send(BOB, normal(4))

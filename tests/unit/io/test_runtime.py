@@ -96,6 +96,9 @@ class World:
         assert isinstance(message, Nack)
         self.done.append(message.number)
 
+    def flush(self) -> None:
+        """Nothing is held back here."""
+
     def start(self, job: bytes, epoch: int, work: Work) -> None:
         self.done.append(("start", epoch))
 
@@ -155,6 +158,16 @@ async def test_a_later_step_waits_behind_the_writes_of_an_earlier_one(world: Wor
     assert world.done == [1, 2, 3]
 
 
+async def test_what_several_frames_cause_leaves_together_and_at_once(world: World) -> None:
+    world.node.answers = [[send(1), persist()], [send(2), send(3, after_disk=False)]]
+    flushes: list[list[object]] = []
+    world.flush = lambda: flushes.append(list(world.done))  # type: ignore[method-assign]
+    world.runtime.receive([b"one", b"two"])
+    assert flushes == [[1, 3]]
+    await world.durable(1)
+    assert flushes == [[1, 3], [1, 3, 2]]
+
+
 async def test_what_the_runtime_writes_itself_counts_too(world: World) -> None:
     ticket = world.runtime.persist((PutMeta("boot", b"1"),))
     world.step(send(1))
@@ -165,7 +178,7 @@ async def test_what_the_runtime_writes_itself_counts_too(world: World) -> None:
 
 async def test_a_bug_costs_its_input_and_nothing_else(world: World) -> None:
     world.node.answers.append(ZeroDivisionError("boom"))
-    world.runtime.frame(b"poison")
+    world.runtime.receive([b"poison"])
     world.step(send(1))
     assert world.done == [1]
     assert world.runtime.bugs == {"handling FrameReceived: ZeroDivisionError": 1}
@@ -176,7 +189,7 @@ async def test_a_bug_costs_its_input_and_nothing_else(world: World) -> None:
 async def test_the_same_bug_again_is_counted_and_not_repeated(world: World) -> None:
     for _ in range(50):
         world.node.answers.append(KeyError("x"))
-        world.runtime.frame(b"poison")
+        world.runtime.receive([b"poison"])
     assert sum(world.runtime.bugs.values()) == 50
     assert len(world.mentioned) == len(world.traces) == 1
 
