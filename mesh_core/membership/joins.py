@@ -23,10 +23,10 @@ class Joins:
         self._wait_s: dict[PeerId, float] = {}
 
     def want(self, now: float, peer: PeerId) -> None:
-        """Ask `peer` now, unless it was asked and its wait is not over."""
+        """Ask `peer` once the inbox is drained and it has not introduced itself by then."""
         if peer not in self._wait_s and len(self._wait_s) < limit("members_max"):
-            self._wait_s[peer] = self._timing.probe_period_s
-            self._send(now, peer)
+            self._wait_s[peer] = 0.0
+            self._timers.set(("membership", "join", peer), now)
 
     def again(self, now: float, peer: PeerId) -> None:
         """Ask `peer` now, whatever was asked before: it has just become reachable."""
@@ -39,16 +39,12 @@ class Joins:
             self._timers.clear(("membership", "join", peer))
 
     def fire(self, now: float, peer: PeerId, *, still_wanted: bool) -> None:
-        """The wait is over: ask again after twice as long, or forget about it."""
-        wait_s = self._wait_s.get(peer)
-        if wait_s is None:
-            return
-        if not still_wanted:
+        """Ask; again after twice as long while it is `still_wanted`, else forget about it."""
+        waited_s = self._wait_s[peer]
+        if waited_s and not still_wanted:
             del self._wait_s[peer]
             return
-        self._wait_s[peer] = min(2 * wait_s, self._timing.exchange_period_s)
-        self._send(now, peer)
-
-    def _send(self, now: float, peer: PeerId) -> None:
+        wait_s = min(2 * waited_s, self._timing.exchange_period_s) or self._timing.probe_period_s
+        self._wait_s[peer] = wait_s
+        self._timers.set(("membership", "join", peer), now + wait_s)
         self._ask(now, peer)
-        self._timers.set(("membership", "join", peer), now + self._wait_s[peer])

@@ -180,6 +180,11 @@ class Membership:
         """Statements that were ignored, by cause."""
         return self._intake.rejected
 
+    @property
+    def local_health(self) -> int:
+        """0 while this node keeps up, up to 7 when it seems to be the slow one."""
+        return self._health.score
+
     def live(self) -> list[PeerId]:
         """Members that are alive or suspect, without this node, in order of their keys."""
         return [member.peer for member in self._roster.live()]
@@ -208,10 +213,10 @@ class Membership:
             self._timeouts[key[1]](now, *key[2:])
 
     def heard_from(self, now: float, peer: PeerId) -> None:
-        """A verified frame of `peer` has arrived, and its messages have been handled.
+        """A verified frame of `peer` has arrived.
 
-        It proves nothing of a member's health, but a stranger is asked who it is, and one held for dead
-        hears of it at once, so that it can refute.
+        It proves nothing of a member's health, but a stranger is asked who it is, unless it introduces itself
+        in the same frame, and one held for dead hears of it at once, so that it can refute.
         """
         member = self._roster.get(peer)
         if member is None:
