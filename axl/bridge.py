@@ -12,6 +12,7 @@ import re
 import struct
 from collections.abc import Callable
 
+from axl.endpoint import Endpoint
 from axl.http1 import Headers, Request
 from axl.http_server import HttpConnection
 from axl.inbox import Inbox
@@ -48,7 +49,11 @@ class Bridge:
     def __init__(self, neighbours: Neighbours, inbox: Inbox, host: str) -> None:
         self._neighbours = neighbours
         self._inbox = inbox
-        self._own_host = (f"[{host}]" if ":" in host else host).encode()
+        own = Endpoint(host, 0)
+        self._own_host = (
+            own.authority.removesuffix(":0").encode() if own.is_numeric and not own.is_wildcard else None
+        )
+        """An address it was told to listen on is as good as loopback; "every interface" is no address."""
         self._loop = asyncio.get_running_loop()
         self._clients: set[HttpConnection] = set()
         """Connections on which somebody has waited for messages: while one is open, a client is there."""

@@ -24,12 +24,13 @@ DIALS_BURST_MAX = 200
 """Neighbours say where to dial; these keep them from turning this node against somebody."""
 BACK_OFF_LEAST_S = 0.1
 BACK_OFF_MOST_S = 2.0
-"""A refused dial costs a tenth of a millisecond; a revived neighbour should not wait."""
-BACK_OFF_LATE_S = 30.0
-LATE_AFTER_FAILURES = 300
-"""About ten minutes without a link."""
-FORGET_AFTER_FAILURES = 420
-"""About another hour; its neighbours will speak of a peer again when it is back."""
+"""A refused dial costs a tenth of a millisecond, and a revived neighbour should not wait."""
+PATIENT_FAILURES = 30
+"""About a minute of them; then a peer that is not configured is dialled rarely: if it comes back, it will dial
+this node, or a neighbour will speak of it."""
+BACK_OFF_PATIENT_S = 30.0
+FORGET_AFTER_FAILURES = PATIENT_FAILURES + 120
+"""About another hour."""
 FORGET_STRANGER_AFTER_FAILURES = 5
 YIELD_S = 0.25
 """Of two nodes that hear of each other the one with the smaller key dials; the other waits this long."""
@@ -78,23 +79,22 @@ class Dialer:
 
     def keep_configured(self, endpoint: Endpoint) -> None:
         """Stay linked, for ever, with whoever answers at `endpoint` with the right key."""
-        keeper = _Keeper(self._caller, endpoint.key, lambda: (endpoint,), lambda _failures: True)
+        keeper = _Keeper(self._caller, endpoint.key, lambda: (endpoint,), None)
         self._configured.append(keeper)
         self._start(keeper.run())
 
     def keep_known(self, entry: Entry) -> None:
-        """Stay linked with a peer in the address book for as long as it is worth trying."""
-        keeper = self._known.get(entry.peer)
-        if keeper is not None:
+        """Dial a peer in the address book for as long as it is worth trying; there is news of it."""
+        for keeper in self._keepers_of(entry.peer):
             keeper.news.set()
-        elif entry.endpoints:
-            self._known[entry.peer] = keeper = _Keeper(
-                self._caller,
-                entry.peer,
-                lambda: entry.endpoints,
-                lambda failures: self._is_worth(entry, failures),
+        if entry.peer in self._known or any(keeper.covers(entry) for keeper in self._configured):
+            return
+        if entry.endpoints:
+            keeper = _Keeper(
+                self._caller, entry.peer, lambda: entry.endpoints, lambda: self._failures_max(entry)
             )
-            self._start(self._keep_until_forgotten(entry.peer, keeper))
+            self._known[entry.peer] = keeper
+            self._start(self._keep_until_hopeless(entry, keeper))
 
     def link_changed(self, peer: bytes) -> None:
         """A link to `peer` came up or was lost."""
@@ -118,14 +118,16 @@ class Dialer:
         known = self._known.get(peer)
         return [keeper for keeper in self._configured if keeper.peer == peer] + ([known] if known else [])
 
-    def _is_worth(self, entry: Entry, failures: int) -> bool:
-        most = FORGET_AFTER_FAILURES if entry.was_linked else FORGET_STRANGER_AFTER_FAILURES
-        return failures < most and self._book.get(entry.peer) is entry
+    def _failures_max(self, entry: Entry) -> int:
+        if self._book.get(entry.peer) is not entry:
+            return 0
+        return FORGET_AFTER_FAILURES if entry.was_linked else FORGET_STRANGER_AFTER_FAILURES
 
-    async def _keep_until_forgotten(self, peer: bytes, keeper: _Keeper) -> None:
+    async def _keep_until_hopeless(self, entry: Entry, keeper: _Keeper) -> None:
         await keeper.run()
-        del self._known[peer]
-        self._book.forget(peer)
+        del self._known[entry.peer]
+        if self._book.get(entry.peer) is entry:
+            self._book.forget(entry.peer)
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -134,43 +136,63 @@ class Dialer:
 
 
 class _Keeper:
-    """Keeps one neighbour linked. `peer` is its key, None as long as only its address is known."""
+    """Keeps one neighbour linked. `peer` is its key, None as long as only its address is known.
+
+    `failures_max` tells after how many failed dials in a row to give up; without it that is never.
+    """
 
     def __init__(
         self,
         caller: _Caller,
         pinned: bytes | None,
         endpoints: Callable[[], tuple[Endpoint, ...]],
-        is_worth: Callable[[int], bool],
+        failures_max: Callable[[], int] | None,
     ) -> None:
         self.peer = pinned
         self.news = asyncio.Event()
         self.is_dialling = False
+        """Whether a link may be there in a moment."""
         self.problem = ""
         self._caller = caller
         self._pinned = pinned
         self._endpoints = endpoints
-        self._is_worth = is_worth
+        self._failures_max = failures_max
         self._failures = 0
 
+    def covers(self, entry: Entry) -> bool:
+        """Whether this one dials all that is known of a peer."""
+        return self.peer == entry.peer and set(entry.endpoints) <= set(self._endpoints())
+
     async def run(self) -> None:
-        """Dial whenever there is no link, until it is not worth it any more or the peer turns out to be this node."""
+        """Dial whenever there is no link, until it is not worth it any more or the peer is this node itself."""
         yields = True
-        while self.peer != self._caller.mesh.peer and self._is_worth(self._failures):
+        while self.peer != self._caller.mesh.peer and not self._is_hopeless():
             self.news.clear()
             if self.peer is not None and self.peer in self._caller.mesh.links:
-                self._failures, self.problem, yields = 0, "", True
+                self._failures, self.problem, self.is_dialling, yields = 0, "", False, True
                 await self.news.wait()
             elif yields and self._other_dials_first():
-                yields = False
+                yields, self.is_dialling = False, True
                 await self._news_within(YIELD_S)
             elif not await self._dial():
                 self._failures += 1
-                await self._news_within(_back_off_s(self._failures))
+                await self._news_within(self._back_off_s())
+
+    def _is_hopeless(self) -> bool:
+        return self._failures_max is not None and self._failures >= self._failures_max()
+
+    def _back_off_s(self) -> float:
+        """Doubling up to a bound; half to one and a half times of it, so that nodes do not dial in step."""
+        if self._failures_max is not None and self._failures > PATIENT_FAILURES:
+            base = BACK_OFF_PATIENT_S
+        else:
+            base = min(BACK_OFF_MOST_S, BACK_OFF_LEAST_S * 2.0 ** min(self._failures - 1, 10))
+        return base * (0.5 + os.urandom(1)[0] / 255)
 
     def _other_dials_first(self) -> bool:
         mesh = self._caller.mesh
-        return self.peer is not None and bool(mesh.listens) and self.peer < mesh.peer
+        is_configured = self._failures_max is None  # and then the other side may know nothing of this one
+        return not is_configured and self.peer is not None and self.peer < mesh.peer and bool(mesh.listens)
 
     async def _dial(self) -> bool:
         """Try every endpoint in turn; whether one of them gave a link."""
@@ -241,12 +263,3 @@ class _Caller:
             except asyncio.CancelledError:
                 transport.abort()
                 raise
-
-
-def _back_off_s(failures: int) -> float:
-    """Doubling up to a bound, half to one and a half times of it, so that nodes do not dial in step."""
-    if failures > LATE_AFTER_FAILURES:
-        base = BACK_OFF_LATE_S
-    else:
-        base = min(BACK_OFF_MOST_S, BACK_OFF_LEAST_S * 2.0 ** min(failures - 1, 10))
-    return base * (0.5 + os.urandom(1)[0] / 255)

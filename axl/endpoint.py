@@ -28,9 +28,14 @@ class Endpoint:
     key: bytes | None = None
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
         pin = f"?key={self.key.hex()}" if self.key else ""
-        return f"tls://{host}:{self.port}{pin}"
+        return f"tls://{self.authority}{pin}"
+
+    @property
+    def authority(self) -> str:
+        """`host:port`, as in any URI."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
 
     @property
     def is_wildcard(self) -> bool:

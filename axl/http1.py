@@ -2,8 +2,8 @@
 
 Two readers of one grammar. The narrow one takes what the bridge's own client and the common tools send: one
 plain head, a Content-Length, nothing optional. Whatever it does not recognise, down to a repeated header, it
-leaves to h11 with every byte untouched. So the narrow reader can afford to be strict, and a test holds it
-against h11: what it accepts, h11 reads alike.
+leaves to h11 (`http1_full`) with every byte untouched. So the narrow reader can afford to be strict, and a
+test holds it against h11: what it accepts, h11 reads alike.
 
 Why have it: a request and its response cost h11 33 µs at either end and the narrow reader 4 µs, in a path of
 about 100 µs that every message of the mesh takes (CPython 3.11, h11 0.16).
@@ -15,15 +15,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import h11
+if TYPE_CHECKING:
+    from axl.http1_full import FullReader
 
 HEAD_BYTES_MAX = 16 * 1024
 HEADERS_MAX = 64
 
 Headers: TypeAlias = Mapping[bytes, bytes]
 """Values by name in lower case. Of a header that came more than once, the last."""
+
+Message: TypeAlias = tuple[tuple[bytes, ...], Headers, bytes]
+"""What a request's first line asks for or a response's status, the headers, the body."""
 
 _REQUEST_LINE = re.compile(rb"(GET|POST) (/[!-~]*) HTTP/1\.1")
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-5][0-9][0-9]) [!-~]+(?: [!-~]+)*")
@@ -32,6 +36,8 @@ _DECIMAL = re.compile(rb"[0-9]{1,10}")
 _LEFT_TO_H11 = (b"transfer-encoding", b"connection", b"expect", b"upgrade")
 _BODILESS = (204, 304)
 _HEAD_END = b"\r\n\r\n"
+_LOOSE_HEAD_END = re.compile(rb"\n\r?\n")
+"""What some take for the end of a head; so does h11."""
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
@@ -84,43 +90,39 @@ class _Reader:
         self._held = bytearray()
         self._wanted = 0
         """Bytes to hold before another look is worth it."""
-        self._h11: h11.Connection | None = None
+        self._full: FullReader | None = None
         """Reads the present message, if the narrow reader cannot."""
-        self._start: h11.Request | h11.Response | None = None
-        self._body = bytearray()
 
     @property
     def held_bytes(self) -> int:
         """Bytes received that are no whole message yet."""
-        return len(self._held) + len(self._body)
+        return len(self._held) + (self._full.held_bytes if self._full else 0)
 
     def receive(self, data: bytes | memoryview) -> None:
         """Bytes arrived."""
         self._held += data
 
-    def _next(self) -> tuple[tuple[bytes, ...], Headers, bytes] | None:
-        """The parts of the first line, the headers and the body of the next whole message. Raises HttpError."""
+    def _next(self) -> Message | None:
+        """The next whole message, if there is one. Raises HttpError."""
         if len(self._held) < self._wanted or not self._held:
             return None
         data = bytes(self._held)
         self._held.clear()
         self._wanted = 0
-        if self._h11 is None:
-            return self._read_narrowly(data)
-        self._h11.receive_data(data)
-        return self._read_with_h11(self._h11)
+        return self._read_narrowly(data) if self._full is None else self._read_fully(self._full, data)
 
-    def _read_narrowly(self, data: bytes) -> tuple[tuple[bytes, ...], Headers, bytes] | None:
-        head_end = data.find(_HEAD_END)
-        if head_end < 0 and len(data) <= HEAD_BYTES_MAX:
+    def _read_narrowly(self, data: bytes) -> Message | None:
+        head_end = data.find(_HEAD_END, 0, HEAD_BYTES_MAX)
+        if head_end < 0 and not _LOOSE_HEAD_END.search(data, 0, HEAD_BYTES_MAX):
+            if len(data) >= HEAD_BYTES_MAX:
+                raise HttpError(431, f"more than {HEAD_BYTES_MAX} bytes of headers")
             self._held += data
             return None
-        head = _plain_head(data[:head_end], self._first_line) if 0 <= head_end <= HEAD_BYTES_MAX else None
+        head = _plain_head(data[:head_end], self._first_line) if head_end >= 0 else None
         size = self._plain_body_size(*head) if head is not None else None
         if head is None or size is None:
-            self._h11 = self._new_h11()
-            self._h11.receive_data(data)
-            return self._read_with_h11(self._h11)
+            self._full = self._new_full_reader()
+            return self._read_fully(self._full, data)
         if size > self._body_bytes_max:
             raise HttpError(413, f"body of {size} bytes; at most {self._body_bytes_max} are allowed")
         start = head_end + len(_HEAD_END)
@@ -133,36 +135,15 @@ class _Reader:
         self.is_last = False
         return *head, data[start:end]
 
-    def _read_with_h11(self, connection: h11.Connection) -> tuple[tuple[bytes, ...], Headers, bytes] | None:
-        try:
-            while True:
-                event = connection.next_event()
-                if isinstance(event, h11.Request | h11.Response):
-                    self._start = event
-                elif isinstance(event, h11.Data):
-                    self._body += event.data
-                    if len(self._body) > self._body_bytes_max:
-                        raise HttpError(413, f"body of more than {self._body_bytes_max} bytes")
-                elif isinstance(event, h11.EndOfMessage):
-                    return self._finish(connection)
-                elif event is h11.NEED_DATA:
-                    return None
-        except h11.RemoteProtocolError as error:
-            raise HttpError(error.error_status_hint, str(error)) from None
+    def _read_fully(self, full: FullReader, data: bytes) -> Message | None:
+        message = full.read(data)
+        if message is not None:
+            self._full = None
+            self._held += full.unread()
+            self.is_last = full.is_last
+        return message
 
-    def _finish(self, connection: h11.Connection) -> tuple[tuple[bytes, ...], Headers, bytes]:
-        start, body = self._start, bytes(self._body)
-        assert start is not None
-        self._held[:0] = connection.trailing_data[0]
-        self.is_last = connection.their_state is h11.MUST_CLOSE
-        self._h11 = self._start = None
-        self._body.clear()
-        parts = (
-            (start.method, start.target) if isinstance(start, h11.Request) else (b"%d" % start.status_code,)
-        )
-        return parts, dict(start.headers), body
-
-    def _new_h11(self) -> h11.Connection:
+    def _new_full_reader(self) -> FullReader:
         raise NotImplementedError
 
     def _plain_body_size(self, parts: tuple[bytes, ...], headers: Headers) -> int | None:
@@ -185,12 +166,12 @@ class RequestReader(_Reader):
 
     def interim(self) -> bytes:
         """What to send before a body comes that the client holds back until it is asked for; mostly nothing."""
-        if self._h11 is None or not self._h11.they_are_waiting_for_100_continue:
-            return b""
-        return self._h11.send(h11.InformationalResponse(status_code=100, headers=[])) or b""
+        return self._full.interim() if self._full else b""
 
-    def _new_h11(self) -> h11.Connection:
-        return h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
+    def _new_full_reader(self) -> FullReader:
+        from axl.http1_full import full_request_reader  # noqa: PLC0415 - see there
+
+        return full_request_reader(self._body_bytes_max)
 
     def _plain_body_size(self, parts: tuple[bytes, ...], headers: Headers) -> int | None:
         if b"host" not in headers:
@@ -211,12 +192,10 @@ class ResponseReader(_Reader):
         (status,), headers, body = message
         return Response(int(status), headers, body)
 
-    def _new_h11(self) -> h11.Connection:
-        connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES_MAX)
-        # h11 reads a response only to a request it has seen; which one does not matter here.
-        connection.send(h11.Request(method="GET", target="/", headers=[("Host", "localhost")]))
-        connection.send(h11.EndOfMessage())
-        return connection
+    def _new_full_reader(self) -> FullReader:
+        from axl.http1_full import full_response_reader  # noqa: PLC0415 - see there
+
+        return full_response_reader(self._body_bytes_max)
 
     def _plain_body_size(self, parts: tuple[bytes, ...], headers: Headers) -> int | None:
         if int(parts[0]) in _BODILESS:

@@ -31,9 +31,10 @@ class Inbox:
         """Messages that were dropped since the start because nobody read them in time."""
         self.on_message: Callable[[], None] = _nobody_waits
         """Called after each message that went in; it wakes whoever waits."""
+        self.charged_bytes = 0
+        """What is in the queue, overhead included."""
         self._lanes: dict[bytes, _Lane] = {}
         self._turns: deque[bytes] = deque()
-        self._charged_bytes = 0
 
     def __bool__(self) -> bool:
         return bool(self._turns)
@@ -47,8 +48,8 @@ class Inbox:
         charge = len(body) + MESSAGE_OVERHEAD_BYTES
         lane.messages.append(body)
         lane.charged_bytes += charge
-        self._charged_bytes += charge
-        while self._charged_bytes > self.bytes_max:
+        self.charged_bytes += charge
+        while self.charged_bytes > self.bytes_max:
             self._drop_one()
         self.on_message()
 
@@ -79,7 +80,7 @@ class Inbox:
         body = lane.messages.popleft()
         charge = len(body) + MESSAGE_OVERHEAD_BYTES
         lane.charged_bytes -= charge
-        self._charged_bytes -= charge
+        self.charged_bytes -= charge
         if not lane.messages:
             del self._lanes[sender]
         return body

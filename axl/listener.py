@@ -30,10 +30,11 @@ class ListenError(Exception):
 def bind(endpoint: Endpoint, setting: str) -> socket.socket:
     """A listening socket. `setting` is what the user may change about it. Raises ListenError."""
     try:
-        family, _, _, _, address = socket.getaddrinfo(
+        family, kind, protocol, _, address = socket.getaddrinfo(
             endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        # Named, not 0: asyncio turns Nagle's algorithm off only where it reads TCP, also for what is accepted.
+        listening = socket.socket(family, kind, protocol)
     except OSError as error:
         raise ListenError(f"cannot listen on {endpoint.host}:{endpoint.port}: {error.strerror}") from None
     try:

@@ -71,9 +71,9 @@ class Neighbours:
     def close(self) -> None:
         """End all links."""
         self._sweeper.cancel()
-        self._dialer.close()
         for link in list(self.links.values()):
             link.close("this node is going down")
+        self._dialer.close()  # last: every link that ends wakes it
 
     # ----------------------------------------------------------------------------------------- messages
 
@@ -146,7 +146,7 @@ class Neighbours:
         is_news = entry is None or not entry.is_spoken_of
         self.links[peer] = link
         endpoints = _reachable(link)
-        self._dialer.keep_known(self._book.linked(peer, endpoints))
+        self._book.linked(peer, endpoints)
         self._dialer.link_changed(peer)
         link.tell_attached(self.attached)  # it may have changed since the handshake said so
         self._introduce(link, endpoints, is_news)
@@ -165,7 +165,7 @@ class Neighbours:
         entry = self._book.get(peer)
         if entry is not None:
             entry.is_spoken_of = False
-        self._dialer.link_changed(peer)
+            self._dialer.keep_known(entry)
         log.info("link down", extra={"peer": peer.hex(), "reason": reason})
         self._changed()
 

@@ -47,17 +47,23 @@ class Node:
         for endpoint in config.peers:
             self._neighbours.keep(endpoint)
 
+    @property
+    def bridge_url(self) -> str:
+        """Where the bridge answers."""
+        return f"http://{bound_to(self._bridge_socket).authority}"
+
+    @property
+    def listens(self) -> tuple[Endpoint, ...]:
+        """Where the node listens for links."""
+        return self._neighbours.listens
+
     async def serve(self) -> None:
         """Answer on the bridge from now on."""
         await self._http.serve(self._bridge_socket)
-        address = bound_to(self._bridge_socket)
+        listen = [str(endpoint) for endpoint in self.listens]
         log.info(
             "started",
-            extra={
-                "peer": self._neighbours.peer.hex(),
-                "bridge": f"http://{address.host}:{address.port}",
-                "listen": [str(endpoint) for endpoint in self._neighbours.listens],
-            },
+            extra={"peer": self._neighbours.peer.hex(), "bridge": self.bridge_url, "listen": listen},
         )
 
     def close(self) -> None:
