@@ -387,6 +387,10 @@ def main() -> None:
         if debug:
             raise
         code = _complain(error)
+    except OSError as error:
+        if debug:
+            raise
+        code = _complain(UserError(f"{error.filename or 'system'}: {error.strerror or error}"))
     except Exception as error:  # a mistake of ours: still one line, and how to see more
         if debug:
             raise
@@ -401,7 +405,8 @@ def _complain(error: UserError | typer.TyperException) -> int:
     if isinstance(error, UserError):
         line, hint = error.message, error.hint
     else:
-        line, hint = error.format_message(), "whisper-tui --help"
+        context = getattr(error, "ctx", None)
+        line, hint = error.format_message(), f"{context.command_path if context else 'whisper-tui'} --help"
     typer.echo("whisper-tui: " + " ".join(line.split()), err=True)
     if hint:
         typer.echo(f"  {hint}", err=True)

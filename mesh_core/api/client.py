@@ -38,9 +38,10 @@ class ControlUnavailable(Exception):
 
 
 class ControlClient:
-    """Talks to the control API at `url`; `token` is needed for commands and results."""
+    """Talks to the control API at `url`; `token` is needed for commands and results, which take at most
+    `answer_s` seconds."""
 
-    def __init__(self, url: str, token: str | None = None) -> None:
+    def __init__(self, url: str, token: str | None = None, answer_s: float = ANSWER_S) -> None:
         parts = urlsplit(url)
         if parts.scheme != "http" or not parts.hostname or not parts.port:
             raise ValueError(f"a control API is http://HOST:PORT, not {url!r}")
@@ -49,6 +50,7 @@ class ControlClient:
         self._port = parts.port
         self._netloc = parts.netloc
         self._token = token
+        self._answer_s = answer_s
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def state(self) -> State:
@@ -108,13 +110,13 @@ class ControlClient:
     async def _exchange(self, method: str, path: str, body: bytes = b"") -> bytes:
         answer = bytearray()
         try:
-            async with asyncio.timeout(ANSWER_S), self._request(method, path, body=body) as pieces:
+            async with asyncio.timeout(self._answer_s), self._request(method, path, body=body) as pieces:
                 async for piece in pieces:
                     answer += piece
                     if len(answer) > ANSWER_BYTES_MAX:
                         raise ControlUnavailable(f"{self.url} answers more than {ANSWER_BYTES_MAX} bytes")
         except TimeoutError:
-            raise ControlUnavailable(f"{self.url} did not answer in {ANSWER_S:.0f} s") from None
+            raise ControlUnavailable(f"{self.url} did not answer in {self._answer_s:.0f} s") from None
         return bytes(answer)
 
     @asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import msgspec
@@ -102,11 +103,11 @@ async def _stay(run: RunDir, as_json: bool) -> None:
 
 
 async def _follow(run: RunDir, as_json: bool) -> None:
-    async for event in Reach(run).supervisor.events():
-        if as_json:
-            continue
-        for line in _lines(event):
-            print_line(line)
+    async with aclosing(Reach(run).supervisor.events()) as events:
+        async for event in events:
+            if not as_json:
+                for line in _lines(event):
+                    print_line(line)
 
 
 def _lines(event: Event) -> list[str]:

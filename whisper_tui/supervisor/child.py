@@ -56,6 +56,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._command: Command | None = None
         self._asked: ProcessState | None = None
+        self._out_from = 0
         self._gone = asyncio.Event()
         self._gone.set()
 
@@ -71,6 +72,7 @@ class Child:
         read_end, stdout = os.pipe() if command.piped else (None, None)
         try:
             with command.out.open("ab") as out:
+                self._out_from = out.tell()
                 self._process = subprocess.Popen(  # noqa: S603 - the argv is ours
                     ["/bin/sh", "-c", FOREIGN, "sh", *command.argv] if command.foreign else command.argv,
                     cwd=command.cwd,
@@ -132,9 +134,8 @@ class Child:
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None
-        with contextlib.suppress(
-            ProcessLookupError, PermissionError
-        ):  # macOS says the latter of a zombie's group
+        # It may have ended already; of the group of a zombie macOS says that it is not permitted.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
 
     def _ended(self, code: int) -> None:
@@ -147,8 +148,8 @@ class Child:
 
     def _note(self, code: int) -> str:
         assert self._command is not None
-        how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        last = last_line(self._command.out)
+        how = f"ended by signal {-code}, {signal.strsignal(-code)}" if code < 0 else f"exit code {code}"
+        last = last_line(self._command.out, self._out_from)
         return f"{how}: {last}" if last else how
 
     def _set(self, state: ProcessState, **fields: int | str | None) -> None:
@@ -190,12 +191,12 @@ def child_environment(own: Mapping[str, str], needed: str = "") -> dict[str, str
     }
 
 
-def last_line(path: Path) -> str:
-    """The last line of a log that says something, cut to `NOTE_CHARS`; empty when there is none."""
+def last_line(path: Path, start: int = 0) -> str:
+    """The last line of a log, from byte `start` on, that says something, cut to `NOTE_CHARS`; else empty."""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - NOTE_BYTES))
-            lines = file.read().decode("utf-8", "replace").splitlines()
+            file.seek(max(start, file.seek(0, os.SEEK_END) - NOTE_BYTES))
+            lines = file.read(NOTE_BYTES).decode("utf-8", "replace").splitlines()
     except OSError:
         return ""
     said = [line.strip() for line in lines if line.strip()]
@@ -205,10 +206,11 @@ def last_line(path: Path) -> str:
 def _watch(process: subprocess.Popen[bytes], ended: Callable[[int], None]) -> None:
     """Call `ended` with the exit code in the event loop once `process` has ended."""
     loop = asyncio.get_running_loop()
-    if not hasattr(os, "pidfd_open"):
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):  # not Linux, or one that does not allow it
         _watch_by_signal(loop, process, ended)
         return
-    descriptor = os.pidfd_open(process.pid)
 
     def readable() -> None:
         loop.remove_reader(descriptor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import msgspec
 
@@ -11,6 +12,9 @@ from mesh_core.api.schema import Event
 from whisper_tui.errors import ActionError, MeshUnreachable
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import Outcome, Status
+
+COMMAND_S = 45.0
+"""How long a command may take: participants that come up are waited for."""
 
 
 class SupervisorClient:
@@ -41,8 +45,9 @@ class SupervisorClient:
     async def events(self) -> AsyncGenerator[Event, None]:
         """Its events, views of all processes first; ends when the supervisor does."""
         try:
-            async for event in self._control().events():
-                yield event
+            async with aclosing(self._control().events()) as events:
+                async for event in events:
+                    yield event
         except (ControlUnavailable, ControlError) as error:
             raise self._unreachable(error) from error
 
@@ -50,7 +55,7 @@ class SupervisorClient:
         supervisor = self._run.running()
         if supervisor is None:
             raise MeshUnreachable(f"no mesh runs in {self._run.root}", "start one with `whisper-tui up`")
-        return ControlClient(f"http://127.0.0.1:{supervisor.port}", self._run.token())
+        return ControlClient(f"http://127.0.0.1:{supervisor.port}", self._run.token(), COMMAND_S)
 
     def _unreachable(self, error: Exception) -> MeshUnreachable:
         return MeshUnreachable(f"the supervisor of {self._run.root} cannot be reached: {error}")

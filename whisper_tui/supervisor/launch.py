@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from pathlib import Path
 
 import msgspec
@@ -165,8 +166,8 @@ async def until_ready(run: RunDir) -> Status:
     """Wait until every participant answers; MeshUnreachable says which one does not, and why."""
     client = SupervisorClient(run)
     try:
-        async with asyncio.timeout(READY_S):
-            async for event in client.events():
+        async with asyncio.timeout(READY_S), aclosing(client.events()) as events:
+            async for event in events:
                 if event.kind == "ready":
                     break
     except TimeoutError:

@@ -134,7 +134,8 @@ def new_provider(run: RunDir, plan: Plan) -> tuple[Plan, Seat]:
     if index > COUNT_MAX:
         raise BadInput(f"a mesh on one machine has at most {COUNT_MAX} providers")
     name = f"node{index}"
-    seat = Seat(name, "provider", _peer(run, name), *next_ports(plan, index))
+    chosen = ports.free_ports(3) if plan.auto_ports else next_ports(plan, index)
+    seat = Seat(name, "provider", _peer(run, name), *chosen)
     ports.check(ports.wanted_by(seat))
     plan = msgspec.structs.replace(plan, count=index, participants=[*plan.participants, seat])
     _write_files(run, plan, seat, _credit(run, plan))

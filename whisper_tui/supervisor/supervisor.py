@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from contextlib import asynccontextmanager
 
 from mesh_core.api.client import ControlError, ControlUnavailable
 from mesh_core.api.http import HttpError
@@ -18,10 +19,13 @@ from whisper_tui.supervisor.participant import Only, Participant
 from whisper_tui.supervisor.plan import MODEL_PORT_OFFSET, Plan, Seat
 from whisper_tui.supervisor.prepare import new_provider
 from whisper_tui.supervisor.rundir import RunDir
-from whisper_tui.supervisor.schema import ActionMoment, Outcome, ProcessView, Status
+from whisper_tui.supervisor.schema import WORKING, ActionMoment, Outcome, ProcessView, Status
 
-PARTITION_S = 2.0
+PARTITION_S = 5.0
 """How long a participant may take to hear of a partition."""
+
+COME_UP_S = 30.0
+"""How long participants may take to come up; then the command fails, and they may still."""
 
 
 class Supervisor:
@@ -40,6 +44,7 @@ class Supervisor:
         self._ready: dict[str, int] | None = None
         self._sides: list[list[str]] = []
         self._lock = asyncio.Lock()
+        self._ending = False
         self._tasks: set[asyncio.Task[None]] = set()
         self.done = asyncio.Event()
         self.events = EventLog(self._views)
@@ -77,6 +82,14 @@ class Supervisor:
     def _changed(self, view: ProcessView) -> None:
         self.events.emit("process", view)
 
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One command after the other, and none once the mesh is going down."""
+        async with self._lock:
+            if self._ending:
+                raise HttpError(409, "the mesh is going down")
+            yield
+
     def _tell(self, action: str, targets: list[str], command: str, by: str) -> ActionMoment:
         """Say that an action is carried out now, for logs and incident timelines."""
         moment = ActionMoment(action, targets, by, time.time() * 1000, command)
@@ -101,22 +114,22 @@ class Supervisor:
 
     async def down(self, *, by: str = "") -> Outcome:
         """SIGTERM to all, SIGKILL after a grace to what is left. `done` is set afterwards."""
-        async with self._lock:
-            action = self._tell("down", list(self._participants), command_line("down"), by)
-            ended = [child for child in self._children() if child.alive]
-            if self._model:
-                self._model.end()
-            await end_all(ended)
-            for task in self._tasks:
-                task.cancel()
-            self.done.set()
-            return Outcome(action, [child.view for child in ended])
+        self._ending = True  # waits for no other command: one may be waiting for what will never come up
+        action = self._tell("down", list(self._participants), command_line("down"), by)
+        ended = [child for child in self._children() if child.alive]
+        if self._model:
+            self._model.end()
+        await end_all(ended)
+        for task in self._tasks:
+            task.cancel()
+        self.done.set()
+        return Outcome(action, [child.view for child in ended])
 
     # ---------------------------------------------------------------------------------------------- commands
 
     async def kill(self, names: list[str], only: Only | None = None, *, by: str = "") -> Outcome:
         """SIGKILL the provider and the AXL node of each, or `only` one of the two, all at once."""
-        async with self._lock:
+        async with self._turn():
             chosen = self._named(names)
             for participant in chosen:
                 if not any(child.alive and only in {None, child.view.part} for child in participant.children):
@@ -130,7 +143,7 @@ class Supervisor:
 
     async def pause(self, names: list[str], *, by: str = "") -> Outcome:
         """SIGSTOP both processes of each."""
-        async with self._lock:
+        async with self._turn():
             chosen = self._named(names)
             for participant in chosen:
                 if not participant.whole:
@@ -142,7 +155,7 @@ class Supervisor:
 
     async def revive(self, names: list[str], *, by: str = "") -> Outcome:
         """Start again what is gone, with the same key and store; wake what is paused. Answers once they do."""
-        async with self._lock:
+        async with self._turn():
             chosen = self._named(names)
             for participant in chosen:
                 if participant.whole:
@@ -153,7 +166,7 @@ class Supervisor:
 
     async def add(self, *, by: str = "") -> Outcome:
         """One more provider, with a key of its own."""
-        async with self._lock:
+        async with self._turn():
             try:
                 self._plan, seat = new_provider(self._run, self._plan)
             except UserError as error:
@@ -170,7 +183,7 @@ class Supervisor:
 
         Every participant is on one side: those not named are on side `a`.
         """
-        async with self._lock:
+        async with self._turn():
             self._named([*a, *b])
             both = set(a) & set(b)
             if both:
@@ -184,7 +197,7 @@ class Supervisor:
 
     async def heal(self, *, by: str = "") -> Outcome:
         """End the partition."""
-        async with self._lock:
+        async with self._turn():
             if not self._sides:
                 raise HttpError(409, "there is no partition to heal")
             cut_off = self._sides[1]
@@ -196,7 +209,11 @@ class Supervisor:
     async def _bring_up(self, chosen: list[Participant], action: ActionMoment) -> Outcome:
         for participant in chosen:
             participant.start(self._lifeline, self._env)
-        answers = await asyncio.gather(*(participant.ready() for participant in chosen))
+        try:
+            async with asyncio.timeout(COME_UP_S):
+                answers = await asyncio.gather(*(participant.ready() for participant in chosen))
+        except TimeoutError:
+            raise HttpError(504, f"not up after {COME_UP_S:g} s: see the logs in {self._run.root}") from None
         failed = [participant for participant, answer in zip(chosen, answers, strict=True) if not answer]
         if failed:
             raise HttpError(500, "; ".join(_why_not_up(participant) for participant in failed))
@@ -204,7 +221,7 @@ class Supervisor:
 
     async def _hide(self, chosen: list[Participant], action: ActionMoment) -> Outcome:
         """Tell each of `chosen` that runs which peers it must not see."""
-        reachable = [participant for participant in chosen if participant.whole]
+        reachable = [participant for participant in chosen if participant.provider.view.state in WORKING]
         failures = [line for line in await asyncio.gather(*map(self._hide_from, reachable)) if line]
         if failures:
             raise HttpError(502, "; ".join(failures))

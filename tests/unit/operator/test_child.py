@@ -168,3 +168,4 @@ def test_the_last_line_is_what_says_something(tmp_path: Path) -> None:
     assert last_line(log) == ""
     log.write_bytes(b"x" * 10_000 + b"\nfirst\nlast \xff words\n\n   \n")
     assert last_line(log) == "last \ufffd words"
+    assert last_line(log, log.stat().st_size) == ""

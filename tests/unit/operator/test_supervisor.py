@@ -95,7 +95,7 @@ async def test_a_process_that_dies_by_itself_is_told_and_stays_dead(supervisor: 
                 break
     assert states(supervisor, "node2") == {"axl": "running", "provider": "exited"}
     note = next(view.note for view in supervisor.status().processes if view.state == "exited")
-    assert note.startswith("ended by SIGSEGV")
+    assert note == "ended by signal 11, Segmentation fault"
 
 
 async def test_add_brings_one_more_provider(supervisor: Supervisor) -> None:
@@ -161,6 +161,21 @@ async def test_a_participant_that_does_not_come_up_is_named_with_its_reason(
     (run.participant("node3").root / "mode").write_text("broken")
     with pytest.raises(HttpError, match=r"node3 did not come up: provider: exit code 1: port 9 is in use"):
         await supervisor.add()
+
+
+async def test_down_waits_for_no_command_and_none_comes_after_it(supervisor: Supervisor, run: RunDir) -> None:
+    run.participant("node3").root.mkdir()
+    (run.participant("node3").root / "mode").write_text("mute")
+    adding = asyncio.create_task(supervisor.add())
+    heal = asyncio.create_task(supervisor.heal())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await supervisor.down()
+    with pytest.raises(HttpError, match="did not come up"):
+        await adding
+    with pytest.raises(HttpError, match="going down"):
+        await heal
+    assert {view.pid for view in supervisor.status().processes} == {0}
 
 
 async def test_changing_needs_the_token_and_reading_does_not(supervisor: Supervisor, run: RunDir) -> None:
