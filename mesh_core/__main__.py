@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+import msgspec
+
 from axl import keys
 from axl.keys import KeyFileError, PrivateKey
 from mesh_core.io import settings as settings_file
@@ -105,7 +107,13 @@ def _participant(settings: Settings, key: PrivateKey, token: str, store: Store) 
 
 
 def _executor(settings: Settings) -> Executor:
-    return NoExecutor()
+    if not settings.executes:
+        return NoExecutor()
+    from mesh_core.work.executor import Executor as Worker  # noqa: PLC0415 (an operator loads none of it)
+    from mesh_core.work.executor import WorkSettings  # noqa: PLC0415
+
+    index = settings.path(settings.corpus_index) if settings.corpus_index else None
+    return Worker(WorkSettings(index, settings.exec_delay_s, **msgspec.structs.asdict(settings.backend)))
 
 
 def _heed_signals(stop: asyncio.Event, lifeline: int | None) -> None:

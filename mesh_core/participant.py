@@ -78,7 +78,14 @@ class Participant:
         doors = Doors(KeyCrypto(key.seed), random.SystemRandom(), clock.wall_ms)
         self._node = node = Node(_node_config(settings, key.peer), doors, stored, self._boot)
         self._about = _about(settings)
-        self._views = NodeViews(node, self._about, clock.now, clock.wall_ms, lambda: self._problems.text)
+        self._views = NodeViews(
+            node,
+            self._about,
+            clock.now,
+            clock.wall_ms,
+            problem=lambda: self._problems.text,
+            backend=lambda: executor.backend_name,
+        )
         self._hub = EventHub(key.peer, self._boot, self._views, clock.wall_ms)
         self._runtime = runtime = Runtime(
             node, store, clock, self._problems, self._notified, self._store_failed
@@ -87,6 +94,8 @@ class Participant:
         self._transport = AxlTransport(
             self._client, node.seal_frame, runtime.receive, runtime.neighbours, self._axl_problem
         )
+        self._executor = executor
+        self._preparing: asyncio.Task[None] | None = None
         self._executions = Executions(executor, runtime.step, runtime.bug)
         runtime.connect(self._transport, self._executions)
         corpus, shards = self._about.corpus, settings.shards_total
@@ -110,6 +119,8 @@ class Participant:
         self._views.restored()
         self._transport.start()
         self._node_changed()
+        if self._settings.executes:
+            self._preparing = asyncio.create_task(self._prepare())
 
     async def close(self) -> None:
         """Say goodbye, end what runs, leave a store that opens again."""
@@ -120,8 +131,11 @@ class Participant:
                     await self._runtime.written()
                     await self._transport.flushed()
         self._runtime.close()
+        if self._preparing is not None:
+            self._preparing.cancel()
         await self._server.close()
         await self._executions.close()
+        await self._executor.aclose()
         await self._transport.close()
         await self._client.aclose()
         if not self._store.close():
@@ -137,11 +151,12 @@ class Participant:
             raise PortTakenError(f"control API: {host}:{port}: {error.strerror}") from None
         self._log.write("listening", {"host": host, "port": self._server.port})
 
-    def prepared(self, backend: str) -> None:
-        """What executes workloads here is known now."""
-        self._about.backend = backend
+    async def _prepare(self) -> None:
+        """Find out what executes workloads here and announce it; joining the mesh does not wait for that."""
+        self._log.write("backend", {"text": await self._executor.prepare()})
         announcement = self._node.membership.announcement
-        self._runtime.announce(msgspec.structs.replace(announcement, models=(backend,)))
+        models = (self._executor.backend_name,)
+        self._runtime.announce(msgspec.structs.replace(announcement, models=models))
         self._node_changed()
 
     # ------------------------------------------------------------------------------- for the control API

@@ -56,7 +56,6 @@ class About:
     executes: bool
     shards_total: int
     corpus: str
-    backend: str = ""
     connected: bool = False
 
 
@@ -70,12 +69,14 @@ class NodeViews:
         now: Callable[[], float],
         wall_ms: Callable[[], float],
         problem: Callable[[], str],
+        backend: Callable[[], str],
     ) -> None:
         self._node = node
         self._about = about
         self._now = now
         self._wall_ms = wall_ms
         self._problem = problem
+        self._backend = backend
         self._started_ms = wall_ms()
         self._stories = Stories()
         self._jobs = JobViews(node, self._stories)
@@ -179,7 +180,7 @@ class NodeViews:
             ready=self._node.context.ready and about.connected,
             problem=problem,
             partitioned_from=[peer.hex() for peer in sorted(self._node.hidden)],
-            backend=about.backend,
+            backend=self._backend(),
             corpus=about.corpus,
             shards_total=about.shards_total,
         )

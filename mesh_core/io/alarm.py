@@ -3,7 +3,7 @@
 A process that was held up (starved, swapped, stopped by a signal) finds its timers overdue and, in the kernel
 and in its AXL node, the very answers those timers wait for. Judging the timers first would call healthy peers
 dead. So a timer that fires late is put aside while frames still come in: until none has come for as long as
-the timer was late, within bounds. One that fires in time costs a single comparison.
+the timer was late, and at most twice that long, within bounds. One that fires in time costs a single comparison.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ QUIET_MAX_S = 0.03
 """An AXL node that has something for us delivers it faster than this after a stall."""
 
 DRAIN_MAX_S = 0.25
-"""A stream of frames without end must not keep timers from being judged."""
+"""A stream of frames without end must not keep timers from being judged, however late they are already."""
 
 
 class Alarm:
@@ -67,7 +67,7 @@ class Alarm:
             return
         self._held_up(late_s)
         self._draining = True
-        self._drained_by = now + DRAIN_MAX_S
+        self._drained_by = now + min(2 * late_s, DRAIN_MAX_S)
         self._await_quiet(now, min(late_s, QUIET_MAX_S))
 
     def _await_quiet(self, now: float, quiet_s: float) -> None:

@@ -20,12 +20,31 @@ Run: TypeAlias = tuple[JobId, int]
 class Executor(Protocol):
     """What runs a workload (`mesh_core.work.executor`)."""
 
+    @property
+    def backend_name(self) -> str:
+        """What writes the answers here, as far as is known."""
+
+    async def prepare(self) -> str:
+        """Find out what there is to work with; one line about it."""
+
+    async def aclose(self) -> None:
+        """End what still runs."""
+
     async def run(self, work: Work, on_progress: Callable[[int, str], None]) -> bytes:
         """The result. `on_progress` gets tokens so far and the newest piece of text. Raises WorkError."""
 
 
 class NoExecutor:
     """Of a participant that executes nothing."""
+
+    backend_name = ""
+
+    async def prepare(self) -> str:
+        """Nothing to find out."""
+        return "executes nothing"
+
+    async def aclose(self) -> None:
+        """Nothing runs."""
 
     async def run(self, work: Work, on_progress: Callable[[int, str], None]) -> bytes:
         """Always raises WorkError."""

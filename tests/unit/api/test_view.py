@@ -52,8 +52,8 @@ class Console:
         """Those of the node that runs now; a restart begins new ones."""
         if self._views is None or self._viewed is not self.node:
             host, self._viewed = self.host, self.node
-            about = About(host.name, "provider", "local", "0", True, True, 6, "corpus", "search", True)
-            self._views = NodeViews(self.node, about, self.now, self.wall_ms, lambda: "")
+            about = About(host.name, "provider", "local", "0", True, True, 6, "corpus", True)
+            self._views = NodeViews(self.node, about, self.now, self.wall_ms, lambda: "", lambda: "search")
         return self._views
 
     def durable(self, host: Host, writes: Sequence[Write]) -> None:
