@@ -107,6 +107,7 @@ class Participant:
 
         Raises PortTakenError, and WrongKeyError when the AXL node runs as another key.
         """
+        asyncio.get_running_loop().set_exception_handler(self._unexpected)
         self._store.start(self._runtime)
         self._log.write("started", {"peer": self._node.peer.hex(), "boot": self._boot})
         await self._listen()
@@ -228,6 +229,11 @@ class Participant:
 
     def _trace(self, name: str, trace: str) -> None:
         self._log.write("bug", {"name": name, "trace": trace})
+
+    def _unexpected(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """An exception that no code of ours waited for."""
+        message = str(context["message"])
+        self._runtime.bug(message, context.get("exception") or RuntimeError(message))
 
     def _node_changed(self) -> None:
         self._hub.dirty(("node", b""))

@@ -116,6 +116,12 @@ class _Exchange:
         except h11.RemoteProtocolError as error:
             line = msgspec.json.encode({"error": f"not HTTP: {error}"})
             answer = Answer(line + b"\n", error.error_status_hint)
+        except OSError:
+            raise
+        except Exception as error:  # a bug of the handler: the client gets a line, the loop's owner the rest
+            _report(error)
+            line = msgspec.json.encode({"error": f"internal error: {type(error).__name__}"})
+            answer = Answer(line + b"\n", 500)
         if answer.stream is None:
             await self._write_whole(answer)
         else:
@@ -158,7 +164,9 @@ class _Exchange:
         finally:
             for task in (pieces, gone):
                 task.cancel()
-            await asyncio.gather(pieces, gone, return_exceptions=True)
+            error, _ = await asyncio.gather(pieces, gone, return_exceptions=True)
+            if isinstance(error, Exception) and not isinstance(error, OSError):
+                _report(error)
 
     async def _write_pieces(self, stream: AsyncGenerator[bytes, None]) -> None:
         async with aclosing(stream):
@@ -196,3 +204,8 @@ def _check_origin(headers: dict[str, str]) -> None:
         raise HttpError(403, "only loopback host names are answered")
     if "origin" in headers:
         raise HttpError(403, "requests from web pages are not answered")
+
+
+def _report(error: Exception) -> None:
+    context = {"message": "answering a request", "exception": error}
+    asyncio.get_running_loop().call_exception_handler(context)

@@ -146,8 +146,10 @@ class EventHub:
         if self._flush_at is not None:
             self._flush_at.cancel()
             self._flush_at = None
-        dirty, self._dirty = self._dirty, {}
-        for entity in dirty:
+        # One at a time: should a view fail to build, the others are still dirty and come with the next flush.
+        while self._dirty:
+            entity = next(iter(self._dirty))
+            del self._dirty[entity]
             view = self._views.view(entity)
             if view is not None:
                 self._supersede(entity)

@@ -288,8 +288,14 @@ class AxlTransport:
     def _spawn(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            context = {"message": f"AXL {task.get_name()} ended", "exception": error}
+            task.get_loop().call_exception_handler(context)
 
 
 def _rest_s(failures: int) -> float:

@@ -194,14 +194,18 @@ class Runtime:
         self._alarm.arm(self._node.next_deadline())
 
     def _carry_out(self, effect: Effect) -> None:
-        if isinstance(effect, Send):
-            self._transport.send(effect.to, effect.message)
-        elif isinstance(effect, Notify):
-            self._on_notify(effect.kind, effect.fields)
-        elif isinstance(effect, Execute):
-            self._executions.start(effect.job, effect.epoch, effect.work)
-        elif isinstance(effect, StopExecution):
-            self._executions.stop(effect.job, effect.epoch)
+        """One effect; a bug in what it sets off must not keep the next ones from happening."""
+        try:
+            if isinstance(effect, Send):
+                self._transport.send(effect.to, effect.message)
+            elif isinstance(effect, Notify):
+                self._on_notify(effect.kind, effect.fields)
+            elif isinstance(effect, Execute):
+                self._executions.start(effect.job, effect.epoch, effect.work)
+            elif isinstance(effect, StopExecution):
+                self._executions.stop(effect.job, effect.epoch)
+        except Exception as error:  # see the docstring
+            self.bug(f"carrying out {type(effect).__name__}", error)
 
     # ------------------------------------------------------------------------------------------- disk
 

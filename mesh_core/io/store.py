@@ -18,7 +18,7 @@ from mesh_core.io.blobs import StoredBlobs
 from mesh_core.io.group_commit import CommitCounters, GroupCommit, Listener
 from mesh_core.io.store_file import StoreDamagedError, StoreError
 
-CLOSE_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 1.0
 
 
 class Store:

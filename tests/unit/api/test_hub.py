@@ -8,9 +8,10 @@ from contextlib import aclosing
 
 import msgspec
 import pytest
+from msgspec import Struct
 
 from mesh_core.api import hub as module
-from mesh_core.api.hub import SEQ_PER_BOOT, EventHub, inert
+from mesh_core.api.hub import SEQ_PER_BOOT, Entity, EventHub, inert
 from mesh_core.api.schema import Event
 from tests.unit.api.participants import PEER, Things
 
@@ -92,6 +93,29 @@ async def test_an_entity_that_is_gone_is_not_told() -> None:
         hub.dirty(("thing", b"gone"))
         hub.dirty(("thing", b"a"))
         assert [event.data["name"] for event in await next_events(stream)] == ["a"]
+
+
+async def test_a_view_that_fails_to_build_does_not_take_the_others_with_it() -> None:
+    things = Things(a=1, b=1)
+    hub = hub_of(things)
+    failed = asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: failed.set())
+    async with aclosing(hub.stream(None)) as stream:
+        await next_events(stream)
+        build = things.view
+
+        def fail_once(entity: Entity) -> Struct | None:
+            things.view = build  # type: ignore[method-assign]
+            raise ValueError("no view")
+
+        things.view = fail_once  # type: ignore[method-assign]
+        hub.dirty(("thing", b"a"))
+        hub.dirty(("thing", b"b"))
+        waiting = asyncio.ensure_future(next_events(stream))
+        async with asyncio.timeout(5):
+            await failed.wait()
+        hub.dirty(("thing", b"a"))
+        assert {event.data["name"] for event in await waiting} == {"a", "b"}
 
 
 async def test_who_resumes_gets_what_was_missed_and_only_the_latest_views() -> None:

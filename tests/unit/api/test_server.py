@@ -148,6 +148,21 @@ async def test_bytes_that_are_no_http_get_a_line_and_harm_nobody(running: Runnin
     assert (await ControlClient(running.url).health())["ready"]
 
 
+async def test_a_bug_behind_the_api_is_a_line_for_the_client_and_told_to_the_owner(running: Running) -> None:
+    told: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda loop, context: told.append(repr(context["exception"]))
+    )
+
+    def fail() -> bytes:
+        raise KeyError("oops")
+
+    running.participant.metrics = fail  # type: ignore[method-assign]
+    with pytest.raises(ControlError, match="internal error: KeyError"):
+        await ControlClient(running.url).metrics()
+    assert told == ["KeyError('oops')"]
+
+
 async def test_a_body_without_end_is_cut(running: Running) -> None:
     head = f"POST /commands/submit HTTP/1.1\n{host(running)}\nAuthorization: Bearer {TOKEN}\nContent-Length: 300000"
     status, answer = await raw(running, head, b"x" * 300_000)

@@ -186,6 +186,16 @@ async def test_a_bug_costs_its_input_and_nothing_else(world: World) -> None:
     assert "ZeroDivisionError: boom" in world.traces[0]
 
 
+async def test_a_bug_in_what_an_effect_sets_off_spares_the_next_effects(world: World) -> None:
+    def fail(to: bytes, message: Message) -> None:
+        raise OverflowError("boom")
+
+    world.send = fail  # type: ignore[method-assign]
+    world.step(send(1), Notify("moment", {}))
+    assert world.done == ["moment"]
+    assert world.runtime.bugs == {"carrying out Send: OverflowError": 1}
+
+
 async def test_the_same_bug_again_is_counted_and_not_repeated(world: World) -> None:
     for _ in range(50):
         world.node.answers.append(KeyError("x"))
