@@ -89,6 +89,10 @@ class _Reading(Collector):
         yield _gauges("members", "Other members by state.", "state", members)
         jobs = Counter(job.state for job in node.ledger.jobs.values())
         yield _gauges("jobs", "Jobs by state.", "state", jobs)
+        timeout_s = node.membership.probe_timeout_s
+        yield _gauge(
+            "probe_timeout_seconds", "p99 of recent round trips of probes, within bounds.", timeout_s
+        )
         yield _gauge("records", "Records in the ledger.", len(node.ledger.chains))
 
     def _process(self) -> Iterator[Metric]:

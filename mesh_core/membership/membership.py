@@ -176,6 +176,11 @@ class Membership:
         return self._own.announcement
 
     @property
+    def probe_timeout_s(self) -> float:
+        """How long the answer to a direct probe may take: it follows the round trips of late."""
+        return self._prober.timeout_s
+
+    @property
     def rejected(self) -> Counter[str]:
         """Statements that were ignored, by cause."""
         return self._intake.rejected

@@ -66,3 +66,4 @@ def test_they_say_what_was_counted() -> None:
     assert found["whisper_bugs_total", ('handling "Tick"',)] == 2
     assert found["whisper_lag_seconds_max", ()] == 0.5
     assert found["whisper_queue_bytes", ()] == 40
+    assert found["whisper_probe_timeout_seconds", ()] == 0.1
