@@ -43,6 +43,9 @@ PHASES: tuple[tuple[str, str, str], ...] = (
 _SHARE_PATIENCE_S = 0.05
 """How long the submitter alone is asked for the key before everybody is."""
 
+_STEPS_BACK_WHEN_FULL = 3
+"""How many places a candidate gives way for each claim beyond its slots."""
+
 _SHOW_DELAY_S = 0.1
 """When witnesses other than the submitter see the lease: well before an unseen certificate lapses."""
 
@@ -75,6 +78,7 @@ class _Outlook:
 
     epoch: int = 0
     losses: int = 0
+    waited: int = 0
 
 
 class Holder:
@@ -139,7 +143,7 @@ class Holder:
             return
         if not self._context.ready or not self._may_execute(job) or not self._free(now, job):
             return
-        rank = self._succession.rank(job, self._context.me)
+        rank = self._turn(job)
         if rank is None:
             return
         ballot = self._witness.ballots[job.id]
@@ -156,6 +160,14 @@ class Holder:
         losses = min(self._outlook(job.id).losses, 4)
         wait += rank * self._context.timing.rank_step_s + self._context.doors.rng.uniform(0.0, 0.3 * losses)
         self._context.timers.set(("claim", "go", job.id), now + wait)
+
+    def _turn(self, job: LedgerJob) -> int | None:
+        """This node's place among the candidates; one whose slots are taken steps back, so that rescues spread."""
+        rank = self._succession.rank(job, self._context.me)
+        if rank is None:
+            return None
+        full = max(0, len(self.claims) + 1 - self._context.config.slots)
+        return rank + _STEPS_BACK_WHEN_FULL * full
 
     def claim(self, now: float, job: LedgerJob, epoch: int | None = None) -> Claim:
         """Ask the committee for the next epoch (or take `epoch`, which witnesses promised unasked)."""
@@ -199,13 +211,8 @@ class Holder:
         if job is None or job.final or promise.holder != self._context.me:
             return
         claim = self.claims.get(job.id)
-        if (
-            claim is None
-            and promise.epoch == 1
-            and self._outlook(job.id).epoch == 0
-            and self._may_execute(job)
-        ):
-            claim = self.claim(now, job, epoch=1)
+        if claim is None and promise.epoch == 1:
+            claim = self._claim_unasked(now, job)
         if claim is None or claim.epoch != promise.epoch or claim.phase != "claiming":
             return
         if promise.author not in members(job.job):
@@ -599,7 +606,7 @@ class Holder:
             return
         if name == "go":
             if claim is None and self._context.ready and self._may_execute(job) and self._free(now, job):
-                self.claim(now, job)
+                self._claim_unless_full(now, job, key)
         elif name == "again":
             self.consider(now, job)
         elif claim is not None and name == "resend":
@@ -612,6 +619,15 @@ class Holder:
         elif claim is not None and name == "execution":
             self._stop_running(claim, "execution time-out")
             self.fail(now, job_id, claim.epoch, "execution time-out")
+
+    def _claim_unless_full(self, now: float, job: LedgerJob, key: tuple[Hashable, ...]) -> None:
+        """It was this node's turn when it looked; if it has filled up since, the next one may be quicker."""
+        full = len(self.claims) >= self._context.config.slots
+        if full and self._outlook(job.id).waited < _STEPS_BACK_WHEN_FULL:
+            self._outlook(job.id).waited += 1
+            self._context.timers.set(key, now + self._context.timing.rank_step_s)
+            return
+        self.claim(now, job)
 
     def _resend(self, now: float, claim: Claim) -> None:
         timing = self._context.timing
