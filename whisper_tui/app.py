@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any, ClassVar, Protocol
 
@@ -18,9 +18,8 @@ from textual.screen import Screen
 from mesh_core.api.schema import FINAL_STATES, Event
 from whisper_tui import themes
 from whisper_tui.errors import UserError
-from whisper_tui.model import selectors
+from whisper_tui.intents import Actions, Intents
 from whisper_tui.model.glyphs import ASCII, UNICODE, Glyphs
-from whisper_tui.model.impact import describe, impact_of_silencing
 from whisper_tui.model.inert import inert
 from whisper_tui.model.reducer import reduce
 from whisper_tui.model.state import State, initial_state
@@ -28,12 +27,9 @@ from whisper_tui.model.views import detail
 from whisper_tui.model.views.base import Frame, Role, Span
 from whisper_tui.model.views.header import Running, moves
 from whisper_tui.model.views.help import help_lines
-from whisper_tui.screens.chaos import ChaosMenu
-from whisper_tui.screens.confirm import ConfirmDialog, Question
 from whisper_tui.screens.main import MainScreen
 from whisper_tui.screens.pager import Pager
 from whisper_tui.screens.quit import ExitChoice, QuitDialog
-from whisper_tui.screens.submit import Submission, SubmitDialog
 from whisper_tui.widgets.painting import Painter
 from whisper_tui.widgets.table import LineTable
 
@@ -52,42 +48,6 @@ class EventSource(Protocol):
 
     def events(self) -> AsyncIterator[Event]:
         """Events, until there are no more."""
-        ...
-
-
-class Actions(Protocol):
-    """What can be done to the mesh; `whisper_tui.actions` does it. All raise UserError with one line."""
-
-    async def submit(self, text: str, max_price_micro: int | None = None) -> str:
-        """Ask; answers the question's label."""
-        ...
-
-    async def cancel(self, job: str) -> object:
-        """Ask that a job end as cancelled."""
-        ...
-
-    async def kill(self, names: Sequence[str]) -> object:
-        """SIGKILL."""
-        ...
-
-    async def pause(self, names: Sequence[str]) -> object:
-        """SIGSTOP."""
-        ...
-
-    async def revive(self, names: Sequence[str]) -> object:
-        """Start again, or wake."""
-        ...
-
-    async def partition(self, a: Sequence[str], b: Sequence[str]) -> object:
-        """Cut side b off; whoever is not named is on side a."""
-        ...
-
-    async def heal(self) -> object:
-        """End the partition."""
-        ...
-
-    async def add(self) -> object:
-        """One more provider."""
         ...
 
 
@@ -122,25 +82,11 @@ async def run_console(source: EventSource, actions: Actions, *, options: Console
             "the console needs a terminal: it reads keys from stdin and draws on stderr",
             "do not redirect them, or use `--no-console` or `--script`",
         )
-    choice = await Console(source, actions, options).run_async()
+    console = Console(source, actions, options)
+    choice = await console.run_async()
+    if choice is None and console.return_code:
+        raise UserError("the console failed; the mesh goes on", "`whisper-tui attach` opens it again")
     return choice or ExitChoice.LEAVE
-
-
-class _Deed(Struct, frozen=True):
-    """An action on nodes: what it is called, its command, and which processes it makes sense for."""
-
-    title: str
-    command: str
-    silences: bool
-    runs: bool | None
-
-
-_DEEDS: Mapping[str, _Deed] = {
-    "kill": _Deed("Kill", "kill", silences=True, runs=None),
-    "pause": _Deed("Pause", "pause", silences=True, runs=True),
-    "revive": _Deed("Revive", "revive", silences=False, runs=False),
-    "partition": _Deed("Cut off", "partition", silences=True, runs=True),
-}
 
 
 class Console(App[ExitChoice], inherit_bindings=False):
@@ -157,7 +103,6 @@ class Console(App[ExitChoice], inherit_bindings=False):
             os.environ["NO_COLOR"] = "1"  # Textual takes it from there
         super().__init__(ansi_color=True if plain else None)
         self._source = source
-        self._actions = actions
         self._options = options
         self._glyphs: Glyphs = ASCII if options.ascii else UNICODE
         self._painter = Painter(themes.MONOCHROME if plain else themes.COLOUR, ascii_only=options.ascii)
@@ -168,6 +113,14 @@ class Console(App[ExitChoice], inherit_bindings=False):
         self._frozen: tuple[State, int, float] | None = None
         self._said_at = 0.0
         self._drawn: State | None = None
+        self._intents = Intents(
+            self,
+            actions,
+            self._painter,
+            state=lambda: self._state,
+            say=self.say,
+            monotonic=options.monotonic,
+        )
         self.set_class(plain, "-plain")
         self.set_class(options.ascii, "-ascii")
 
@@ -287,7 +240,7 @@ class Console(App[ExitChoice], inherit_bindings=False):
         entry = self._state.jobs.get(key)
         is_open = entry is not None and entry.view.state not in FINAL_STATES
         pager = Pager(title, content, self._painter, monotonic, can_cancel=is_open)
-        self._page(pager, partial(self._ask_cancel, key))
+        self._page(pager, partial(self._cancel, key))
 
     def _page(self, pager: Pager, then: Callable[[str | None], None] | None = None) -> None:
         def left(chosen: str | None) -> None:
@@ -322,33 +275,13 @@ class Console(App[ExitChoice], inherit_bindings=False):
 
     def action_submit(self) -> None:
         """Ask the mesh something."""
-        if not self._may_act():
-            return
-        counts = selectors.node_counts(self._state)
-        note = f"{counts.up} of {counts.total} providers are up"
-        self.push_screen(SubmitDialog(self._painter, self._options.monotonic, note), self._submit)
-
-    def _submit(self, submission: Submission | None) -> None:
-        if submission is None:
-            return
-        command = f"whisper-tui submit {_quoted(submission.text)}"
-        if submission.max_price_micro is not None:
-            command += f" --max-price {submission.max_price_micro / 1_000_000:g}"
-
-        async def ask() -> str:
-            label = await self._actions.submit(submission.text, submission.max_price_micro)
-            return f"asked as {label}  ({command})"
-
-        self._do(ask)
+        if self._may_act():
+            self._intents.submit()
 
     def action_chaos(self) -> None:
         """Choose what happens to the chosen nodes; they are bound now, by peer id."""
-        if not self._may_act():
-            return
-        peers = self._chosen()
-        names = [selectors.name_of(self._state, peer) for peer in peers]
-        menu = ChaosMenu(names, self._painter, self._options.monotonic)
-        self.push_screen(menu, partial(self._chosen_deed, dict(zip(peers, names, strict=True))))
+        if self._may_act():
+            self._intents.disturb(self._chosen(), self.main.overview.nodes.clear_marks)
 
     def _chosen(self) -> tuple[str, ...]:
         """Peers of the marked nodes, else of the one under the cursor, else of the holder of the job there."""
@@ -362,115 +295,14 @@ class Console(App[ExitChoice], inherit_bindings=False):
             return tuple(key for key in overview.nodes.table.keys if key in overview.nodes.marks)
         return (overview.nodes.cursor,) if overview.nodes.cursor else ()
 
-    def _chosen_deed(self, bound: Mapping[str, str], deed: str | None) -> None:
-        if deed is None:
-            return
-        if deed == "heal":
-            self._confirm(
-                Question("Heal the partition?", "all hear each other again", "whisper-tui heal"), self._heal
-            )
-        elif deed == "add":
-            self._confirm(Question("Add a node?", "one more provider joins", "whisper-tui add"), self._add)
-        elif not bound:
-            self.say("no node was chosen: go to one in the table of nodes, then X", "warn")
-        else:
-            self._ask_deed(deed, bound)
-
-    def _ask_deed(self, deed: str, bound: Mapping[str, str]) -> None:
-        names, told = list(bound.values()), _DEEDS[deed]
-        command = f"whisper-tui {told.command} {' '.join(names)}"
-        title = f"{told.title} {', '.join(names)}?"
-        if told.silences:
-            impact = impact_of_silencing(self._state, tuple(bound))
-            typed = "" if len(names) == 1 and not impact.grave else _phrase(names)
-            question = Question(inert(title), inert(describe(impact, names)), inert(command), typed)
-        else:
-            question = Question(inert(title), "the same keys and ledgers, a new start", inert(command))
-        self._confirm(question, partial(self._do_deed, deed, bound))
-
-    def _confirm(self, question: Question, then: Callable[[], None]) -> None:
-        def answered(yes: bool | None) -> None:
-            if yes:
-                then()
-
-        self.push_screen(ConfirmDialog(question, self._painter, self._options.monotonic), answered)
-
-    def _do_deed(self, deed: str, bound: Mapping[str, str]) -> None:
-        """Carry it out on exactly those that were bound, if they are still who they were."""
-        for peer, name in bound.items():
-            node = selectors.node_of(self._state, peer)
-            if node.name != name:
-                self.say(f"{name} is called {node.name} now: nothing was done", "warn")
-                return
-            if _DEEDS[deed].runs is not None and node.runs is not _DEEDS[deed].runs:
-                self.say(f"{name} is {node.process or 'not running'} now: nothing was done", "warn")
-                return
-        names = list(bound.values())
-        self.main.overview.nodes.clear_marks()
-
-        async def act() -> str:
-            if deed == "partition":
-                await self._actions.partition((), names)
-            elif deed == "kill":
-                await self._actions.kill(names)
-            elif deed == "pause":
-                await self._actions.pause(names)
-            else:
-                await self._actions.revive(names)
-            return f"whisper-tui {_DEEDS[deed].command} {' '.join(names)}"
-
-        self._do(act)
-
-    def _heal(self) -> None:
-        async def act() -> str:
-            await self._actions.heal()
-            return "whisper-tui heal"
-
-        self._do(act)
-
-    def _add(self) -> None:
-        async def act() -> str:
-            await self._actions.add()
-            return "whisper-tui add"
-
-        self._do(act)
-
-    def _ask_cancel(self, job: str, chosen: str | None) -> None:
-        entry = self._state.jobs.get(job)
-        if chosen != "cancel_job" or entry is None or not self._may_act():
-            return
-        label = inert(entry.view.label, 40)
-        impact = "it ends as cancelled, unless its result is settled first; work that was done is not paid"
-
-        async def act() -> str:
-            await self._actions.cancel(job)
-            return f"whisper-tui cancel {label}"
-
-        question = Question(f"Cancel {label}?", impact, f"whisper-tui cancel {label}")
-        self._confirm(question, partial(self._do, act))
+    def _cancel(self, job: str, chosen: str | None) -> None:
+        if chosen == "cancel_job" and self._may_act():
+            self._intents.cancel(job)
 
     def _may_act(self) -> bool:
         if self._read_only:
             self.say("read-only: W allows actions", "warn")
         return not self._read_only
-
-    def _do(self, act: Callable[[], Awaitable[str]]) -> None:
-        self.run_worker(self._act(act), group="actions", exit_on_error=False)
-
-    async def _act(self, act: Callable[[], Awaitable[str]]) -> None:
-        try:
-            self.say(await act())
-        except UserError as error:
-            self.say(f"{error.message}  {error.hint}".rstrip(), "warn")
-
-
-def _phrase(names: Sequence[str]) -> str:
-    """What must be typed before several nodes, or a quorum, are lost."""
-    return names[0] if len(names) == 1 else f"{len(names)} nodes"
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _fixed(title: str) -> Callable[[Frame], str]:

@@ -32,15 +32,8 @@ class ChaosMenu(Dialog[str]):
         """One line."""
         yield LinesPane(self._painter, id="menu")
 
-    def on_mount(self) -> None:
-        """Show the choices."""
-        self.call_after_refresh(self._show)
-
-    def on_resize(self) -> None:
-        """Show them again in the new place."""
-        self.call_after_refresh(self._show)
-
-    def _show(self) -> None:
+    def redraw(self) -> None:
+        """The choices, and whom they are about."""
         pane = self.query_one(LinesPane)
         spans = [Span(" chaos ", "warn")]
         for key in keys_of("chaos"):

@@ -50,15 +50,8 @@ class ConfirmDialog(Dialog[bool]):
             if self._question.typed:
                 yield Input(id="typed", max_length=80)
 
-    def on_mount(self) -> None:
-        """Show the question."""
-        self.call_after_refresh(self._show)
-
-    def on_resize(self) -> None:
-        """Show it again in the new place."""
-        self.call_after_refresh(self._show)
-
-    def _show(self) -> None:
+    def redraw(self) -> None:
+        """The question and how to answer it."""
         self.query_one(LinesPane).sync(tuple(self._body()))
 
     def _body(self) -> list[Line]:

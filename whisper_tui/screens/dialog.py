@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, Generic, TypeVar
 
@@ -28,6 +29,18 @@ class Dialog(ModalScreen[R], Generic[R], inherit_bindings=False):
         super().__init__()
         self._monotonic = monotonic
         self._opened_at = monotonic()
+
+    def on_mount(self) -> None:
+        """Draw once there is a size to draw in."""
+        self.call_after_refresh(self.redraw)
+
+    def on_resize(self) -> None:
+        """Draw again in the new size."""
+        self.call_after_refresh(self.redraw)
+
+    @abstractmethod
+    def redraw(self) -> None:
+        """Fill the panes."""
 
     def listens(self) -> bool:
         """Whether the operator has had time to see the dialog."""

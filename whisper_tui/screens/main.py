@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.events import Resize
+from textual.events import Click, Resize
 from textual.screen import Screen
 
 from whisper_tui.keymap import hints_of, keys_of
@@ -82,6 +82,13 @@ class MainScreen(Screen[None], inherit_bindings=False):
             self.log_view.sync(frame)
         else:
             self.overview.sync(frame)
+
+    def on_click(self, event: Click) -> None:
+        """A click on the name of a view shows it."""
+        if event.widget is self._tabs:
+            shown = header.tab_at(VIEWS, event.x)
+            if shown:
+                self.show(shown)
 
     def on_resize(self, event: Resize) -> None:
         """Choose the layout for the new size, then draw again."""

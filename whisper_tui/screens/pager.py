@@ -72,17 +72,14 @@ class Pager(Dialog[str]):
             hints.append(("C", "cancel job"))
         self._foot.sync((keys(hints, self._foot.size.width),))
 
-    def on_resize(self) -> None:
-        """Draw again in the new size."""
-        self.call_after_refresh(self._again)
-
-    def _again(self) -> None:
+    def redraw(self) -> None:
+        """The same frame again."""
         if self._frame is not None:
             self.sync(self._frame)
 
     def _scroll(self, by: int) -> None:
         self._top = max(0, self._top + by)
-        self._again()
+        self.redraw()
 
     @property
     def _page(self) -> int:

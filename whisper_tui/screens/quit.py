@@ -51,15 +51,8 @@ class QuitDialog(Dialog[ExitChoice]):
             body.styles.height = len(self.BODY)
             yield body
 
-    def on_mount(self) -> None:
-        """Show the choices."""
-        self.call_after_refresh(self._show)
-
-    def on_resize(self) -> None:
-        """Show them again in the new place."""
-        self.call_after_refresh(self._show)
-
-    def _show(self) -> None:
+    def redraw(self) -> None:
+        """The three choices."""
         self.query_one(LinesPane).sync(self.BODY)
 
     def action_leave(self) -> None:

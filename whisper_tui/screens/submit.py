@@ -61,15 +61,8 @@ class SubmitDialog(Dialog[Submission]):
             )
             yield LinesPane(self._painter, id="form-foot")
 
-    def on_mount(self) -> None:
-        """Show heading and hint."""
-        self.call_after_refresh(self._show)
-
-    def on_resize(self) -> None:
-        """Show them again in the new place."""
-        self.call_after_refresh(self._show)
-
-    def _show(self) -> None:
+    def redraw(self) -> None:
+        """Heading and hint."""
         head: Lines = ((Span("Ask the mesh", "title"), Span(f"   {self._note}", "dim")),)
         hint = Span(self._error, "warn") if self._error else Span("tab next field", "dim")
         foot: Lines = (
@@ -82,7 +75,7 @@ class SubmitDialog(Dialog[Submission]):
         """A corrected field takes its complaint back."""
         if self._error:
             self._error = ""
-            self._show()
+            self.redraw()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Ask, or say what is missing."""
@@ -93,12 +86,12 @@ class SubmitDialog(Dialog[Submission]):
         except ValueError as error:
             self._error = str(error)
             self.query_one("#price", Input).focus()
-            self._show()
+            self.redraw()
             return
         if not text:
             self._error = "a question is needed"
             self.query_one("#question", Input).focus()
-            self._show()
+            self.redraw()
             return
         self.dismiss(Submission(text, price))
 

@@ -153,6 +153,17 @@ def tabs(views: Sequence[tuple[str, str]], current: str, note: str, width: int) 
     return between(tuple(spans), (Span(f"{note} ", "dim"),), width)
 
 
+def tab_at(views: Sequence[tuple[str, str]], column: int) -> str:
+    """Title of the view whose name `tabs` puts at this column; empty if there is none."""
+    start = 1
+    for key, title in views:
+        end = start + len(f"[{key} {title}]")
+        if start <= column < end:
+            return title
+        start = end + 1
+    return ""
+
+
 def keys(hints: Sequence[tuple[str, str]], width: int, message: Span | None = None) -> Line:
     """What can be pressed now, as (key, what it does); a message takes its place while there is one."""
     if message is not None:

@@ -1,0 +1,216 @@
+"""From a key to an action: who is meant, what would happen, are you sure, is it still so, do it, say so."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from msgspec import Struct
+from textual.app import App
+
+from whisper_tui.errors import UserError
+from whisper_tui.model import selectors
+from whisper_tui.model.impact import describe, impact_of_silencing
+from whisper_tui.model.inert import inert
+from whisper_tui.model.selectors import Node
+from whisper_tui.model.state import State
+from whisper_tui.model.views.base import Role
+from whisper_tui.screens.chaos import ChaosMenu
+from whisper_tui.screens.confirm import ConfirmDialog, Question
+from whisper_tui.screens.submit import Submission, SubmitDialog
+from whisper_tui.widgets.painting import Painter
+
+Act = Callable[[], Awaitable[str]]
+"""Does something and answers what is to be said about it."""
+
+
+class Actions(Protocol):
+    """What can be done to the mesh; `whisper_tui.actions` does it. All raise UserError with one line."""
+
+    async def submit(self, text: str, max_price_micro: int | None = None) -> str:
+        """Ask; answers the question's label."""
+        ...
+
+    async def cancel(self, job: str) -> object:
+        """Ask that a job end as cancelled."""
+        ...
+
+    async def kill(self, names: Sequence[str]) -> object:
+        """SIGKILL."""
+        ...
+
+    async def pause(self, names: Sequence[str]) -> object:
+        """SIGSTOP."""
+        ...
+
+    async def revive(self, names: Sequence[str]) -> object:
+        """Start again, or wake."""
+        ...
+
+    async def partition(self, a: Sequence[str], b: Sequence[str]) -> object:
+        """Cut side b off; whoever is not named is on side a."""
+        ...
+
+    async def heal(self) -> object:
+        """End the partition."""
+        ...
+
+    async def add(self) -> object:
+        """One more provider."""
+        ...
+
+
+class Deed(Struct, frozen=True):
+    """An action on nodes: its title, the command that does the same, whether its targets fall silent, and for
+    which nodes it makes sense."""
+
+    title: str
+    command: str
+    silences: bool
+    fits: Callable[[Node], bool]
+
+
+DEEDS: Mapping[str, Deed] = {
+    "kill": Deed("Kill", "kill", True, lambda node: node.process not in ("killed", "exited", "stopped")),
+    "pause": Deed("Pause", "pause", True, lambda node: node.runs),
+    "revive": Deed("Revive", "revive", False, lambda node: not node.runs),
+    "partition": Deed("Cut off", "partition", True, lambda node: node.runs),
+}
+
+
+class Intents:
+    """What the operator wants done. Targets are bound to peer ids when they are chosen, and looked at again
+    before anything happens to them: a list that was sorted anew meanwhile changes nobody's fate."""
+
+    def __init__(
+        self,
+        app: App[Any],
+        actions: Actions,
+        painter: Painter,
+        *,
+        state: Callable[[], State],
+        say: Callable[[str, Role], None],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._app = app
+        self._actions = actions
+        self._painter = painter
+        self._state = state
+        self._say = say
+        self._monotonic = monotonic
+
+    def submit(self) -> None:
+        """Ask the mesh something."""
+        counts = selectors.node_counts(self._state())
+        note = f"{counts.up} of {counts.total} providers are up"
+        self._app.push_screen(SubmitDialog(self._painter, self._monotonic, note), self._submit)
+
+    def _submit(self, submission: Submission | None) -> None:
+        if submission is None:
+            return
+        command = f"whisper-tui submit {_quoted(submission.text)}"
+        if submission.max_price_micro is not None:
+            command += f" --max-price {submission.max_price_micro / 1_000_000:g}"
+
+        async def ask() -> str:
+            label = await self._actions.submit(submission.text, submission.max_price_micro)
+            return f"asked as {label}  ({command})"
+
+        self._do(ask)
+
+    def cancel(self, job: str) -> None:
+        """End a job before it is settled."""
+        entry = self._state().jobs.get(job)
+        if entry is None:
+            return
+        command = f"whisper-tui cancel {inert(entry.view.label, 40)}"
+        impact = "it ends as cancelled, unless its result is settled first; work that was done is not paid"
+        title = f"Cancel {inert(entry.view.label, 40)}?"
+        self._confirm(
+            Question(title, impact, command), self._told(command, lambda: self._actions.cancel(job))
+        )
+
+    def disturb(self, peers: Sequence[str], acted: Callable[[], None]) -> None:
+        """Choose what happens to these peers, or to the mesh; `acted` is called when it happens to them."""
+        bound = {peer: selectors.name_of(self._state(), peer) for peer in peers}
+        menu = ChaosMenu(list(bound.values()), self._painter, self._monotonic)
+        self._app.push_screen(menu, partial(self._disturb, bound, acted))
+
+    def _disturb(self, bound: Mapping[str, str], acted: Callable[[], None], deed: str | None) -> None:
+        if deed == "heal":
+            question = Question("Heal the partition?", "all hear each other again", "whisper-tui heal")
+            self._confirm(question, self._told(question.command, self._actions.heal))
+        elif deed == "add":
+            question = Question("Add a node?", "one more provider joins", "whisper-tui add")
+            self._confirm(question, self._told(question.command, self._actions.add))
+        elif deed is not None and not bound:
+            self._say("no node was chosen: go to one in the table of nodes, then X", "warn")
+        elif deed is not None:
+            self._ask(deed, bound, acted)
+
+    def _ask(self, name: str, bound: Mapping[str, str], acted: Callable[[], None]) -> None:
+        deed, names = DEEDS[name], list(bound.values())
+        command = inert(f"whisper-tui {deed.command} {' '.join(names)}")
+        title = inert(f"{deed.title} {', '.join(names)}?")
+        if deed.silences:
+            impact = impact_of_silencing(self._state(), tuple(bound))
+            typed = _phrase(names) if len(names) > 1 or impact.grave else ""
+            question = Question(title, inert(describe(impact, names)), command, typed)
+        else:
+            question = Question(title, "the same keys and ledgers, a new start", command)
+        self._confirm(question, partial(self._carry_out, name, bound, acted, command))
+
+    async def _carry_out(
+        self, name: str, bound: Mapping[str, str], acted: Callable[[], None], command: str
+    ) -> str:
+        """Do it to exactly those that were bound, if they are still who and how they were."""
+        for peer, called in bound.items():
+            node = selectors.node_of(self._state(), peer)
+            if node.name != called:
+                raise UserError(f"{called} is called {node.name} now: nothing was done")
+            if not DEEDS[name].fits(node):
+                raise UserError(f"{called} is {node.process or 'not running'} now: nothing was done")
+        acted()
+        names = list(bound.values())
+        if name == "kill":
+            await self._actions.kill(names)
+        elif name == "pause":
+            await self._actions.pause(names)
+        elif name == "revive":
+            await self._actions.revive(names)
+        else:
+            await self._actions.partition((), names)
+        return command
+
+    def _told(self, command: str, act: Callable[[], Awaitable[object]]) -> Act:
+        async def done() -> str:
+            await act()
+            return command
+
+        return done
+
+    def _confirm(self, question: Question, act: Act) -> None:
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._do(act)
+
+        self._app.push_screen(ConfirmDialog(question, self._painter, self._monotonic), answered)
+
+    def _do(self, act: Act) -> None:
+        self._app.run_worker(self._act(act), group="actions", exit_on_error=False)
+
+    async def _act(self, act: Act) -> None:
+        try:
+            self._say(await act(), "text")
+        except UserError as error:
+            self._say(f"{error.message}  {error.hint}".rstrip(), "warn")
+
+
+def _phrase(names: Sequence[str]) -> str:
+    """What must be typed before several nodes, or a quorum, are lost."""
+    return names[0] if len(names) == 1 else f"{len(names)} nodes"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
