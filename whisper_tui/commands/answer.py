@@ -7,19 +7,26 @@ from contextlib import aclosing
 import msgspec
 
 from mesh_core.api.client import ControlClient, ControlUnavailable
-from mesh_core.api.schema import AnswerView, QueryView
+from mesh_core.api.schema import AnswerView, JobView, QueryView
 from whisper_tui.commands.output import Progress, print_json, print_line
 from whisper_tui.errors import ActionError, MeshUnreachable
 from whisper_tui.model.inert import inert, inert_lines
 
 
 async def wait_for(control: ControlClient, query: str) -> QueryView:
-    """The question once it is answered, failed or cancelled; says meanwhile how far it is."""
+    """The question once it is answered, failed or cancelled; says meanwhile how far it is.
+
+    ActionError when nobody takes it, MeshUnreachable when `control` goes away.
+    """
     with Progress() as progress:
         try:
             async with aclosing(control.events()) as events:
                 async for event in events:
-                    if event.kind != "query" or event.data.get("query") != query:
+                    if event.data.get("query") != query:
+                        continue
+                    if event.kind == "job":
+                        _check_taken(msgspec.convert(event.data, JobView))
+                    if event.kind != "query":
                         continue
                     view = msgspec.convert(event.data, QueryView)
                     if view.state != "running":
@@ -30,6 +37,17 @@ async def wait_for(control: ControlClient, query: str) -> QueryView:
         except ControlUnavailable as error:
             raise _interrupted(str(error)) from error
     raise _interrupted("its stream of events ended")
+
+
+def _check_taken(job: JobView) -> None:
+    """Raise ActionError when everybody has answered that they will not take the job."""
+    refusals = [bid.refused for bid in job.auction.bids if bid.refused]
+    if (
+        job.state == "pending"
+        and job.auction.state == "closed"
+        and len(refusals) == len(job.auction.bids) > 0
+    ):
+        raise ActionError(f"{inert(job.label)}: nobody takes it: {inert(refusals[0])}")
 
 
 def _interrupted(reason: str) -> MeshUnreachable:

@@ -149,7 +149,8 @@ async def _joined(
             await _until_joined(guest)
         yield guest.control
     finally:
-        await end_all(guest.children)
+        await end_all([guest.provider])  # it says goodbye through its AXL node
+        await end_all([guest.axl])
         os.close(read_end)
         os.close(write_end)
 

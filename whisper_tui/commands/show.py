@@ -93,10 +93,11 @@ async def jobs(run: RunDir, as_json: bool) -> None:
         return
     names = _names(state)
     print_table(
-        ["JOB", "STATE", "SHARD", "HOLDER", "EPOCH", "PRICE", "VOTES", "RUNS", "TOKENS", "AGE", "ID"],
+        ["JOB", "BY", "STATE", "SHARD", "HOLDER", "EPOCH", "PRICE", "VOTES", "RUNS", "TOKENS", "AGE", "ID"],
         [
             [
                 job.label,
+                names.get(job.submitter, short(job.submitter)),
                 job.state + (" (rescued)" if job.rescued else ""),
                 NOTHING if job.shard is None else job.shard,
                 names.get(job.holder, NOTHING),
@@ -138,7 +139,7 @@ async def bids(run: RunDir, word: str | None, as_json: bool) -> None:
                 bid.refused,
             ]
             for job in chosen
-            for bid in job.auction.bids
+            for bid in sorted(job.auction.bids, key=lambda bid: (bool(bid.refused), bid.rank))
         ],
         NO_JOBS,
     )

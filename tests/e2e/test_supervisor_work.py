@@ -1,0 +1,146 @@
+"""Asking, answering, looking and checking through the command line, over real processes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command_line import Mesh
+
+QUESTION = "What does a replay buffer do?"
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    """Two providers that answer by search."""
+    mesh = Mesh(tmp_path_factory.mktemp("work") / "run")
+    up = mesh.up("--count", "2")
+    assert up.returncode == 0, up.stderr
+    yield mesh
+    mesh.whisper("down")
+
+
+def test_a_question_is_answered_with_its_sources(mesh: Mesh) -> None:
+    asked = mesh.whisper("submit", QUESTION)
+    assert asked.returncode == 0, asked.stderr
+    assert "replay buffer stores" in asked.stdout
+    assert "[1] reinforcement-learning.md" in asked.stdout
+    assert "answered by search" in asked.stdout
+
+
+def test_a_detached_question_returns_at_once_and_ends_by_itself(mesh: Mesh) -> None:
+    taken = mesh.json("submit", QUESTION, "--detach")
+    assert taken["state"] in {"accepted", "pending"}
+    assert len(taken["jobs"]) == 2
+    assert mesh.json("submit", QUESTION)["state"] == "answered"
+    states = {job["job"]: job["state"] for job in mesh.json("jobs")}
+    assert [states[job] for job in taken["jobs"]] == ["settled"] * 2
+
+
+def test_a_settled_job_has_a_receipt_that_anyone_can_check(mesh: Mesh, tmp_path: Path) -> None:
+    label = mesh.json("submit", QUESTION)["label"]
+    receipt = tmp_path / "receipt"
+    job = mesh.json("job", f"{label}.1", "--out", str(receipt))
+    checked = verify(receipt, tmp_path)
+    assert checked["job"] == job["job"]
+    assert checked["outcome"] == "result"
+    assert len(checked["voters"]) >= job["quorum"]
+    receipt.write_bytes(receipt.read_bytes()[:-1])
+    with pytest.raises(AssertionError, match="proves nothing"):
+        verify(receipt, tmp_path)
+
+
+def verify(receipt: Path, elsewhere: Path) -> dict[str, object]:
+    """Check a receipt in a folder where there is no mesh."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from whisper_tui.cli import main; main()",
+            "verify",
+            "receipt",
+            str(receipt),
+            "--json",
+        ],
+        cwd=elsewhere,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, object] = json.loads(done.stdout)
+    return found
+
+
+def test_guests_ask_through_any_bridge_at_once_and_leave(mesh: Mesh) -> None:
+    bridge = f"http://127.0.0.1:{mesh.nodes()['node2']['axl_port']}"
+    with ThreadPoolExecutor(2) as pool:
+        asked = list(pool.map(lambda _: mesh.whisper("submit", QUESTION, "--axl", bridge), range(2)))
+    for done in asked:
+        assert done.returncode == 0, done.stderr
+        assert "replay buffer stores" in done.stdout
+    guests = [node for name, node in mesh.nodes().items() if name.startswith("submitter")]
+    assert {guest["state"] for guest in guests} == {"left"}
+    assert len({guest["peer"] for guest in guests}) == 2
+
+
+def test_a_guest_with_a_key_nobody_gave_credit_is_told_so(mesh: Mesh, tmp_path: Path) -> None:
+    key = tmp_path / "mine.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(key)], check=True)
+    bridge = f"http://127.0.0.1:{mesh.nodes()['node1']['axl_port']}"
+    done = mesh.whisper("submit", QUESTION, "--axl", bridge, "--key", str(key))
+    assert done.returncode == 1
+    assert "nobody takes it" in done.stderr
+    assert "credit" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://127.0.0.1:1", "nobody answers"),
+        ("localhost:9002", "expected an AXL bridge"),
+        ("http://127.0.0.1", "expected an AXL bridge"),
+    ],
+)
+def test_a_bridge_that_is_none_is_one_line(mesh: Mesh, url: str, why: str) -> None:
+    done = mesh.whisper("submit", QUESTION, "--axl", url)
+    assert done.returncode in {2, 3}
+    assert why in done.stderr.splitlines()[0]
+
+
+def test_everything_can_be_looked_at(mesh: Mesh) -> None:
+    label = mesh.json("submit", QUESTION)["label"]
+    for command, heading in (
+        (["nodes"], "NODE"),
+        (["jobs"], "JOB"),
+        (["bids", f"{label}.1"], "BIDDER"),
+        (["ledger", "--tail", "3"], "converged"),
+        (["job", f"{label}.c"], "all shards"),
+        (["leases"], "nobody holds a lease"),
+        (["keys"], "PEER ID"),
+    ):
+        done = mesh.whisper(*command)
+        assert done.returncode == 0, done.stderr
+        assert heading in done.stdout
+    ledger = mesh.json("ledger", "--tail", "3")
+    assert set(ledger["replicas"]) == {"node1", "node2", "operator"}
+    assert len(ledger["records"]) == 3
+
+
+def test_a_job_nobody_knows_is_one_line(mesh: Mesh) -> None:
+    for command in ("job", "cancel"):
+        done = mesh.whisper(command, "q99.1")
+        assert done.returncode == 1
+        assert "q99.1" in done.stderr.splitlines()[0]
+
+
+def test_a_job_can_be_cancelled_unless_it_is_decided(mesh: Mesh) -> None:
+    taken = mesh.json("submit", QUESTION, "--detach")
+    done = mesh.whisper("cancel", taken["jobs"][-1])
+    assert done.returncode == 0 or "is decided already" in done.stderr, done.stderr
