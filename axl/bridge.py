@@ -82,7 +82,8 @@ class Bridge:
         if route is None or method is None:
             connection.answer_text(404, "the bridge has /topology, /send and /recv")
         elif request.method != method:
-            connection.answer_text(405, "method not allowed", b"Allow: " + method + b"\r\n")
+            # No body: it would be one too many in the answer to HEAD.
+            connection.answer(405, b"Allow: " + method + b"\r\n")
         else:
             try:
                 route(connection, request)

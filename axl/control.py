@@ -5,6 +5,7 @@ Decoding is strict: what is missing, left over or out of bounds is a FrameError,
 
 from __future__ import annotations
 
+import enum
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,31 @@ ENDPOINTS_PER_PEER_MAX = 4
 NEIGHBOURS_PER_FRAME_MAX = 128
 
 _COUNT = struct.Struct(">I")
+
+
+class Refusal(enum.IntEnum):
+    """Why a link is not wanted, though the other side's key is proven."""
+
+    SAME_NODE = 1
+    LINKED = 2
+    CROSSED = 3
+    FULL = 4
+
+    @property
+    def is_redundant(self) -> bool:
+        """Whether nothing is wrong: the two have another link, or will in a moment."""
+        return self in {Refusal.LINKED, Refusal.CROSSED}
+
+    def __str__(self) -> str:
+        return _REFUSALS[self]
+
+
+_REFUSALS = {
+    Refusal.SAME_NODE: "both ends are the same node",
+    Refusal.LINKED: "there is a link already",
+    Refusal.CROSSED: "both sides dialled at once",
+    Refusal.FULL: "there are as many neighbours as max_concurrent_conns allows",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +116,19 @@ def decode_welcome(body: bytes) -> Welcome:
     welcome = Welcome(reader.flag(), reader.endpoints())
     reader.end()
     return welcome
+
+
+def encode_refusal(refusal: Refusal) -> bytes:
+    """The frame that turns a dialler away."""
+    return frame(Kind.REFUSED, bytes([refusal]))
+
+
+def decode_refusal(body: bytes) -> Refusal:
+    """Inverse of `encode_refusal`, from the body. Raises FrameError."""
+    try:
+        return Refusal(int.from_bytes(body))
+    except ValueError:
+        raise FrameError("malformed refusal") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections import deque
 from collections.abc import Callable, Container, Coroutine
 from typing import Protocol
 
 from axl.allowance import Allowance
 from axl.book import AddressBook, Entry
 from axl.certificate import client_context
+from axl.control import ENDPOINTS_PER_PEER_MAX, Refusal
 from axl.endpoint import Endpoint
 from axl.link import HANDSHAKE_TIMEOUT_S, SHUTDOWN_TIMEOUT_S, Link, LinkClosed
+from axl.resolve import addresses_of
 
+LOOK_UP_TIMEOUT_S = 10.0
 DIALS_AT_ONCE_MAX = 16
 DIALS_PER_S_MAX = 20
 DIALS_BURST_MAX = 200
@@ -158,6 +162,7 @@ class _Keeper:
         self._endpoints = endpoints
         self._failures_max = failures_max
         self._failures = 0
+        self._logged: deque[str] = deque(maxlen=ENDPOINTS_PER_PEER_MAX)
 
     def covers(self, entry: Entry) -> bool:
         """Whether this one dials all that is known of a peer."""
@@ -170,6 +175,7 @@ class _Keeper:
             self.news.clear()
             if self.peer is not None and self.peer in self._caller.mesh.links:
                 self._failures, self.problem, self.is_dialling, yields = 0, "", False, True
+                self._logged.clear()
                 await self.news.wait()
             elif yields and self._other_dials_first():
                 yields, self.is_dialling = False, True
@@ -199,7 +205,7 @@ class _Keeper:
         self.is_dialling = True
         try:
             for endpoint in self._endpoints():
-                if await self._dial_one(endpoint):
+                if await self._dial_each_address(endpoint):
                     return True
             return False
         finally:
@@ -207,23 +213,41 @@ class _Keeper:
             if self.peer is not None:
                 self._caller.mesh.stop_waiting(self.peer)
 
+    async def _dial_each_address(self, endpoint: Endpoint) -> bool:
+        try:
+            async with asyncio.timeout(LOOK_UP_TIMEOUT_S):
+                addresses = await addresses_of(endpoint)
+        except OSError as error:
+            self._note(endpoint, str(error) or "its name is not answered for")
+            return False
+        for address in addresses:
+            if await self._dial_one(address):
+                return True
+        return False
+
     async def _dial_one(self, endpoint: Endpoint) -> bool:
         link = self._caller.mesh.new_link(endpoint, self._pinned)
         try:
             await self._caller.call(endpoint, link)
-        except (OSError, LinkClosed) as error:
-            problem = f"{endpoint}: {str(error) or 'no answer'}"
-            if problem != self.problem:
-                log.info(
-                    "dial failed", extra={"endpoint": str(endpoint), "reason": str(error) or "no answer"}
-                )
-            self.problem = problem
+        except LinkClosed as closed:
+            if closed.refusal is None or not closed.refusal.is_redundant:
+                self._note(endpoint, str(closed))
+            return False
+        except OSError as error:
+            self._note(endpoint, str(error) or "no answer")
             return False
         finally:
             self._caller.mesh.dial_ended(link)
             if self._pinned is None and link.peer:
                 self.peer = link.peer
         return True
+
+    def _note(self, endpoint: Endpoint, reason: str) -> None:
+        """Remember a problem; what is the same as before is not worth another line in the log."""
+        self.problem = f"{endpoint}: {reason}"
+        if self.problem not in self._logged:
+            self._logged.append(self.problem)
+            log.info("dial failed", extra={"endpoint": str(endpoint), "reason": reason})
 
     async def _news_within(self, seconds: float) -> None:
         """Sleep, unless something is heard of the peer before."""
@@ -247,7 +271,7 @@ class _Caller:
     async def call(self, endpoint: Endpoint, link: Link) -> None:
         """Connect `link` to `endpoint` and see it up. Raises OSError or LinkClosed."""
         if self.mesh.is_full:
-            raise LinkClosed("this node has as many neighbours as max_concurrent_conns allows")
+            raise LinkClosed(str(Refusal.FULL), Refusal.FULL)
         await asyncio.sleep(self._allowance.debt_s(1, self._loop.time()))
         async with self._slots, asyncio.timeout(HANDSHAKE_TIMEOUT_S):
             transport, _ = await self._loop.create_connection(

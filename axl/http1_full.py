@@ -41,7 +41,7 @@ class FullReader:
                         raise HttpError(413, f"body of more than {self._body_bytes_max} bytes")
                 elif isinstance(event, h11.EndOfMessage):
                     return self._finish()
-                elif event is h11.NEED_DATA:
+                else:
                     return None
         except h11.RemoteProtocolError as error:
             raise HttpError(error.error_status_hint, str(error)) from None

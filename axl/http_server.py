@@ -129,6 +129,7 @@ class HttpConnection(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """It has caught up."""
         self._is_write_paused = False
+        self._client_acts_by = self._loop.time() + self._server.limits.idle_timeout_s
         self._advance()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from axl import control
 from axl.allowance import Allowance
 from axl.certificate import CertificateError, key_in
-from axl.control import Challenge, Hello, Neighbour, Welcome
+from axl.control import Challenge, Hello, Neighbour, Refusal, Welcome
 from axl.endpoint import Endpoint
 from axl.frames import HANDSHAKE_FRAME_BYTES_MAX, FrameError, FrameReader, Kind, frame, header
 from axl.keys import PrivateKey, verify
@@ -47,7 +47,11 @@ CONTROL_FRAMES_BURST_MAX = 1_000
 
 
 class LinkClosed(Exception):
-    """A link ended, or never came to be; the message says why."""
+    """A link never came to be; the message says why, `refusal` also to programs if it is one of those."""
+
+    def __init__(self, reason: str, refusal: Refusal | None = None) -> None:
+        super().__init__(reason)
+        self.refusal = refusal
 
 
 class Waiter(Protocol):
@@ -83,7 +87,7 @@ class Owner(Protocol):
     def message_bytes_max(self) -> int:
         """The largest message this node takes."""
 
-    def refusal(self, link: Link) -> str | None:
+    def refusal(self, link: Link) -> Refusal | None:
         """Why a link to the peer whose key was just proven is not wanted; None if it is."""
 
     def link_up(self, link: Link) -> None:
@@ -181,7 +185,7 @@ class Link(asyncio.Protocol):
         self.instance = challenge.instance
         refusal = self._owner.refusal(self)
         if refusal is not None:
-            self.close(refusal)
+            self.close(str(refusal), refusal)
             return
         owner = self._owner
         signature = owner.key.sign(HELLO_DOMAIN + self.peer + challenge.nonce)
@@ -197,8 +201,8 @@ class Link(asyncio.Protocol):
         self.attached, self.listens = hello.attached, hello.listens
         refusal = self._owner.refusal(self)
         if refusal is not None:
-            self._write(frame(Kind.REFUSED, refusal.encode()))
-            self.close(refusal)
+            self._write(control.encode_refusal(refusal))
+            self.close(str(refusal), refusal)
             return
         self._write(Welcome(self._owner.attached, self._owner.listens).encode())
         self._come_up()
@@ -209,7 +213,8 @@ class Link(asyncio.Protocol):
         self._come_up()
 
     def _on_refused(self, body: bytes) -> None:
-        self.close(f"refused: {body.decode('utf-8', 'replace')[:200]}")
+        refusal = control.decode_refusal(body)
+        self.close(f"refused: {refusal}", refusal)
 
     def _come_up(self) -> None:
         self._allowed_now = {
@@ -368,24 +373,24 @@ class Link(asyncio.Protocol):
 
     # ---------------------------------------------------------------------------------------------- end
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: str, refusal: Refusal | None = None) -> None:
         """End the link for a reason of this side's; what was queued before still leaves."""
         if self._end_reason:
             return
         self._flush()
-        self._end(reason)
+        self._end(reason, refusal)
         self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, whoever ended it."""
         self._end(str(exc) if exc else "the other side closed the connection")
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: str, refusal: Refusal | None = None) -> None:
         if self._end_reason:
             return
         self._end_reason = reason
         if not self.settled.done():
-            self.settled.set_exception(LinkClosed(reason))
+            self.settled.set_exception(LinkClosed(reason, refusal))
         pending, self._pending = self._pending, deque()
         for one in pending:
             if one.waiter is not None:

@@ -107,9 +107,12 @@ class Listener:
                 except asyncio.CancelledError:
                     transport.abort()
                     raise
-        except (OSError, LinkClosed) as error:
-            self._log_refusal(host, str(error) or "no hello in time")
+        except LinkClosed as closed:
+            if closed.refusal is None or not closed.refusal.is_redundant:
+                self._log(host, str(closed))
+        except OSError as error:
+            self._log(host, str(error) or "no hello in time")
 
-    def _log_refusal(self, host: str, reason: str) -> None:
+    def _log(self, host: str, reason: str) -> None:
         if self._logged.debt_s(1, self._loop.time()) == 0:
             log.info("link refused", extra={"host": host, "reason": reason})

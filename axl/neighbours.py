@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from axl.book import AddressBook
-from axl.control import INSTANCE_BYTES, Neighbour
+from axl.control import INSTANCE_BYTES, Neighbour, Refusal
 from axl.dialer import Dialer
 from axl.endpoint import Endpoint
 from axl.inbox import Inbox
@@ -118,22 +118,22 @@ class Neighbours:
         """The protocol for a new connection: one this node opens, or one it accepts."""
         return Link(self, dialled, expected)
 
-    def refusal(self, link: Link) -> str | None:
+    def refusal(self, link: Link) -> Refusal | None:
         """Why a link whose other side has just shown its key is not wanted; None if it is."""
         if link.peer == self.peer:
-            return "this is the same node"
+            return Refusal.SAME_NODE
         standing = self.links.get(link.peer)
         if standing is not None and standing.instance == link.instance:
             standing.probe()
-            return "there is a link already"
+            return Refusal.LINKED
         if link.dialled is not None:
             if link.peer in self._greeting:
-                return "it is being dialled already"
+                return Refusal.CROSSED
             self._greeting[link.peer] = link
         elif link.peer in self._greeting and self.peer < link.peer:
-            return "dialled from both sides at once"
+            return Refusal.CROSSED
         elif self.is_full and standing is None:
-            return "as many neighbours as max_concurrent_conns allows"
+            return Refusal.FULL
         return None
 
     def link_up(self, link: Link) -> None:

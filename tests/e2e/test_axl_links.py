@@ -19,7 +19,7 @@ from axl import link as link_module
 from axl import neighbours as neighbours_module
 from axl.client import PeerUnreachable
 from axl.config import NodeConfig
-from axl.control import Hello, Neighbour
+from axl.control import Hello, Neighbour, Refusal
 from axl.endpoint import Endpoint
 from axl.frames import Kind, frame, header
 from tests.e2e.axl_nodes import ANYWHERE, BareDialler, Member, Members, members, until, why_unreachable
@@ -192,6 +192,7 @@ async def test_a_stranger_that_says_nothing_is_cut_off(
     ann = await mesh.start()
     silent = await BareDialler.connect(ann.endpoint)
     await silent.ended()
+    silent.close()
 
 
 async def test_only_so_many_strangers_may_be_at_the_door(
@@ -211,7 +212,7 @@ async def test_a_node_has_no_more_neighbours_than_configured(mesh: Members) -> N
     linked = [await BareDialler.linked(ann.endpoint, keys.generate()) for _ in range(2)]
     third = await BareDialler.connect(ann.endpoint)
     third.write((await third.hello(keys.generate())).encode())
-    assert b"max_concurrent_conns" in await third.next(Kind.REFUSED)
+    assert control.decode_refusal(await third.next(Kind.REFUSED)) == Refusal.FULL
     for one in linked:
         one.close()
 
@@ -243,7 +244,7 @@ async def test_a_second_link_of_the_same_process_is_refused_and_the_first_stays(
     first.write(hello.encode())
     await first.next(Kind.WELCOME)
     second.write(replace(await second.hello(ben), instance=hello.instance).encode())
-    assert await second.next(Kind.REFUSED) == b"there is a link already"
+    assert control.decode_refusal(await second.next(Kind.REFUSED)) == Refusal.LINKED
     await first.next(Kind.PING)
     first.write(frame(Kind.PONG) + frame(Kind.MESSAGE, b"still here"))
     assert [message.body for message in await ann.receive(1)] == [b"still here"]
@@ -415,6 +416,12 @@ async def test_six_nodes_meet_through_one(mesh: Members) -> None:
             await sender.client.send(receiver.peer, sender.peer)
     for member in six:
         assert {message.body for message in await member.receive(6)} == everyone
+
+
+async def test_a_peer_may_be_configured_by_name(mesh: Members) -> None:
+    ann = await mesh.start()
+    ben = await mesh.start(Endpoint("localhost", ann.endpoint.port))
+    await ben.see({ann.peer})
 
 
 async def test_nodes_in_a_chain_all_meet(mesh: Members) -> None:

@@ -204,6 +204,7 @@ async def test_something_else_behind_the_port_is_an_error(greeting: bytes) -> No
         await reader.read(1)
         writer.write(greeting)
         await reader.read()
+        writer.close()
 
     async with listening(greet) as url:
         client = AxlClient(url, timeout_s=5)

@@ -112,10 +112,17 @@ def test_counts_and_flags_are_read_as_they_were_written(count: int, flag: bool) 
     assert control.decode_flag(body_of(control.encode_attached(flag))) is flag
 
 
+@pytest.mark.parametrize("refusal", control.Refusal)
+def test_a_refusal_is_read_as_it_was_written_and_says_something(refusal: control.Refusal) -> None:
+    assert control.decode_refusal(body_of(control.encode_refusal(refusal))) is refusal
+    assert " " in str(refusal)
+
+
 DECODERS: list[Any] = [
     control.decode_challenge,
     control.decode_hello,
     control.decode_welcome,
+    control.decode_refusal,
     control.decode_neighbours,
     control.decode_ack,
     control.decode_flag,

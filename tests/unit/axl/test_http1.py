@@ -217,7 +217,7 @@ class _NarrowOnly(RequestReader):
 
 
 @settings(max_examples=300)
-@given(st.binary(max_size=80))
+@given(_heads | st.binary(max_size=80))
 def test_no_bytes_do_worse_than_to_be_refused(data: bytes) -> None:
     for read in (read_request, read_response):
         with suppress(HttpError):
