@@ -1,0 +1,1 @@
+"""A corpus: documents of a folder, cut into passages, indexed once, divided into shards."""

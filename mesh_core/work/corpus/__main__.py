@@ -1,0 +1,54 @@
+"""`python -m mesh_core.work.corpus build --source DIR --shards N --out DIR`: one line of JSON, or of error."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+import msgspec
+
+from mesh_core.work.corpus.build import Built, build
+from mesh_core.work.errors import CorpusError
+from mesh_core.work.lifeline import end_with_parent
+
+_SKIPPED_SHOWN = 20
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build an index and describe it on stdout; exit code 1 and one line on stderr when that cannot be."""
+    parser = argparse.ArgumentParser(prog="python -m mesh_core.work.corpus")
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser(
+        "build", help="index the text files of a folder, unless that is done already"
+    )
+    command.add_argument(
+        "--source", type=Path, required=True, help="folder of .txt .md .rst files, plain or .gz"
+    )
+    command.add_argument(
+        "--shards", type=int, required=True, help="into how many parts the corpus is divided"
+    )
+    command.add_argument("--out", type=Path, required=True, help="folder the index is kept in")
+    chosen = parser.parse_args(arguments)
+    try:
+        built = build(chosen.source, chosen.shards, chosen.out)
+    except CorpusError as error:
+        sys.stderr.write(f"corpus: {error}\n")
+        return 1
+    sys.stdout.write(_report(built) + "\n")
+    return 0
+
+
+def _report(built: Built) -> str:
+    fields = msgspec.structs.asdict(built)
+    fields["path"] = str(built.path)
+    fields["skipped"] = [f"{name}: {reason}" for name, reason in built.skipped[:_SKIPPED_SHOWN]]
+    fields["skipped_total"] = len(built.skipped)
+    return msgspec.json.encode(fields).decode()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves through `finally`: no half index stays
+    end_with_parent()
+    sys.exit(main())
