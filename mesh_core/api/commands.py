@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from mesh_core.api.server import CommandRefusedError
 from mesh_core.effects import CancelJob, Input, JobOptions, Leave, Partition, SubmitQuery
@@ -16,27 +17,24 @@ from mesh_core.node import Node, Refusal
 ACCEPTED_S = 2.0
 """How long a submission may take to be on enough disks before its answer says `pending`."""
 
+CANCEL_REASON = "cancelled by its submitter"
+
 _HEX_KEY_CHARS = 64
 
 
 class SubmitArgs(Struct, frozen=True, forbid_unknown_fields=True):
-    """Arguments of `submit`; None takes the default."""
+    """Arguments of `submit`, within what every member accepts in a job; None takes the default."""
 
     text: str
-    label: str = ""
-    max_price_micro: int | None = None
-    auction_ms: int | None = None
-    execution_ms: int | None = None
-    total_ms: int | None = None
-    retries: int | None = None
-    submitter_weight: int | None = None
+    label: Annotated[str, Meta(max_length=64, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")] = ""
+    max_price_micro: Annotated[int, Meta(ge=0, lt=1 << 50)] | None = None
+    total_ms: Annotated[int, Meta(gt=0, le=30 * 86_400_000)] | None = None
 
 
 class CancelArgs(Struct, frozen=True, forbid_unknown_fields=True):
     """Arguments of `cancel`: a job by id or label, or all jobs of a query by its label."""
 
     job: str
-    reason: str = "cancelled by its submitter"
 
 
 class PartitionArgs(Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,14 +95,12 @@ class Commands:
             waiter.set()
 
     async def _submit(self, args: SubmitArgs) -> dict[str, Any]:
-        chosen = {
-            name: value
-            for name in JobOptions.__dataclass_fields__
-            if (value := getattr(args, name, None)) is not None
-        }
-        request = SubmitQuery(
-            args.text, args.label, self._corpus, tuple(range(self._shards)), JobOptions(**chosen)
-        )
+        options = JobOptions()
+        if args.max_price_micro is not None:
+            options = replace(options, max_price_micro=args.max_price_micro)
+        if args.total_ms is not None:
+            options = replace(options, total_ms=args.total_ms)
+        request = SubmitQuery(args.text, args.label, self._corpus, tuple(range(self._shards)), options)
         try:
             query_id = self._submit_query(request)
         except Refusal as refusal:
@@ -148,7 +144,7 @@ class Commands:
         if not still_open:
             raise CommandRefusedError(f"job {args.job} is decided already")
         for job in still_open:
-            self._step(CancelJob(job, args.reason))
+            self._step(CancelJob(job, CANCEL_REASON))
         return {"job": args.job, "jobs": [job.hex() for job in still_open]}
 
     def _jobs_called(self, name: str) -> list[bytes]:

@@ -92,6 +92,9 @@ async def test_a_submission_without_a_quorum_is_pending(monkeypatch: pytest.Monk
         ({"text": 1}, r"Expected str, got int - at \$.text"),
         ({"text": "  "}, "the question is empty"),
         ({"text": "x", "max_price_micro": "free"}, "max_price_micro"),
+        ({"text": "x", "max_price_micro": -1}, "max_price_micro"),
+        ({"text": "x", "total_ms": 0}, "total_ms"),
+        ({"text": "x", "label": "a\x1b[31m"}, "label"),
         ({"text": "x", "shards": [1]}, "unknown field shards"),
     ],
 )
