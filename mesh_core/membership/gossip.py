@@ -11,7 +11,7 @@ from mesh_core.membership.own import OwnStatement
 from mesh_core.timers import Timers
 from mesh_core.wire.messages import Gossip, Update
 
-FANOUT = 6
+FANOUT = 3
 _FLUSH = ("membership", "gossip")
 
 
