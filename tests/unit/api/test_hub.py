@@ -105,10 +105,10 @@ async def test_a_view_that_fails_to_build_does_not_take_the_others_with_it() -> 
         build = things.view
 
         def fail_once(entity: Entity) -> Struct | None:
-            things.view = build  # type: ignore[method-assign]
+            things.view = build
             raise ValueError("no view")
 
-        things.view = fail_once  # type: ignore[method-assign]
+        things.view = fail_once
         hub.dirty(("thing", b"a"))
         hub.dirty(("thing", b"b"))
         waiting = asyncio.ensure_future(next_events(stream))

@@ -33,7 +33,7 @@ class Inbox:
 
 
 @pytest.fixture
-async def inbox() -> Iterator[Inbox]:  # type: ignore[misc]
+async def inbox() -> Iterator[Inbox]:
     made = Inbox()
     yield made
     made.alarm.close()

@@ -25,7 +25,7 @@ def normal(number: int, size: int = 8) -> Message:
 
 
 def number_of(message: Message) -> int:
-    return message.number if isinstance(message, Nack) else int.from_bytes(message.hashes[0], "big")  # type: ignore[union-attr]
+    return message.number if isinstance(message, Nack) else int.from_bytes(message.hashes[0], "big")
 
 
 class FakeClient:
@@ -71,7 +71,7 @@ class Link:
         self.problems: list[str] = []
         self.heard = asyncio.Event()
         self.transport = AxlTransport(
-            self.client,  # type: ignore[arg-type]
+            self.client,
             seal,
             lambda frames: (self.frames.extend(frames), self.heard.set())[0],
             lambda shown: (self.neighbours.append(shown), self.heard.set())[0],
@@ -113,7 +113,7 @@ async def test_what_is_sent_before_a_flush_leaves_as_one_frame_for_each_peer(lin
 
 async def test_what_queues_while_a_frame_is_under_way_is_the_next_frame(link: Link) -> None:
     gate = asyncio.Event()
-    link.client.on_send = lambda peer: gate.wait()  # type: ignore[assignment,return-value]
+    link.client.on_send = lambda peer: gate.wait()
     link.transport.send(ALICE, normal(1))
     await link.turn()
     for number in (2, 3, 4):
@@ -204,7 +204,7 @@ async def test_what_waits_for_a_peer_is_bounded_and_the_oldest_goes(
 ) -> None:
     monkeypatch.setitem(config._LIMIT, "queue_bytes_max", 1000)
     gate = asyncio.Event()
-    link.client.on_send = lambda peer: gate.wait()  # type: ignore[assignment,return-value]
+    link.client.on_send = lambda peer: gate.wait()
     link.transport.send(ALICE, normal(0))
     await link.turn()
     link.transport.send(ALICE, urgent(200))

@@ -99,7 +99,7 @@ def test_any_threshold_of_shares_gives_the_secret_back(
     secret: bytes, threshold: int, extra: int, random: object
 ) -> None:
     shares = ALICE.split(secret, threshold, threshold + extra)
-    random.shuffle(shares)  # type: ignore[attr-defined]
+    random.shuffle(shares)
     assert BOB.combine(shares[:threshold]) == secret
     assert BOB.combine(shares) == secret
 

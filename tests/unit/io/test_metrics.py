@@ -29,11 +29,11 @@ def samples() -> dict[tuple[str, tuple[str, ...]], float]:
     )
     meters = Meters(
         node,
-        SimpleNamespace(waiting=1, bugs=Counter({'handling "Tick"': 2}), lag_max_s=0.5),  # type: ignore[arg-type]
+        SimpleNamespace(waiting=1, bugs=Counter({'handling "Tick"': 2}), lag_max_s=0.5),
         transport,
-        SimpleNamespace(counters=CommitCounters(commits=4, batches=9)),  # type: ignore[arg-type]
-        FakeExecutions(),  # type: ignore[arg-type]
-        SimpleNamespace(subscribers=1),  # type: ignore[arg-type]
+        SimpleNamespace(counters=CommitCounters(commits=4, batches=9)),
+        FakeExecutions(),
+        SimpleNamespace(subscribers=1),
     )
     families = text_string_to_metric_families(render(meters).decode())
     return {

@@ -83,7 +83,7 @@ class World:
         )
         self.clock = Clock()
         self.runtime = Runtime(
-            self.node,  # type: ignore[arg-type]
+            self.node,
             self.disk,
             self.clock,
             self.problems,
@@ -161,7 +161,7 @@ async def test_a_later_step_waits_behind_the_writes_of_an_earlier_one(world: Wor
 async def test_what_several_frames_cause_leaves_together_and_at_once(world: World) -> None:
     world.node.answers = [[send(1), persist()], [send(2), send(3, after_disk=False)]]
     flushes: list[list[object]] = []
-    world.flush = lambda: flushes.append(list(world.done))  # type: ignore[method-assign]
+    world.flush = lambda: flushes.append(list(world.done))
     world.runtime.receive([b"one", b"two"])
     assert flushes == [[1, 3]]
     await world.durable(1)
@@ -190,7 +190,7 @@ async def test_a_bug_in_what_an_effect_sets_off_spares_the_next_effects(world: W
     def fail(to: bytes, message: Message) -> None:
         raise OverflowError("boom")
 
-    world.send = fail  # type: ignore[method-assign]
+    world.send = fail
     world.step(send(1), Notify("moment", {}))
     assert world.done == ["moment"]
     assert world.runtime.bugs == {"carrying out Send: OverflowError": 1}

@@ -165,7 +165,7 @@ def test_a_conflicting_vote_inside_one_group_spares_the_batches_before_it(tmp_pa
     store = Store.open(path, OWNER)
     waiter = Waiter()
     gate = threading.Event()
-    blocked, waiter.durable = waiter.durable, lambda ticket: (blocked(ticket), gate.wait(10))[0]  # type: ignore[method-assign]
+    blocked, waiter.durable = waiter.durable, lambda ticket: (blocked(ticket), gate.wait(10))[0]
     store.start(waiter)
     store.submit((PutMeta("first", b""),))  # keeps the writer busy, so that the next three form one group
     store.submit((vote(1),))
@@ -188,7 +188,7 @@ def test_everything_queued_while_a_commit_runs_is_the_next_commit(tmp_path: Path
         first_done.set()
         gate.wait(10)
 
-    waiter.durable = hold  # type: ignore[method-assign]
+    waiter.durable = hold
     store.start(waiter)
     store.submit((statement(1),))
     assert first_done.wait(10)
