@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import aclosing
+from pathlib import Path
+
+from mesh_core.api.client import ControlClient
+from mesh_core.api.schema import Event
+from tests.e2e.command_line import Mesh
 from tests.e2e.scripts import Scripts
 
 READY = """
@@ -158,3 +165,31 @@ expect = [
 """
     code, _, progress = scripts.run(text)
     assert code == 0, progress
+
+
+async def operators_query(mesh: Mesh, wanted: str) -> Event:
+    """The operator's view of its newest question as soon as its state or its number of running jobs is as wanted."""
+    control = ControlClient(f"http://127.0.0.1:{mesh.nodes()['operator']['control_port']}")
+    async with asyncio.timeout(60), aclosing(control.events()) as events:
+        async for event in events:
+            if event.kind == "query" and wanted in (event.data["state"], f"{event.data['running']} running"):
+                return event
+    raise AssertionError("the operator ended")
+
+
+def test_a_mesh_that_is_taken_down_and_brought_up_again_finishes_what_was_open(tmp_path: Path) -> None:
+    mesh = Mesh(tmp_path / "run")
+    try:
+        up = mesh.up("--count", "4", "--exec-delay", "4")
+        assert up.returncode == 0, up.stderr
+        asked = mesh.json("submit", "how is a neural network trained?", "--detach")
+        asyncio.run(operators_query(mesh, "4 running"))
+        assert mesh.whisper("down").returncode == 0
+        again = mesh.whisper("up", "--detach")
+        assert again.returncode == 0, again.stderr
+        answered = asyncio.run(operators_query(mesh, "answered"))
+        assert answered.data["label"] == asked["label"]
+        assert answered.data["settled"] == 4
+        assert answered.data["answer"]["passages"]
+    finally:
+        mesh.whisper("down")
