@@ -77,7 +77,11 @@ class MainScreen(Screen[None], inherit_bindings=False):
         """Draw this frame into what is visible."""
         self._frame, self._condition = frame, running
         self._sync_edges()
-        self.set_class(header.interrupted(frame) is not None, "-stale")
+        interruption = header.interrupted(frame)
+        self.set_class(interruption is not None, "-stale")
+        if interruption is not None:
+            # What was running then may not run now: time in the picture stops where knowledge of it ends.
+            frame = frame._replace(now_ms=min(frame.now_ms, interruption.since_ms))
         if self._view == "Log":
             self.log_view.sync(frame)
         else:

@@ -46,7 +46,7 @@ def _section(title: str, body: Iterable[Line], width: int, frame: Frame) -> list
 
 
 def _field(name: str, *value: Span) -> Line:
-    return (INDENT, Span(f"{name:<11}", "dim"), *value)
+    return (INDENT, Span(f"{name:<12}", "dim"), *value)
 
 
 def _summary(frame: Frame, job: JobView) -> list[Line]:
@@ -133,7 +133,7 @@ def _tolerates(state: State, job: JobView) -> str:
 
 
 def _certificate(job: JobView, sign: str) -> str:
-    return f" {sign} {len(job.votes)} votes" if job.votes else " none yet"
+    return f"{sign} {len(job.votes)} votes" if job.votes else "none yet"
 
 
 def _bids(frame: Frame, job: JobView) -> list[Line]:
@@ -225,7 +225,7 @@ def _node_summary(frame: Frame, node: Node) -> list[Line]:
                 Span(f"  balance {axl(member.balance_micro)}", "dim"),
             ),
             _field("work", Span(f"{member.settled} settled, {member.rescued} of them rescued")),
-            _field("incarnation", Span(f" {member.incarnation}")),
+            _field("incarnation", Span(str(member.incarnation))),
         ]
         if accusers:
             lines.append(_field("accused by", Span(inert(accusers, 200), "suspect")))

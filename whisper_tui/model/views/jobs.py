@@ -142,7 +142,8 @@ def segments(frame: Frame, job: JobView) -> list[Segment]:
     """What the job did, in order: (until, sign, role). A holder that falls silent leaves a gap from then on."""
     glyphs = frame.glyphs
     end = _end_ms(job, frame.now_ms)
-    found: list[Segment] = [(job.attempts[0].leased_ms if job.attempts else end, glyphs.auction, "auction")]
+    leased = job.attempts[0].leased_ms if job.attempts else end
+    found: list[Segment] = [(job.submitted_ms, " ", "text"), (leased, glyphs.auction, "auction")]
     for index, attempt in enumerate(job.attempts):
         last = index + 1 == len(job.attempts)
         ended = attempt_end_ms(job, index, frame.now_ms)
@@ -167,13 +168,14 @@ def waterfall(frame: Frame, job: JobView, axis: tuple[float, float], width: int)
     start, length = axis
     glyphs = frame.glyphs
     instants = {glyphs.dead, glyphs.rescued, glyphs.settled, glyphs.warn}
+    optional = {" ", glyphs.gap}
     found = segments(frame, job)
     bar: list[Span] = []
     used = 0
     for index, (until_ms, sign, role) in enumerate(found):
-        room = width - used - sum(later[1] != glyphs.gap for later in found[index + 1 :])
+        room = width - used - sum(later[1] not in optional for later in found[index + 1 :])
         stop = round((until_ms - start) / length * width)
-        size = 1 if sign in instants else max(0 if sign == glyphs.gap else 1, min(stop - used, room))
+        size = 1 if sign in instants else max(0 if sign in optional else 1, min(stop - used, room))
         bar.append(Span(sign * size, role))
         used += size
     return fit_line(tuple(bar), width)

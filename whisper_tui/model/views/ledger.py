@@ -68,7 +68,7 @@ def tail(frame: Frame, rows: int) -> tuple[Line, ...]:
     )
     return tuple(
         (
-            Span(f" {fit(inert(name_of(frame.state, record.author), 20), 9)}{record.seq:>4} ", "dim"),
+            Span(f" {fit(_short(frame.state, record.author), 3)}{record.seq:>5} ", "dim"),
             Span(f"{fit(inert(record.kind, 20), 8)} {inert(record.summary, 160)}"),
         )
         for record in newest[-rows:]

@@ -1,0 +1,221 @@
+"""View models: what is drawn, before it is drawn."""
+
+from __future__ import annotations
+
+from msgspec import to_builtins
+from msgspec.structs import replace
+
+from tests.unit.console.feeder import START_MS, Feeder, peer_of, rescue_story
+from whisper_tui import keymap
+from whisper_tui.keymap import KEYS
+from whisper_tui.model.glyphs import ASCII, UNICODE, Glyphs
+from whisper_tui.model.impact import describe, impact_of_silencing, seat_weight, tolerance
+from whisper_tui.model.sentences import sentence
+from whisper_tui.model.views import events, header, incidents, jobs, ledger, market, topology
+from whisper_tui.model.views.base import Frame, Line, line_cells
+from whisper_tui.model.views.help import help_lines
+from whisper_tui.model.views.log import LogReader
+
+
+def frame_of(mesh: Feeder, glyphs: Glyphs = UNICODE) -> Frame:
+    return Frame(mesh.state(primary=peer_of("operator")), START_MS + mesh.now_ms, glyphs)
+
+
+def text_of(line: Line) -> str:
+    return "".join(span.text for span in line)
+
+
+def bar_of(mesh: Feeder, label: str, width: int = 30) -> str:
+    frame = frame_of(mesh)
+    job = mesh.jobs[label]
+    axis = jobs.axis_of(frame, list(mesh.jobs.values()))
+    line = jobs.waterfall(frame, job, axis, width)
+    assert line_cells(line) == width
+    return text_of(line).rstrip()
+
+
+def signs(bar: str) -> str:
+    """A bar without its lengths."""
+    return "".join(sign for at, sign in enumerate(bar) if at == 0 or bar[at - 1] != sign)
+
+
+def test_a_waterfall_shows_every_phase_however_short() -> None:
+    assert signs(bar_of(rescue_story(until="running"), "q1.2")) == "░▒▓"
+    assert signs(bar_of(rescue_story(until="confirmed"), "q1.2")) == "░▒▓✖╌"
+    assert signs(bar_of(rescue_story(until="rescued"), "q1.2")) == "░▒▓✖╌⟳▒▓"
+    assert signs(bar_of(rescue_story(), "q1.2")) == "░▒▓✖╌⟳▒▓✓"
+    assert signs(bar_of(rescue_story(), "q1.1")) == "░▒▓✓"
+
+
+def test_the_gap_begins_when_the_holder_was_killed_not_when_it_was_missed() -> None:
+    before, after = (
+        bar_of(rescue_story(until="killed"), "q1.2"),
+        bar_of(rescue_story(until="confirmed"), "q1.2"),
+    )
+    assert before.index("✖") == after.index("✖") and after.count("╌") > 5
+
+
+def test_a_job_that_was_submitted_later_starts_later_on_the_shared_axis() -> None:
+    mesh = rescue_story()
+    mesh.wait(800)
+    mesh._submit_job(mesh.queries["q1"].query, "q1", 0)
+    assert bar_of(mesh, "q1.c").startswith("     ")
+
+
+def test_an_orphan_is_named_as_one_until_somebody_takes_it_over() -> None:
+    def state(until: str) -> str:
+        mesh = rescue_story(until=until)
+        frame = frame_of(mesh)
+        return text_of(jobs.state_of(frame.state, mesh.jobs["q1.4"], UNICODE))
+
+    assert [state(until) for until in ("running", "killed", "rescued", "end")] == [
+        "▓ running",
+        "✖ orphaned",
+        "⟳ running",
+        "✓ settled",
+    ]
+
+
+def test_a_lease_runs_down_between_reports_and_is_marked_when_little_is_left() -> None:
+    mesh = rescue_story(until="running")
+    mesh.wait(600)
+    assert all("1.4s " in text_of(line) for line in market.lease_lines(frame_of(mesh), 6))
+    mesh.wait(1_000)
+    assert all(
+        "0.4s!" in text_of(line) or "0.2s!" in text_of(line) for line in market.lease_lines(frame_of(mesh), 6)
+    )
+
+
+def test_the_winner_of_an_auction_comes_first_and_refused_bids_say_why() -> None:
+    mesh = rescue_story(until="running")
+    job = mesh.jobs["q1.6"]
+    refused = replace(job.auction.bids[1], refused="over the highest price")
+    auction = replace(job.auction, bids=[job.auction.bids[0], refused])
+    mesh._tell_job(replace(job, auction=auction))
+    (line,) = market.auction_lines(frame_of(mesh), 1)
+    assert "all in after 9 ms   1 node6 0.015" in text_of(line)
+    assert "✖ node1 over the highest price" in text_of(line)
+
+
+def test_the_matrix_shows_what_each_replica_lacks() -> None:
+    mesh = Feeder()
+    mesh.start()
+    mesh.replicas("node5", root="77" * 32, missing=2)
+    lines = [text_of(line) for line in ledger.matrix(frame_of(mesh), 39)]
+    assert "n5" in lines[0]
+    assert lines[1].split() == ["n1", "·", "·", "·", "·", "14", "·", "·", "000000"]
+    assert lines[5].split()[-1] == "777777"
+
+
+def test_the_ring_has_every_participant_and_gives_way_to_a_line_when_there_are_too_many() -> None:
+    ring = "\n".join(
+        text_of(line) for line in topology.ring(frame_of(rescue_story(until="confirmed")), 39, 12)
+    )
+    assert all(name in ring for name in ("node1", "node2", "node6", "operator"))
+    assert ring.count("✖") == 3 and ring.count("◆") == 1
+    assert "21 participants" in text_of(topology.ring(frame_of(_crowd(20)), 39, 12)[0])
+
+
+def _crowd(count: int) -> Feeder:
+    mesh = Feeder(count)
+    for name in mesh.everyone:
+        mesh.tell("operator", "member", to_builtins(mesh.members[name]))
+    return mesh
+
+
+def test_lines_of_the_ring_are_as_wide_as_asked() -> None:
+    for count in (1, 2, 3, 7, 15):
+        for line in topology.ring(frame_of(_crowd(count)), 39, 12):
+            assert line_cells(line) == 39
+
+
+def test_the_header_leaves_out_what_does_not_fit_from_the_right() -> None:
+    frame = frame_of(rescue_story())
+    for width in range(0, 140, 7):
+        line = header.header(frame, header.Running(hz=4), width)
+        assert line_cells(line) == width
+    assert "RW" in text_of(header.header(frame, header.Running(hz=4), 120))
+    assert "RW" not in text_of(header.header(frame, header.Running(hz=4), 60))
+
+
+def test_a_nodes_own_problem_is_told_in_the_header() -> None:
+    mesh = rescue_story()
+    mesh.tell("node1", "node", to_builtins(replace(mesh._node("node1"), problem="disk full, retrying")))
+    assert "node1: disk full, retrying" in text_of(header.header(frame_of(mesh), header.Running(hz=4), 120))
+
+
+def test_stages_stand_under_their_names_and_medians_come_with_the_second_incident() -> None:
+    mesh = rescue_story()
+    assert len(incidents.incident_lines(frame_of(mesh))) == 2
+    mesh.wait(500)
+    mesh.kill("node1")
+    lines = [text_of(line) for line in incidents.incident_lines(frame_of(mesh))]
+    assert len(lines) == 3 and lines[1].startswith(" now") and "p50" in lines[2]
+
+
+def test_events_are_told_in_the_order_they_happened_whatever_came_first() -> None:
+    mesh = Feeder()
+    mesh.start()
+    mesh.wait(100)
+    mesh.tell("node1", "problem", {"text": "second"})
+    mesh.wait(-50)
+    mesh.tell("node2", "problem", {"text": "first"})
+    told = [text_of(line) for line in events.event_lines(frame_of(mesh), 5, 80)]
+    assert "first" in told[-2] and "second" in told[-1]
+
+
+def test_a_scrolled_log_stays_where_it_is_while_entries_come() -> None:
+    mesh = rescue_story(until="confirmed")
+    reader = LogReader()
+    frame = frame_of(mesh)
+    reader.page(frame, 10, 80)
+    reader.scroll(frame.state, -15, 10)
+    before = reader.page(frame, 10, 80)
+    mesh.settle("q1.1")
+    assert reader.page(frame_of(mesh), 10, 80) == before
+    reader.scroll(frame.state, 10_000, 10)
+    assert "settled" in "\n".join(text_of(line) for line in reader.page(frame_of(mesh), 10, 80))
+
+
+def test_a_filter_finds_entries_that_come_after_it() -> None:
+    mesh = rescue_story(until="running")
+    reader = LogReader()
+    reader.filter("confirmed !node4")
+    assert "nothing matches" in text_of(reader.page(frame_of(mesh), 10, 80)[0])
+    mesh.kill("node2", "node4")
+    mesh.confirm("node2", "node4")
+    assert len(reader.page(frame_of(mesh), 10, 80)) == 1
+    reader.filter("*(")
+    reader.page(frame_of(mesh), 10, 80)
+
+
+def test_what_silencing_would_cost_is_counted_in_votes() -> None:
+    mesh = rescue_story(until="rescued")
+    state = mesh.state(primary=peer_of("operator"))
+    job = mesh.jobs["q1.1"]
+    assert tolerance(state, job) == 0
+    assert seat_weight(replace(job, weight=9), peer_of("operator")) == 3
+    impact = impact_of_silencing(state, [peer_of("node1")])
+    assert impact.grave and len(impact.stalled) == 6
+    assert (
+        describe(impact, ["node1"])
+        == "node1 holds 2 leases · 2 of 3 providers stay · 6 jobs would lose the quorum"
+    )
+    dead = impact_of_silencing(state, [peer_of("node2")])
+    assert not dead.grave and dead.stay == 3
+
+
+def test_every_moment_has_a_sentence_in_both_sets_of_signs() -> None:
+    state = rescue_story().state(primary=peer_of("operator"))
+    for entry in state.log:
+        assert "{" not in sentence(state, entry, UNICODE)
+        assert sentence(state, entry, ASCII)
+
+
+def test_keys_are_unique_where_they_work_and_all_in_the_help() -> None:
+    shown = "\n".join(text_of(line) for line in help_lines(UNICODE))
+    for context in keymap.TITLES:
+        here = [key for entry in keymap.keys_of(context) for key in entry.keys.split(",")]
+        assert len(here) == len(set(here)), context
+    assert all(key.help in shown for key in KEYS)
+    assert len({key.id for key in KEYS}) == len(KEYS)
