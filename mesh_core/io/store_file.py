@@ -19,6 +19,7 @@ from mesh_core.effects import PutStatement, PutVote
 SCHEMA_VERSION = 1
 _APPLICATION_ID = 0x57485350  # "WHSP"
 _CACHE_KIB = 512
+_LOG_BYTES_KEPT = 4 << 20
 
 # Rows are keyed tables with a rowid: large values stay out of the index (WITHOUT ROWID doubled the file).
 # `check_sum` covers key and value, because SQLite itself notices only damage to its own structure.
@@ -108,9 +109,14 @@ def create_if_missing(path: Path, peer: bytes) -> None:
 def connect(path: Path) -> sqlite3.Connection:
     """A connection that commits with fsync; used by one thread at a time. Raises sqlite3.Error."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.executescript(
-        f"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA cache_size = -{_CACHE_KIB};"
-    )
+    for setting in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "fullfsync = ON",  # macOS: through the drive's own cache
+        f"journal_size_limit = {_LOG_BYTES_KEPT}",
+        f"cache_size = -{_CACHE_KIB}",
+    ):
+        connection.execute(f"PRAGMA {setting}").close()
     return connection
 
 
