@@ -172,13 +172,21 @@ def _open(path: Path, live: bool) -> _Disk:
 # ------------------------------------------------------------------------------------------------- judging
 
 
+def _heard(*_: Any) -> None:
+    """Nobody waits for news here."""
+
+
+_SILENT = Hooks(_heard, _heard, _heard, _heard, _heard, _heard, _heard, _heard)
+
+
 class _Reader:
-    """Checks with public keys alone; each signature and each record once, however many disks hold it."""
+    """Checks with public keys alone; each signature, record and set of records once, however many disks hold it."""
 
     def __init__(self) -> None:
         self._crypto = KeyCrypto(os.urandom(32))
         self._verified: dict[tuple[bytes, bytes, bytes], bool] = {}
         self._entries: dict[bytes, Entry | None] = {}
+        self._ledgers: dict[frozenset[bytes], Ledger] = {}
 
     def verify(self, peer: bytes, data: bytes, signature: bytes) -> bool:
         """Whether `signature` over `data` is `peer`'s."""
@@ -187,7 +195,18 @@ class _Reader:
             self._verified[name] = self._crypto.verify(peer, data, signature)
         return self._verified[name]
 
-    def entry(self, signed: bytes, network: str) -> Entry | None:
+    def fold(self, disks: Sequence[_Disk]) -> Ledger:
+        """The ledger of all valid records on `disks` together."""
+        statements = {signed: None for disk in disks for signed in disk.statements}
+        held = frozenset(statements)
+        if held not in self._ledgers:
+            ledger = self._ledgers[held] = Ledger(self, disks[0].network if disks else "", _SILENT)
+            for entry in (self._entry(signed, ledger.network) for signed in statements):
+                if entry is not None:
+                    ledger.add(entry)
+        return self._ledgers[held]
+
+    def _entry(self, signed: bytes, network: str) -> Entry | None:
         """The record, or None when it proves nothing."""
         if signed not in self._entries:
             try:
@@ -200,8 +219,8 @@ class _Reader:
 def _judge(disks: Sequence[_Disk]) -> Audit:
     survivors = [disk for disk in disks if disk.live]
     reader = _Reader()
-    everything = _fold(reader, disks)
-    proven = _fold(reader, survivors)
+    everything = reader.fold(disks)
+    proven = reader.fold(survivors)
     jobs = [_prove(job, everything.jobs[job.id], disks) for job in proven.jobs.values()]
     return Audit(
         counters=Counters(
@@ -219,27 +238,8 @@ def _judge(disks: Sequence[_Disk]) -> Audit:
     )
 
 
-def _fold(reader: _Reader, disks: Iterable[_Disk]) -> Ledger:
-    """The ledger of all valid records on `disks` together."""
-    ledger: Ledger | None = None
-    for disk in disks:
-        ledger = ledger or Ledger(reader, disk.network, _SILENT)
-        for signed in disk.statements:
-            entry = reader.entry(signed, ledger.network)
-            if entry is not None:
-                ledger.add(entry)
-    return ledger or Ledger(reader, "", _SILENT)
-
-
-def _heard(*_: Any) -> None:
-    """Nobody waits for news here."""
-
-
-_SILENT = Hooks(_heard, _heard, _heard, _heard, _heard, _heard, _heard, _heard)
-
-
 def _replica(reader: _Reader, disk: _Disk) -> Replica:
-    ledger = _fold(reader, [disk])
+    ledger = reader.fold([disk])
     settled = sum(job.final for job in ledger.jobs.values())
     return Replica(
         disk.name, disk.peer.hex(), disk.live, len(disk.statements), settled, ledger.state_root().hex()
@@ -302,6 +302,7 @@ def _first(found: Iterable[bytes | None]) -> bytes | None:
 
 def _secrecy(jobs: Iterable[LedgerJob], disks: Sequence[_Disk]) -> Secrecy:
     payloads = exposed = to_quorum = 0
+    crypto = KeyCrypto(os.urandom(32))  # nobody's: whoever has the shares needs no key
     for job in jobs:
         payload = _first(disk.blob(job.job.payload_hash) for disk in disks)
         if payload is None:
@@ -309,18 +310,17 @@ def _secrecy(jobs: Iterable[LedgerJob], disks: Sequence[_Disk]) -> Secrecy:
         payloads += 1
         shares = {disk.peer: my_share(disk.crypto, job.job, disk.peer) for disk in disks}
         held = {peer: share for peer, share in shares.items() if share is not None}
-        together = _opened(list(held.values()), job, payload)
+        together = _opened(crypto, list(held.values()), job, payload)
         to_quorum += together is not None
-        alone = any(_opened([share], job, payload) for share in held.values())
+        alone = any(_opened(crypto, [share], job, payload) for share in held.values())
         exposed += (alone and job.job.threshold > 1) or (
             together is not None and together.text.encode() in payload
         )
     return Secrecy(payloads, exposed, to_quorum)
 
 
-def _opened(shares: list[bytes], job: LedgerJob, payload: bytes) -> Work | None:
+def _opened(crypto: KeyCrypto, shares: list[bytes], job: LedgerJob, payload: bytes) -> Work | None:
     """The work in `payload`, if these shares open it."""
-    crypto = KeyCrypto(bytes(32))
     try:
         return open_work(crypto, crypto.combine(shares[: job.job.threshold]), payload)
     except (SecrecyError, ValueError):

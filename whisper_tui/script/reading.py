@@ -33,7 +33,7 @@ from whisper_tui.supervisor.plan import COUNT_MAX
 
 FILE_BYTES_MAX = 1 << 20
 TIMEOUT = "2m"
-WITHIN: Mapping[Kind, str] = {"do": "30s", "wait": "30s", "expect": "10s", "save": "10s"}
+WITHIN: Mapping[Kind, str] = {"do": "30s", "wait": "30s", "expect": "60s", "save": "10s"}
 """How long a step of each kind may take when it does not say."""
 
 SEED = "seed"
