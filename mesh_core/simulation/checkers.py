@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import msgspec
+
 from mesh_core.effects import JobId, Notify, PeerId, PutStatement, PutVote, Write
 from mesh_core.identity.statement import body_hash, encode, peek
 from mesh_core.ledger.record import Entry, read_record
@@ -351,6 +353,18 @@ class NoAlarm(Invariant):
             self.fail(f"{host.name} holds a proof against {self.facts.called(_key(notify.fields['author']))}")
 
 
+class NoKeyRetired(Invariant):
+    """A node whose disk lost nothing it had acknowledged never takes it for an old backup."""
+
+    name = "NoKeyRetired"
+
+    def on_look(self) -> None:
+        """Ask every running node."""
+        for host in self.facts.world.hosts.values():
+            if host.node is not None and host.node.past.retired and host.peer not in self.facts.liars:
+                self.fail(f"{host.name} has retired its key: {host.node.past.retired}")
+
+
 class QueuesBounded(Invariant):
     """Nothing piles up: effects waiting for the disk, messages waiting for the transport, events under way."""
 
@@ -403,6 +417,41 @@ class EveryJobEnds(Invariant):
                     state = known.state if known else "unknown"
                     return f"{job.job.label} is {state} at {host.name}"
         return None
+
+
+class EveryQueryEnds(Invariant):
+    """At rest every query of a live submitter has its answer, or the reason why there is none."""
+
+    name = "EveryQueryEnds"
+
+    def at_rest(self) -> str | None:
+        """Name a query that goes on though all its jobs could end."""
+        live = self.facts.world.live()
+        peers = {host.peer for host in live}
+        for host in live:
+            for query in _node(host).queries.queries.values():
+                jobs = [job for job in self.facts.jobs.values() if job.job.query == query.state.id]
+                if not query.finished and all(job.has_quorum(peers) for job in jobs):
+                    return f"{query.state.label} of {host.name} has no answer"
+        return None
+
+
+class ResultsStayStored(Invariant):
+    """At rest a settled result is on the disks of a quorum, counting those that a kill took along."""
+
+    name = "ResultsStayStored"
+
+    def at_end(self) -> None:
+        """Count copies."""
+        for job in self.facts.jobs.values():
+            for encoded in job.settled:
+                value = msgspec.msgpack.decode(encoded, type=st.Value)
+                hosts = self.facts.world.hosts.values()
+                keepers = {host.peer for host in hosts if value.result_hash in host.disk.blobs}
+                if value.outcome == "result" and not job.has_quorum(keepers):
+                    self.fail(
+                        f"the result of {job.job.label} is on disks of weight {job.weight(keepers)} only"
+                    )
 
 
 class RootsEqual(Invariant):
@@ -467,11 +516,14 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     AcceptedStaysStored,
     SharesOnlyAtHolders,
     NoAlarm,
+    NoKeyRetired,
     QueuesBounded,
     BalancesSumToZero,
     MembershipTrue,
     EveryJobEnds,
+    EveryQueryEnds,
     RootsEqual,
+    ResultsStayStored,
     ReplayGivesSameRoot,
 )
 
@@ -495,7 +547,7 @@ class Checkers:
         self._notice = self._listeners("on_notice")
         self._key_material = self._listeners("on_key_material")
         self._look = self._listeners("on_look")
-        world.vault.on_key_material = self._on_key_material
+        world.keys.on_key_material = self._on_key_material
         world.watch(self)
 
     def durable(self, host: Host, writes: Sequence[Write]) -> None:

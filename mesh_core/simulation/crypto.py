@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from mesh_core.identity.crypto import SecrecyError
+from mesh_core.identity.crypto import Crypto, SecrecyError
 
 _NONCE = 8
 _TAG = 8
@@ -47,6 +48,18 @@ class KeyMaterial:
     sealed: bytes
 
 
+class Keys(Protocol):
+    """Where a world gets its hosts' keys from."""
+
+    on_key_material: Callable[[KeyMaterial], None] | None
+
+    def key(self, name: str) -> bytes:
+        """The public key of the host called `name`."""
+
+    def crypto(self, name: str) -> Crypto:
+        """Its door to cryptography."""
+
+
 class Vault:
     """All keys, secrets and shares of one world.
 
@@ -66,6 +79,10 @@ class Vault:
         peer = _hash(b"public", name.encode(), key=self._seed)
         self._signing.setdefault(peer, _hash(b"private", name.encode(), key=self._seed))
         return peer
+
+    def crypto(self, name: str) -> Crypto:
+        """What the holder of the key called `name` can do."""
+        return SealedCrypto(self, self.key(name))
 
     def signature(self, peer: bytes, data: bytes) -> bytes:
         """The one valid signature of `peer` over `data`."""

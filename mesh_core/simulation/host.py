@@ -105,6 +105,7 @@ class Host:
         self.disk.on_durable = self._on_durable
         self.node: Node | None = None
         self.axl_up = False
+        self.booting = False
         self.lost = False
         self.executions = 0
         self.frames_sent = 0
@@ -149,6 +150,7 @@ class Host:
     def boot(self) -> None:
         """Start the process: the number of this start goes to disk first, then the node comes up."""
         self._life += 1
+        self.booting = True
         self.axl_up = True
         self.clock.boot(self._schedule.now, self._rng.uniform(10.0, 100_000.0))
         self._schedule.after(self._rng.uniform(*self.fsync_s), self._come_up, self._life)
@@ -156,6 +158,7 @@ class Host:
     def _come_up(self, life: int) -> None:
         if life != self._life:
             return
+        self.booting = False
         self.disk.append((PutMeta(BOOT, str(self.disk.boot + 1).encode()),))
         self.disk.begin_sync()
         self.disk.end_sync()
@@ -168,6 +171,7 @@ class Host:
     def crash(self, *, axl_too: bool) -> None:
         """End the process as SIGKILL does; with `axl_too` its AXL node dies as well, and its inbox with it."""
         self._life += 1
+        self.booting = False
         self.node = None
         self._paused = False
         self._deferred.clear()
@@ -225,7 +229,11 @@ class Host:
 
     def neighbours(self, attached: Mapping[PeerId, bool]) -> None:
         """`/topology` shows something new."""
-        self._when_running(self._life, self.step, NeighboursChanged(dict(attached)))
+        self.command(NeighboursChanged(dict(attached)))
+
+    def command(self, event: Input) -> None:
+        """An input from outside the mesh: handled now, or once the process goes on."""
+        self._when_running(self._life, self.step, event)
 
     def step(self, event: Input) -> None:
         """Step the node with one input and carry out what it answers."""

@@ -56,9 +56,17 @@ class Trace:
 
     def moment(self, at: float, who: str, kind: str, fields: dict[str, Any]) -> None:
         """Add what a node reported, in the words of the API's schema; what is said too often is left out."""
-        if self._telling and kind in _SENTENCES and kind not in _TOO_MUCH:
-            shown = {key: self._shown(value) for key, value in fields.items()}
-            self.tell(at, who, _SENTENCES[kind].format_map(_Lenient(shown)))
+        if self._telling and kind not in _TOO_MUCH:
+            sentence = self.sentence(kind, fields)
+            if sentence is not None:
+                self.tell(at, who, sentence)
+
+    def sentence(self, kind: str, fields: dict[str, Any]) -> str | None:
+        """A moment in words, with short names; None for a kind that is no moment."""
+        if kind not in _SENTENCES:
+            return None
+        shown = {key: self._shown(value) for key, value in fields.items()}
+        return _SENTENCES[kind].format_map(_Lenient(shown))
 
     def _shown(self, value: Any) -> Any:
         if isinstance(value, bytes):

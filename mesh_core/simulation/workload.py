@@ -13,13 +13,17 @@ from mesh_core.effects import Execute
 
 @dataclass(frozen=True, slots=True)
 class Appetite:
-    """What executions are like. Times are seconds; `failing` and `hanging` are shares of all executions."""
+    """What executions are like. Times are seconds; `failing` and `hanging` are shares of all executions.
+
+    `padding_bytes` makes results large enough to travel in chunks.
+    """
 
     shortest_s: float = 0.02
     longest_s: float = 0.8
     failing: float = 0.0
     hanging: float = 0.0
     progress_steps: int = 2
+    padding_bytes: int = 0
 
 
 QUICK = Appetite()
@@ -55,10 +59,10 @@ class Workload:
             return Run(takes_s, None, None, progress_s)
         if fate < appetite.hanging + appetite.failing:
             return Run(takes_s, None, "simulated failure", progress_s)
-        return Run(takes_s, _answer(execute, name), None, progress_s)
+        return Run(takes_s, _answer(execute, name, appetite.padding_bytes), None, progress_s)
 
 
-def _answer(execute: Execute, name: str) -> bytes:
+def _answer(execute: Execute, name: str, padding_bytes: int) -> bytes:
     token = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
-    text = f"{execute.work.kind} of {execute.work.text!r}: {token}"
+    text = f"{execute.work.kind} of {execute.work.text!r}: {token}{'.' * padding_bytes}"
     return msgspec.json.encode({"text": text, "backend": "simulated", "passages": [], "notes": []})

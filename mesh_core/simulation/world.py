@@ -6,15 +6,14 @@ A world is a pure function of its `Setup` and of the calls made on it: the same 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 
 from mesh_core.config import FAST, LOCAL_NETWORK, MICRO_PER_AXL, Timing
 from mesh_core.context import NodeConfig
-from mesh_core.effects import CancelJob, Input, JobId, JobOptions, Leave, PeerId, SubmitQuery
-from mesh_core.identity.crypto import Crypto
+from mesh_core.effects import CancelJob, Input, JobId, JobOptions, Leave, Partition, PeerId, SubmitQuery
 from mesh_core.simulation.clock import HostClock
-from mesh_core.simulation.crypto import SealedCrypto, Vault
+from mesh_core.simulation.crypto import Keys, Vault
 from mesh_core.simulation.host import Host, HostSpec, Surroundings, Watcher
 from mesh_core.simulation.network import CALM, Network, Weather
 from mesh_core.simulation.schedule import Schedule
@@ -53,9 +52,10 @@ class Setup:
     hints: bool = True
     telling: bool = False
     alter: Callable[[HostSpec], HostSpec] | None = None
-    """Lets a control replace a part of a host, or its cryptography, before it is built."""
+    """Lets a control replace a part of a host before it is built."""
 
-    watchers: tuple[Watcher, ...] = field(default=())
+    keys: Keys | None = None
+    """Where keys come from; None for the seeded stand-ins."""
 
 
 class World:
@@ -66,22 +66,23 @@ class World:
         self.schedule = Schedule()
         self.rng = Random(f"{setup.seed}/world")
         self.trace = Trace(setup.telling)
-        self.vault = Vault(setup.seed)
+        self.keys: Keys = setup.keys or Vault(setup.seed)
         self.network = Network(Random(f"{setup.seed}/network"), setup.weather)
         self.hosts: dict[str, Host] = {}
         self.by_peer: dict[PeerId, Host] = {}
         self.hints = setup.hints
+        self.tap: Callable[[PeerId, PeerId, bytes], None] | None = None
         self._around = Surroundings(
             schedule=self.schedule,
             network=self.network,
             workload=Workload(setup.seed, setup.appetite),
             trace=self.trace,
-            watchers=list(setup.watchers),
+            watchers=[],
             deliver=self._deliver,
             came_up=self._topology_changed,
         )
         names = [f"node{number}" for number in range(1, setup.providers + 1)]
-        self._credit = {self.vault.key(name): 100 * MICRO_PER_AXL for name in (*names, OPERATOR)}
+        self._credit = {self.keys.key(name): 100 * MICRO_PER_AXL for name in (*names, OPERATOR)}
         for number, name in enumerate(names, start=1):
             self._add(name, number)
         self._add(OPERATOR, 0)
@@ -179,8 +180,8 @@ class World:
         self.hosts[name].clock.jump(seconds)
 
     def step(self, name: str, event: Input) -> None:
-        """Hand one input to a host's node."""
-        self.hosts[name].step(event)
+        """Hand one input to a host's node, once it runs if it is paused."""
+        self.hosts[name].command(event)
 
     # ------------------------------------------------------------------------------------------ network
 
@@ -202,6 +203,17 @@ class World:
         self.network.heal()
         self._topology_changed()
 
+    def hide(self, name: str, others: Iterable[str]) -> None:
+        """The partition command: `name` drops everything to and from `others`; none of them heals."""
+        hidden = frozenset(self.hosts[other].peer for other in others)
+        shown = " ".join(sorted(others)) if hidden else "nobody"
+        self.trace.tell(self.now, name, f"is told to hide {shown}")
+        self.hosts[name].command(Partition(hidden))
+
+    def inject(self, name: str, frame: bytes) -> None:
+        """Bytes from nowhere reach a host."""
+        self.hosts[name].receive(frame)
+
     # --------------------------------------------------------------------------------------------- work
 
     def submit(
@@ -220,18 +232,18 @@ class World:
     def cancel(self, name: str, job: JobId, reason: str = "changed my mind") -> None:
         """The submitter asks to end a job."""
         self.trace.tell(self.now, name, f"asks to cancel {self.trace.called(job)}")
-        self.hosts[name].step(CancelJob(job, reason))
+        self.hosts[name].command(CancelJob(job, reason))
 
     def leave(self, name: str) -> None:
         """A host says goodbye."""
         self.trace.tell(self.now, name, "leaves")
-        self.hosts[name].step(Leave())
+        self.hosts[name].command(Leave())
 
     # ------------------------------------------------------------------------------------------ private
 
     def _add(self, name: str, number: int) -> None:
         setup = self.setup
-        peer = self.vault.key(name)
+        peer = self.keys.key(name)
         operator = number == 0
         rng = Random(f"{setup.seed}/{name}")
         rate = 1.0 + rng.uniform(-setup.clocks.rate, setup.clocks.rate)
@@ -244,7 +256,6 @@ class World:
             models=() if operator else ("simulated",),
             ens_name="",
         )
-        crypto: Crypto = SealedCrypto(self.vault, peer)
         spec = HostSpec(
             name=name,
             index=number,
@@ -256,7 +267,7 @@ class World:
                 executes=not operator,
                 credit=self._credit,
             ),
-            crypto=crypto,
+            crypto=self.keys.crypto(name),
             rng=rng,
             clock=HostClock(rate, rng.uniform(-setup.clocks.offset_s, setup.clocks.offset_s)),
             fsync_s=setup.fsync_s,
@@ -269,6 +280,8 @@ class World:
         self.trace.name(peer, name)
 
     def _deliver(self, sender: PeerId, receiver: PeerId, frame: bytes) -> None:
+        if self.tap is not None:
+            self.tap(sender, receiver, frame)
         host = self.by_peer.get(receiver)
         if host is None:
             return

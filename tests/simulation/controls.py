@@ -36,6 +36,7 @@ from mesh_core.simulation.disk import Disk
 from mesh_core.simulation.host import HostSpec
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
+from tests.simulation.ambush import Ambush
 from tests.simulation.profiles import PROFILES, Mix
 from tests.simulation.runner import Outcome, finish
 from tests.simulation.scenario import Scenario
@@ -57,11 +58,12 @@ class Control:
     alter: Callable[[HostSpec], HostSpec] | None = None
     patch: Callable[[], AbstractContextManager[Any]] = nullcontext
     liar: str = ""
+    scenario: type[Scenario] = Scenario
 
     def run(self, seed: int) -> Outcome:
         """One seed of the broken protocol, watched by the invariant that must notice."""
         with self.patch():
-            scenario = Scenario(f"{seed}/{self.rule}", self.mix, alter=self.alter, bridge=self.liar)
+            scenario = self.scenario(f"{seed}/{self.rule}", self.mix, alter=self.alter, bridge=self.liar)
             liars = frozenset({scenario.world.hosts[self.liar].peer}) if self.liar else frozenset()
             checkers = Checkers(scenario.world, invariants=(self.caught_by, EveryJobEnds), liars=liars)
             return finish(seed, self.rule, scenario, checkers)
@@ -156,6 +158,21 @@ class LyingWitness(Witness):
         return sign(self._context.crypto, promise)
 
 
+class HalvedAtProposals(Scenario):
+    """Right after a proposal the mesh splits in half, and only the liar reaches both sides."""
+
+    def _lay_ambush(self) -> None:
+        ambush = Ambush(
+            self.dice["ambush"],
+            phase="propose",
+            strikes=1,
+            odds=0.5,
+            after=lambda _seconds, blow, name: self._soon(0.0, blow, name),
+            blows=(self._halve,),
+        )
+        self.world.watch(ambush)
+
+
 class Withholds(Replication):
     """Takes records and passes none on, so that nobody hears from it what was settled elsewhere."""
 
@@ -243,7 +260,14 @@ _SPLITS = replace(PROFILES["partition"], ambushes=6)
 CONTROLS = (
     Control("no fsync before a vote", NoEquivocation, replace(_AMBUSH, partitions=0), _eager_disk),
     Control("quorums that do not intersect", OneSettledValue, _SPLITS, patch=_small_quorums),
-    Control("f = 0 with a lying witness", OneSettledValue, _AMBUSH, _liar, liar=LIAR),
+    Control(
+        "f = 0 with a lying witness",
+        OneSettledValue,
+        PROFILES["ambush"],
+        _liar,
+        liar=LIAR,
+        scenario=HalvedAtProposals,
+    ),
     Control("no adopt rule", OneSettledValue, _AMBUSH, _never_adopts),
     Control("a holder that runs again at the same epoch", OneProposal, _AMBUSH, _runs_again),
     Control("shares inside promises", SharesOnlyAtHolders, PROFILES["crashy"], _leaky),

@@ -32,6 +32,11 @@ class Mix:
     failing: float = 0.0
     hanging: float = 0.0
     slow_disks: float = 0.0
+    clogged_disks: int = 0
+    large_results: float = 0.0
+    leaves: int = 0
+    commanded_splits: int = 0
+    outsider: float = 0.0
     clocks: ClockError = EXACT
     wall_jumps: int = 0
     late_joiners: float = 0.0
@@ -48,7 +53,9 @@ _DUPLICATION = (0.0, 0.1, 0.3)
 PROFILES: dict[str, Mix] = {
     "calm": CALM,
     "lossy": Mix("frames get lost, doubled and overtaken", _LOSS[1:], _DUPLICATION, 0.02),
-    "partition": Mix("the mesh splits again and again", partitions=6, one_way_cuts=3, hints=0.7),
+    "partition": Mix(
+        "the mesh splits again and again", partitions=6, one_way_cuts=3, commanded_splits=2, hints=0.7
+    ),
     "crashy": Mix("hosts crash and come back", (0.0, 0.1), _DUPLICATION, 0.01, crashes=12, hints=0.8),
     "ambush": Mix("hosts are struck right after they voted", (0.0, 0.1), ambushes=12, hints=0.7),
     "restart_holder": Mix(
@@ -67,11 +74,16 @@ PROFILES: dict[str, Mix] = {
     "hang": Mix(
         "executions hang, their holders live", (0.0, 0.1), hanging=0.3, crashes=2, short_deadlines=0.3
     ),
+    "hostile": Mix(
+        "an outsider replays, alters and invents frames", (0.0, 0.1), crashes=4, ambushes=3, outsider=1.0
+    ),
     "stalls": Mix(
         "event loops stall, processes are stopped, clocks are wrong",
         stalls=40,
         pauses=4,
         slow_disks=0.3,
+        clogged_disks=3,
+        large_results=0.2,
         clocks=ClockError(0.05, 10.0),
         wall_jumps=4,
         default_timers=0.3,
@@ -93,6 +105,11 @@ PROFILES: dict[str, Mix] = {
         failing=0.2,
         hanging=0.05,
         slow_disks=0.2,
+        clogged_disks=2,
+        large_results=0.1,
+        leaves=2,
+        commanded_splits=2,
+        outsider=0.3,
         clocks=ClockError(0.02, 10.0),
         wall_jumps=2,
         late_joiners=0.3,

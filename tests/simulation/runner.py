@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from mesh_core.simulation.checkers import INVARIANTS, Checkers, Invariant, Violation
 from mesh_core.simulation.disk import VoteOverwritten
 from tests.simulation.profiles import draw
+from tests.simulation.real_keys import RealKeys
 from tests.simulation.scenario import Scenario
 
 LOOK_EVERY_S = 0.25
 AFTERMATH_S = 0.5
 """A world at rest is watched this much longer."""
+
+REAL_CRYPTO_EVERY = 50
+"""One seed in this many runs on real cryptography; since that draws its own randomness, it never repeats exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,9 @@ def run_seed(
 ) -> Outcome:
     """Run `seed` until its world is at rest, an invariant breaks, or its time is up."""
     name, mix = draw(seed, profile)
-    scenario = Scenario(f"{seed}/{name}", mix, telling=telling)
+    label = f"{seed}/{name}"
+    keys = RealKeys(label) if seed % REAL_CRYPTO_EVERY == REAL_CRYPTO_EVERY - 1 else None
+    scenario = Scenario(label, mix, telling=telling, keys=keys)
     checkers = Checkers(scenario.world, invariants=invariants)
     return finish(seed, name, scenario, checkers)
 
