@@ -80,10 +80,10 @@ class Reach:
         return {name: state for name, state in answers if state is not None}
 
     async def until_met(self) -> None:
-        """Wait until the operator's node sees every participant alive."""
-        plan = self.plan()
-        awaited = {seat.peer for seat in plan.participants}
-        async with aclosing(self.control(plan.operator).events()) as events:
+        """Wait until the operator's node sees every participant alive whose mesh process runs."""
+        status = await self.status()
+        awaited = {seat.peer for seat in _by_preference(status)}
+        async with aclosing(self.control(status.plan.operator).events()) as events:
             async for event in events:
                 if event.kind == "member" and event.data.get("state") == "alive":
                     awaited.discard(str(event.data.get("peer")))

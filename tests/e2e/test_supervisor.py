@@ -7,6 +7,7 @@ import pty
 import select
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,12 @@ def test_a_mesh_goes_up_is_hurt_comes_back_and_leaves_nothing(mesh: Mesh) -> Non
     assert back["node2"]["provider"]["pid"] == nodes["node2"]["provider"]["pid"]
     assert [node["peer"] for node in back.values()] == [node["peer"] for node in nodes.values()]
 
+    assert mesh.whisper("kill", "operator").returncode == 0
+    assert mesh.nodes()["operator"]["provider"]["state"] == "killed"
+    asked = mesh.whisper("submit", "why?")
+    assert asked.returncode == 3
+    assert "whisper-tui revive operator" in asked.stderr
+
     assert mesh.whisper("pause", "node3").returncode == 0
     with watching(mesh.pids()) as handles:
         down = mesh.whisper("down")
@@ -71,6 +78,33 @@ def test_when_the_supervisor_is_killed_nothing_outlives_it_by_two_seconds(mesh: 
     again = mesh.up()
     assert again.returncode == 0, again.stderr
     assert "2 providers" in again.stdout
+
+
+def test_an_axl_node_that_knows_no_lifeline_ends_with_its_supervisor_too(mesh: Mesh, tmp_path: Path) -> None:
+    node = tmp_path / "axl-node"
+    node.write_text(f'#!/bin/sh\nunset WHISPER_LIFELINE_FD\nexec {sys.executable} -m axl "$@"\n')
+    node.chmod(0o755)
+    up = mesh.up("--count", "1", "--axl-node", str(node))
+    assert up.returncode == 0, up.stderr
+    pids = mesh.pids()
+    with watching(pids) as handles:
+        os.kill(pids[0], signal.SIGKILL)
+        assert all_end(handles, 2.0)
+
+
+def test_a_damaged_store_is_named_and_the_others_go_on(mesh: Mesh) -> None:
+    assert mesh.up("--count", "3").returncode == 0
+    assert mesh.whisper("down").returncode == 0
+    store = mesh.folder / "node2" / "store.db"
+    for beside in store.parent.glob("store.db-*"):
+        beside.unlink()
+    store.write_bytes(b"not a store" * 1000)
+    up = mesh.whisper("up", "--detach")
+    assert up.returncode == 0, up.stderr
+    assert "node2 provider: exit code 3" in up.stdout
+    assert "store" in up.stdout
+    assert "2 providers and the operator up and converged" in up.stdout
+    assert store.read_bytes().startswith(b"not a store")
 
 
 def test_a_second_up_attaches_and_other_flags_are_refused(mesh: Mesh) -> None:

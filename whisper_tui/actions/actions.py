@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -143,10 +144,14 @@ class Actions:
                 raise ActionError("read-only: nothing was done")
             result = await work()
         except UserError as error:
-            audit.append(self.run.audit, self.by, action, args, command, error.message)
+            self._write_down(action, args, command, error.message)
             raise
-        audit.append(self.run.audit, self.by, action, args, command, "done")
+        self._write_down(action, args, command, "done")
         return result
+
+    def _write_down(self, action: str, args: dict[str, object], command: str, outcome: str) -> None:
+        with suppress(OSError):  # a full disk keeps nobody from acting
+            audit.append(self.run.audit, self.by, action, args, command, outcome)
 
 
 def _states(status: Status) -> dict[str, set[str]]:

@@ -14,11 +14,12 @@ from mesh_core.api.schema import Event
 from whisper_tui.commands import console
 from whisper_tui.commands.act import actions
 from whisper_tui.commands.output import Progress, print_json, print_line
-from whisper_tui.errors import TimedOut
+from whisper_tui.errors import MeshUnreachable, TimedOut
 from whisper_tui.model.inert import inert
 from whisper_tui.reach import Reach
 from whisper_tui.settings import Settings
-from whisper_tui.supervisor.launch import launch, until_ready
+from whisper_tui.supervisor.launch import launch, not_up, until_answered
+from whisper_tui.supervisor.plan import OPERATOR
 from whisper_tui.supervisor.prepare import Wishes
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import ProcessView, Status
@@ -49,7 +50,7 @@ async def _up(run: RunDir, wishes: Wishes, settings: Settings, manner: Manner, *
         progress.say("starting …")
         started = await launch(run, wishes, settings, print_line)
         try:
-            status = await _until_whole(run)
+            status = await _until_met(run)
         except BaseException:
             if started:
                 await actions(run).down()
@@ -61,8 +62,14 @@ async def _up(run: RunDir, wishes: Wishes, settings: Settings, manner: Manner, *
     return started
 
 
-async def _until_whole(run: RunDir) -> Status:
-    status = await until_ready(run)
+async def _until_met(run: RunDir) -> Status:
+    """Wait until all participants have come up and met. The mesh goes on without one that cannot."""
+    status = await until_answered(run)
+    lost = not_up(status)
+    if OPERATOR in lost or len(lost) >= status.plan.count:
+        raise MeshUnreachable(f"the mesh did not come up: {'; '.join(lost.values())}")
+    for line in lost.values():
+        print_line(f"{line}; the others go on without it")
     try:
         async with asyncio.timeout(CONVERGED_S):
             await Reach(run).until_met()
@@ -78,7 +85,8 @@ def _tell(status: Status, as_json: bool, took_s: float | None) -> None:
         print_json({"started": took_s is not None, "took_s": took_s, "status": status})
         return
     how = "running already" if took_s is None else f"up and converged in {took_s:.2f} s"
-    print_line(f"{status.plan.count} providers and the operator {how}: {status.run_dir}")
+    up = status.plan.count - len(not_up(status))
+    print_line(f"{up} providers and the operator {how}: {status.run_dir}")
     print_line('ask something:  whisper-tui submit "How does a network learn from its mistakes?"')
     print_line("look around:    whisper-tui nodes | jobs | bids | leases | ledger")
 

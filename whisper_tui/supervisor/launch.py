@@ -164,6 +164,14 @@ async def _undo(run: RunDir) -> None:
 
 async def until_ready(run: RunDir) -> Status:
     """Wait until every participant answers; MeshUnreachable says which one does not, and why."""
+    status = await until_answered(run)
+    if not status.ready:
+        raise MeshUnreachable(f"not every participant came up: {'; '.join(not_up(status).values())}")
+    return status
+
+
+async def until_answered(run: RunDir) -> Status:
+    """Wait until every participant has come up or ended."""
     client = SupervisorClient(run)
     try:
         async with asyncio.timeout(READY_S), aclosing(client.events()) as events:
@@ -172,12 +180,16 @@ async def until_ready(run: RunDir) -> Status:
                     break
     except TimeoutError:
         raise TimedOut(f"not every participant answers after {READY_S:g} s", f"see {run.logs}") from None
-    status = await client.status()
-    if not status.ready:
-        failed = [view for view in status.processes if view.state in GONE and view.part != "model"]
-        why = "; ".join(f"{view.name} {view.part}: {view.note or view.state}" for view in failed)
-        raise MeshUnreachable(f"not every participant came up: {why}")
-    return status
+    return await client.status()
+
+
+def not_up(status: Status) -> dict[str, str]:
+    """Why, in one line, by name of each participant that did not come up."""
+    return {
+        view.name: f"{view.name} {view.part}: {view.note or view.state}"
+        for view in status.processes
+        if view.state in GONE and view.part != "model"
+    }
 
 
 async def until_released(run: RunDir) -> None:
