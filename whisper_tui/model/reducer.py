@@ -27,6 +27,7 @@ from whisper_tui.model import incidents, journal
 from whisper_tui.model.state import (
     DOWN,
     JOBS_KEPT,
+    MEMBERS_KEPT,
     OPERATOR_KINDS,
     QUERIES_KEPT,
     RECORDS_KEPT,
@@ -116,11 +117,30 @@ def _member(state: State, event: Event) -> State:
     sight = observer.sights.get(view.peer)
     if sight is None or version >= sight.version:
         sights = _put(observer.sights, view.peer, Sight(view.state, view.since_ms, version, view.neighbour))
-        state = _with_observer(state, replace(observer, sights=sights))
+        gone = [peer for peer, seen in sights.items() if seen.state in _GONE] if _is_full(sights) else []
+        state = _with_observer(state, replace(observer, sights=_without(sights, gone)))
     before = state.members.get(view.peer)
     if _counts(state, event.node) and _supersedes(event.node, version, before):
-        state = replace(state, members=_put(state.members, view.peer, MemberEntry(view, event.node, version)))
+        members = _put(state.members, view.peer, MemberEntry(view, event.node, version))
+        gone = (
+            [peer for peer, kept in members.items() if kept.view.state in _GONE] if _is_full(members) else []
+        )
+        state = replace(state, members=_without(members, gone))
     return state
+
+
+_GONE: frozenset[str] = frozenset({"dead", "left"})
+
+
+def _is_full(members: Mapping[str, Any]) -> bool:
+    return len(members) > MEMBERS_KEPT + TRIM_SLACK
+
+
+def _without(members: dict[str, V], gone: list[str]) -> dict[str, V]:
+    """`members` without the first of `gone`, as many as are too many."""
+    for peer in gone[: max(0, len(members) - MEMBERS_KEPT)]:
+        del members[peer]
+    return members
 
 
 def _job(state: State, event: Event) -> State:

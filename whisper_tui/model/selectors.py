@@ -56,10 +56,11 @@ class Node(Struct, frozen=True):
 
 
 def nodes(state: State) -> list[Node]:
-    """All participants, known from members or from processes, by name."""
+    """All participants, known from members or from processes, by name; guests only until they leave."""
     peers = dict.fromkeys(state.members)
     peers |= dict.fromkeys(process.peer for process in state.processes.values() if process.peer)
     found = [node_of(state, peer) for peer in peers]
+    found = [node for node in found if node.role != "submitter" or node.state not in ("left", "dead")]
     return sorted(found, key=lambda node: (node.role != "provider", _natural(node.name), node.peer))
 
 

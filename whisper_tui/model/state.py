@@ -30,6 +30,9 @@ OPERATOR_KINDS: frozenset[str] = frozenset({"process", "action", "source"})
 JOBS_KEPT = 2_000
 """Jobs in the state; beyond it the oldest final ones shrink to a `Tally`."""
 
+MEMBERS_KEPT = 1_000
+"""Members in the state and in one observer's sights; beyond it those that are gone are dropped, oldest first."""
+
 RECORDS_KEPT = 500
 LOG_KEPT = 2_000
 INCIDENTS_KEPT = 200

@@ -189,6 +189,19 @@ def test_memory_stays_bounded_over_a_long_run() -> None:
     assert newest == model.JOBS_KEPT + 499
 
 
+def test_guests_that_came_and_went_are_forgotten() -> None:
+    mesh = Feeder(2)
+    mesh.start()
+    state = mesh.state(primary=peer_of("operator"))
+    guest = to_builtins(replace(mesh.members["node1"], role="submitter", name="guest", state="left"))
+    for number in range(model.MEMBERS_KEPT + 300):
+        view = {**guest, "peer": peer_of(f"guest {number}")}
+        state = reduce(state, Event(10_000 + number, START_MS, peer_of("operator"), "member", view))
+    assert len(state.members) < model.MEMBERS_KEPT + 65
+    assert len(state.observers[peer_of("operator")].sights) < model.MEMBERS_KEPT + 65
+    assert [node.name for node in selectors.nodes(state)] == ["node1", "node2", "operator"]
+
+
 def test_the_reducer_keeps_up_with_twenty_thousand_events_a_second() -> None:
     state = reduced(STORY)
     generation = [

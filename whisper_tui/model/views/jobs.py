@@ -76,7 +76,7 @@ def state_of(state: State, job: JobView, glyphs: Glyphs) -> Line:
     sign, word, role = signs.get(job.state, (glyphs.left, job.state, "dim"))
     if is_orphaned(state, job):
         return (Span(f"{glyphs.dead} orphaned", "dead"),)
-    if job.state == "leased" and job.rescued:
+    if job.state == "leased" and len(job.attempts) > 1:
         sign, role = glyphs.rescued, "rescued"
     return (Span(f"{sign} {word}", role),)
 
