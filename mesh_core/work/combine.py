@@ -81,7 +81,9 @@ def _texts(parts: Sequence[_Part]) -> tuple[str, ...]:
 
 def _other_writers(parts: Sequence[_Part], own: str) -> list[str]:
     """Which parts were not written by the backend that combined them."""
-    return _grouped((part.answer.backend, part.label) for part in parts if part.answer.backend != own)
+    return _grouped(
+        (f"written by {part.answer.backend}", part.label) for part in parts if part.answer.backend != own
+    )
 
 
 def _told(parts: Sequence[_Part]) -> list[str]:

@@ -54,8 +54,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _half_the_cores() -> int:
-    """Threads wait for each other after every layer, spinning: one that shares its core with the mesh or with
-    anything else slows all of them, on a busy machine of two cores tenfold. The other half is the mesh's."""
+    """The other half is the mesh's.
+
+    Threads wait for each other after every layer, spinning: one that has to share its core slows all of them,
+    with two threads on a busy machine of two cores tenfold.
+    """
     return max(1, (os.cpu_count() or 1) // 2)
 
 
@@ -81,9 +84,7 @@ def _serve(model: Path, port: int, slots: int, threads: int) -> Any:
         raise _Missing(
             "the package xllamacpp is not installed; whisper-tui doctor shows how to add it"
         ) from error
-    signal.pthread_sigmask(
-        signal.SIG_BLOCK, {signal.SIGTERM}
-    )  # its threads inherit it, so sigwait gets the signal
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # inherited by its threads: sigwait gets it
     wanted = xllamacpp.CommonParams()
     wanted.model.path = str(model)
     wanted.model_alias = {MODEL}
@@ -96,9 +97,7 @@ def _serve(model: Path, port: int, slots: int, threads: int) -> Any:
         threadpool.n_threads = threads
         threadpool.poll = 0  # waiting threads sleep: the mesh needs the cores
     wanted.cache_ram_mib = 0  # prompts of finished jobs are kept in their slots; a second copy grew to 300 MB
-    wanted.sampling.penalty_freq = (
-        0.4  # else a small model circles; 1.1 as repetition penalty makes it invent more
-    )
+    wanted.sampling.penalty_freq = 0.4  # or it goes round in circles; a repetition penalty makes it invent
     wanted.ui = False
     wanted.endpoint_slots = False  # it would show everybody's prompts
     wanted.cors_origins = ""  # no web page has business here

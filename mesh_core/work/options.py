@@ -81,7 +81,7 @@ GENERATION_S: Final = 100.0
 """A whole generation, below the 120 s a job has for its execution, so that search can still answer."""
 
 RETRY_S: Final = 1.0
-"""A backend that failed is left alone this long: the supervisor restarts the local one in less."""
+"""A backend that failed is left alone this long; the supervisor starts the local one again after as much."""
 
 HELD_AFTER_PIECES: Final = 4
 """A demonstration's execution delay begins after this many pieces: whoever watches has seen tokens by then."""

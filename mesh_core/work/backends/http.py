@@ -54,28 +54,33 @@ async def post_lines(url: str, headers: Mapping[str, str], body: object) -> Asyn
 async def _answer(
     method: str, url: str, headers: Mapping[str, str], body: object, read_s: float
 ) -> AsyncIterator[aiohttp.ClientResponse]:
+    shown, remote = _shown(url), URL(url).host not in _LOOPBACK
     timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_S, sock_read=read_s)
     sent: dict[str, Any] = {"headers": headers, "allow_redirects": False}
     if body is not None:
         sent["json"] = body
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout, trust_env=URL(url).host not in _LOOPBACK) as session,
+            aiohttp.ClientSession(timeout=timeout, trust_env=remote) as session,
             session.request(method, url, **sent) as response,
         ):
             if response.status != 200:
                 text = (await response.content.read(_ERROR_CHARS_MAX)).decode(errors="replace")
-                raise BackendError(f"{_shown(url)} answers {response.status}: {' '.join(text.split())}")
+                raise BackendError(f"{shown} answers {response.status}: {' '.join(text.split())}")
             yield response
     except TimeoutError as error:
-        raise BackendError(f"no answer from {_shown(url)} in time") from error
+        raise BackendError(f"no answer from {shown} in time") from error
     except aiohttp.ClientConnectorError as error:
-        raise BackendError(f"nobody answers at {_shown(url)}") from error
+        raise BackendError(f"nobody answers at {shown}") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise BackendError(f"{_shown(url)}: {error or type(error).__name__}") from error
+        raise BackendError(f"{shown}: {' '.join(str(error).split()) or type(error).__name__}") from error
 
 
 def _shown(url: str) -> str:
-    """Where a request went, without whatever secret a URL may carry."""
-    at = URL(url)
-    return f"{at.scheme}://{at.host}:{at.port}" if at.host else repr(url)
+    """Where a request goes, without whatever secret a URL may carry. Raises BackendError when it is no URL."""
+    try:
+        return str(URL(url).origin())
+    except ValueError as error:
+        raise BackendError(
+            "its address is none; it must begin with http:// or https:// and a host"
+        ) from error
