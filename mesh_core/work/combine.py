@@ -18,6 +18,7 @@ from mesh_core.work.options import (
     COMBINED_SENTENCES,
     COMBINED_TOKENS_MAX,
     PARTS_CHARS_TOTAL,
+    PARTS_MAX,
 )
 from mesh_core.work.result import Answer, CitedPassage, decode_answer, encode_answer, make_answer
 from mesh_core.work.sentences import finished
@@ -45,7 +46,9 @@ async def combine(work: Work, tools: Tools) -> bytes:
     if not supported:
         await tools.on_piece(NOTHING_FOUND)
         return encode_answer(make_answer(NOTHING_FOUND, SEARCH, [], [*notes, *_told(parts)]))
-    prompt = Prompt(work.text, _texts(supported), COMBINED_SENTENCES)
+    if len(supported) > PARTS_MAX:
+        notes.append(f"the text is drawn from the first {PARTS_MAX} of {len(supported)} parts with passages")
+    prompt = Prompt(work.text, _texts(supported[:PARTS_MAX]), COMBINED_SENTENCES)
     generated = await tools.generate(prompt, COMBINED_TOKENS_MAX)
     cited = list(dict.fromkeys(passage for part in supported for passage in part.verified))
     if len(cited) > COMBINED_PASSAGES_MAX:

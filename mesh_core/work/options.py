@@ -53,6 +53,9 @@ ANSWER_SENTENCES: Final = 2
 PARTS_CHARS_TOTAL: Final = 2_000
 """Characters of all partial answers in the prompt of a combined one, about 450 tokens."""
 
+PARTS_MAX: Final = 12
+"""Partial answers in that prompt: with more, each would be cut to less than a sentence."""
+
 COMBINED_TOKENS_MAX: Final = 128
 """The combined answer is the only one of its query that is being written."""
 

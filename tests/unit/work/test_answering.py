@@ -212,8 +212,11 @@ async def test_a_combined_answer_is_bounded_however_many_parts_there_are(tmp_pat
         [(f"q1.{number}", part("x" * 500, passage)) for number, passage in enumerate(many)]
     )
     assert answer.passages == tuple(many[:COMBINED_PASSAGES_MAX])
-    assert answer.notes == ("24 of 30 cited passages are kept",)
-    assert sum(len(text) for text in writer.prompts[0].excerpts) <= 2000
+    assert answer.notes == (
+        "the text is drawn from the first 12 of 30 parts with passages",
+        "24 of 30 cited passages are kept",
+    )
+    assert [len(text) for text in writer.prompts[0].excerpts] == [2000 // 12] * 12
 
 
 async def test_search_combines_the_sentences_that_fit_the_question_best(tmp_path: Path) -> None:
