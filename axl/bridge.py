@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import struct
 from collections.abc import Callable
 
+from axl import batch
 from axl.endpoint import Endpoint
 from axl.http1 import Headers, Request
 from axl.http_server import HttpConnection
@@ -25,18 +25,14 @@ WAIT_S_MAX = 60.0
 BATCH_MESSAGES_MAX = 1024
 BATCH_BYTES_MAX = 1024 * 1024
 """Bodies in one batch, unless it is a single larger one."""
-BATCH_CONTENT_TYPE = b"application/x-axl-batch"
-BATCH_HEAD = struct.Struct(">32sI")
-"""Before each body in a batch: the sender's key and the body's size."""
 
 _LOOPBACK_HOST = re.compile(rb"(?:127(?:\.[0-9]{1,3}){3}|localhost|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
 _SECONDS = re.compile(rb"[0-9]{1,6}(?:\.[0-9]{1,6})?")
 _NUMBER = re.compile(rb"[0-9]{1,18}")
 _BYTES = b"Content-Type: application/octet-stream\r\n"
 _JSON = b"Content-Type: application/json\r\n"
-_BATCH = b"Content-Type: " + BATCH_CONTENT_TYPE + b"\r\n"
-_WAITED = b"X-Axl-Waited: 1\r\n"
-"""In the answer to each request that could wait. The Go node, which never does, is told apart by its absence."""
+_BATCH = b"Content-Type: %s\r\n" % batch.CONTENT_TYPE
+_WAITED = b"%s: 1\r\n" % batch.WAITED_HEADER
 
 
 class BadRequest(Exception):
@@ -49,11 +45,7 @@ class Bridge:
     def __init__(self, neighbours: Neighbours, inbox: Inbox, host: str) -> None:
         self._neighbours = neighbours
         self._inbox = inbox
-        own = Endpoint(host, 0)
-        self._own_host = (
-            own.authority.removesuffix(":0").encode() if own.is_numeric and not own.is_wildcard else None
-        )
-        """An address it was told to listen on is as good as loopback; "every interface" is no address."""
+        self._own_host = _named_host(host)
         self._loop = asyncio.get_running_loop()
         self._clients: set[HttpConnection] = set()
         """Connections on which somebody has waited for messages: while one is open, a client is there."""
@@ -163,22 +155,16 @@ class Bridge:
                 connection.answer(200, _BYTES + b"X-From-Peer-Id: " + sender.hex().encode() + b"\r\n", body)
             else:
                 messages = self._inbox.take(count, BATCH_BYTES_MAX)
-                pieces = [
-                    piece for sender, body in messages for piece in (BATCH_HEAD.pack(sender, len(body)), body)
-                ]
-                connection.answer(200, _BATCH, b"".join(pieces))
+                connection.answer(200, _BATCH, batch.encode(messages))
 
     # ---------------------------------------------------------------------------------------- /topology
 
     def _topology(self, connection: HttpConnection, request: Request) -> None:
         parameters = _parameters(request.query)
         wait_s = _wait_s(parameters)
-        version = parameters.get(b"version")
-        if (
-            wait_s > 0
-            and version is not None
-            and _whole_number(b"version", version) == self._neighbours.version
-        ):
+        seen = parameters.get(b"version")
+        is_current = seen is not None and _whole_number(b"version", seen) == self._neighbours.version
+        if is_current and wait_s > 0:
             self._watchers.add(connection)
             connection.after(wait_s, lambda: self._answer_topology(connection))
         else:
@@ -214,6 +200,14 @@ class _Delivery:
 
     def failed(self, reason: str) -> None:
         self._connection.answer_text(502, f"cannot reach {self._peer.hex()}: {reason}")
+
+
+def _named_host(listening: str) -> bytes | None:
+    """The address a bridge was told to listen on, as a Host header has it; "every interface" is no address."""
+    endpoint = Endpoint(listening, 0)
+    if endpoint.is_wildcard or not endpoint.is_numeric:
+        return None
+    return endpoint.authority.removesuffix(":0").encode()
 
 
 def _parameters(query: bytes) -> dict[bytes, bytes]:

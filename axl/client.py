@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import struct
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from axl import batch
 from axl.http1 import HttpError, Response
 from axl.http_client import Line, Lines
 
@@ -27,8 +27,6 @@ POLL_QUIET_S = 0.1
 POLL_TOPOLOGY_S = 1.0
 """The last three are for the Go node, which has to be asked to be heard."""
 
-_BATCH_CONTENT_TYPE = b"application/x-axl-batch"
-_BATCH_HEAD = struct.Struct(">32sI")
 _SEND = b"POST /send HTTP/1.1\r\nHost: %s\r\nX-Destination-Peer-Id: %s\r\nContent-Length: %d\r\n\r\n"
 _GET = b"GET %s HTTP/1.1\r\nHost: %s\r\n\r\n"
 
@@ -206,10 +204,12 @@ class AxlClient:
 
     def _take(self, response: Response) -> None:
         """Keep the messages in an answer, and note what kind of node gave it."""
-        is_batch = response.headers.get(b"content-type") == _BATCH_CONTENT_TYPE
-        self._node_waits = is_batch or b"x-axl-waited" in response.headers
-        if response.status == 200:
-            self._ready.extend(_batch(response.body) if is_batch else [_single(response)])
+        is_batch = response.headers.get(b"content-type") == batch.CONTENT_TYPE
+        self._node_waits = is_batch or batch.WAITED_HEADER in response.headers
+        if is_batch:
+            self._ready.extend(_batch(response))
+        elif response.status == 200:
+            self._ready.append(_single(response))
         elif response.status != 204:
             raise AxlError(f"/recv: {response.status} {_text(response)}")
 
@@ -254,18 +254,11 @@ class AxlClient:
             raise AxlUnavailable(f"the AXL bridge at {self._base_url} cannot be reached: {reason}") from None
 
 
-def _batch(body: bytes) -> Iterator[ReceivedMessage]:
-    """The messages in a batch: for each the sender's key, the body's size as u32, the body."""
-    position, end = 0, len(body)
-    while position < end:
-        if end - position < _BATCH_HEAD.size:
-            raise AxlError("/recv: a batch ends too early")
-        sender, size = _BATCH_HEAD.unpack_from(body, position)
-        start = position + _BATCH_HEAD.size
-        position = start + size
-        if position > end:
-            raise AxlError("/recv: a batch ends too early")
-        yield ReceivedMessage(sender, body[start:position])
+def _batch(response: Response) -> list[ReceivedMessage]:
+    try:
+        return [ReceivedMessage(sender, body) for sender, body in batch.decode(response.body)]
+    except batch.BatchError as error:
+        raise AxlError(f"/recv: {error}") from None
 
 
 def _single(response: Response) -> ReceivedMessage:

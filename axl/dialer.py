@@ -36,6 +36,8 @@ BACK_OFF_PATIENT_S = 30.0
 FORGET_AFTER_FAILURES = PATIENT_FAILURES + 120
 """About another hour."""
 FORGET_STRANGER_AFTER_FAILURES = 5
+STEADY_AFTER_S = 2.0
+"""A link lost earlier was none: the next dial waits as after a failed one."""
 YIELD_S = 0.25
 """Of two nodes that hear of each other the one with the smaller key dials; the other waits this long."""
 
@@ -173,16 +175,36 @@ class _Keeper:
         yields = True
         while self.peer != self._caller.mesh.peer and not self._is_hopeless():
             self.news.clear()
-            if self.peer is not None and self.peer in self._caller.mesh.links:
-                self._failures, self.problem, self.is_dialling, yields = 0, "", False, True
-                self._logged.clear()
-                await self.news.wait()
+            if self._is_linked():
+                yields = True
+                await self._while_linked()
             elif yields and self._other_dials_first():
                 yields, self.is_dialling = False, True
                 await self._news_within(YIELD_S)
             elif not await self._dial():
                 self._failures += 1
                 await self._news_within(self._back_off_s())
+
+    def _is_linked(self) -> bool:
+        return self.peer is not None and self.peer in self._caller.mesh.links
+
+    async def _while_linked(self) -> None:
+        """Sleep until the link is lost. If that was soon, it counts as a failure.
+
+        Else two processes with the same key would take the link from each other as fast as they can.
+        """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        self.problem, self.is_dialling = "", False
+        self._logged.clear()
+        while self._is_linked():
+            self.news.clear()
+            await self.news.wait()
+        if loop.time() - began < STEADY_AFTER_S:
+            self._failures += 1
+            await self._news_within(self._back_off_s())
+        else:
+            self._failures = 0
 
     def _is_hopeless(self) -> bool:
         return self._failures_max is not None and self._failures >= self._failures_max()

@@ -14,7 +14,7 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 from axl import control
 from axl.allowance import Allowance
@@ -157,13 +157,13 @@ class Link(asyncio.Protocol):
         self._write_paused_at: float | None = None
         self._pending: deque[_Pending] = deque()
         self._pending_bytes = 0
-        self._transport: Any = None  # asyncio's TLS transport, which shares no public type with its methods
+        self._transport: asyncio.Transport
 
     # ---------------------------------------------------------------------------------------- handshake
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """TLS is up: the listener challenges, the dialler looks at the key it was shown."""
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         host, port = transport.get_extra_info("peername")[:2]
         self.remote = Endpoint(str(host), int(port))
         if self.dialled is None:

@@ -36,7 +36,7 @@ def bind(endpoint: Endpoint, setting: str) -> socket.socket:
         # Named, not 0: asyncio turns Nagle's algorithm off only where it reads TCP, also for what is accepted.
         listening = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise ListenError(f"cannot listen on {endpoint.host}:{endpoint.port}: {error.strerror}") from None
+        raise ListenError(f"cannot listen on {endpoint.authority}: {error.strerror}") from None
     try:
         # Without this a node could not come back to its port while the last one's connections fade out.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -46,9 +46,7 @@ def bind(endpoint: Endpoint, setting: str) -> socket.socket:
     except OSError as error:
         listening.close()
         remedy = f"change {setting}" + (" or stop what uses it" if error.errno == errno.EADDRINUSE else "")
-        raise ListenError(
-            f"cannot listen on {endpoint.host}:{endpoint.port}: {error.strerror}; {remedy}"
-        ) from None
+        raise ListenError(f"cannot listen on {endpoint.authority}: {error.strerror}; {remedy}") from None
     return listening
 
 

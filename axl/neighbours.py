@@ -140,7 +140,7 @@ class Neighbours:
         """A link carries messages from now on."""
         standing = self.links.get(link.peer)
         if standing is not None:
-            standing.close("replaced: another process uses the same key")
+            standing.close("replaced by a newer process with the same key")
         peer = link.peer
         entry = self._book.get(peer)
         is_news = entry is None or not entry.is_spoken_of

@@ -9,8 +9,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from axl import keys
-from axl.bridge import BATCH_HEAD
+from axl import batch, keys
 from axl.config import NodeConfig
 from tests.e2e.axl_nodes import ANYWHERE, Member, Members, members
 
@@ -99,9 +98,9 @@ async def test_recv_with_max_gives_a_batch(ann: Member, http: httpx.AsyncClient)
         await http.post("/send", headers=to(ann.peer), content=body)
     response = await http.get("/recv", params={"max": 2})
     assert response.headers["content-type"] == "application/x-axl-batch"
-    assert response.content == BATCH_HEAD.pack(ann.peer, 3) + b"one" + BATCH_HEAD.pack(ann.peer, 0)
+    assert response.content == ann.peer + b"\0\0\0\3one" + ann.peer + b"\0\0\0\0"
     rest = await http.get("/recv", params={"max": 64, "wait": 0})
-    assert rest.content == BATCH_HEAD.pack(ann.peer, 5) + b"three"
+    assert list(batch.decode(rest.content)) == [(ann.peer, b"three")]
     assert (await http.get("/recv", params={"max": 64})).status_code == 204
 
 

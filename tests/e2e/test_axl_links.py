@@ -277,6 +277,19 @@ async def test_a_restarted_node_replaces_its_own_dead_link(mesh: Members) -> Non
     after.close()
 
 
+async def test_two_nodes_with_one_key_take_turns_and_the_last_one_stays(mesh: Members) -> None:
+    hub, key = await mesh.start(), keys.generate()
+    first = await mesh.start(hub.endpoint, key=key)
+    await first.see({hub.peer})
+    second = await mesh.start(hub.endpoint, key=key)
+    await second.see({hub.peer})
+    first.close()
+    await second.see({hub.peer})
+    await hub.see({key.peer})
+    await second.client.send(hub.peer, b"the only one")
+    assert [message.body for message in await hub.receive(1)] == [b"the only one"]
+
+
 async def test_a_node_that_is_told_to_dial_itself_does_not_mind(mesh: Members) -> None:
     port = await _free_port()
     own = Endpoint("127.0.0.1", port)
