@@ -8,14 +8,14 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from msgspec import Struct
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from mesh_core.api.schema import FINAL_STATES, Event
+from mesh_core.api.schema import FINAL_STATES, Event, JobView
 from whisper_tui import themes
 from whisper_tui.errors import UserError
 from whisper_tui.intents import Actions, Intents
@@ -28,7 +28,7 @@ from whisper_tui.model.views.base import Frame, Role, Span
 from whisper_tui.model.views.header import Running, moves
 from whisper_tui.model.views.help import help_lines
 from whisper_tui.screens.main import MainScreen
-from whisper_tui.screens.pager import Pager
+from whisper_tui.screens.pager import Content, Pager, Title
 from whisper_tui.screens.quit import ExitChoice, QuitDialog
 from whisper_tui.widgets.painting import Painter
 from whisper_tui.widgets.table import LineTable
@@ -89,6 +89,14 @@ async def run_console(source: EventSource, actions: Actions, *, options: Console
     return choice or ExitChoice.LEAVE
 
 
+class Frozen(NamedTuple):
+    """A display that stands still: what it shows, and how many events had been taken in by then."""
+
+    state: State
+    taken: int
+    now_ms: float
+
+
 class Console(App[ExitChoice], inherit_bindings=False):
     """Reduces events as they come and draws at a steady pace, so that a storm of events is one frame."""
 
@@ -110,7 +118,7 @@ class Console(App[ExitChoice], inherit_bindings=False):
         self._read_only = options.read_only
         self._state = initial_state(primary=options.primary, exec_delay_ms=options.exec_delay_ms)
         self._taken = 0
-        self._frozen: tuple[State, int, float] | None = None
+        self._frozen: Frozen | None = None
         self._said_at = 0.0
         self._drawn: State | None = None
         self._intents = Intents(
@@ -159,8 +167,7 @@ class Console(App[ExitChoice], inherit_bindings=False):
     def frame(self) -> Frame:
         """What is shown now."""
         if self._frozen is not None:
-            state, _, now_ms = self._frozen
-            return Frame(state, now_ms, self._glyphs)
+            return Frame(self._frozen.state, self._frozen.now_ms, self._glyphs)
         return Frame(self._state, self._options.wall_ms(), self._glyphs)
 
     def tick(self) -> None:
@@ -173,7 +180,7 @@ class Console(App[ExitChoice], inherit_bindings=False):
     def draw(self) -> None:
         """Draw a frame; widgets redraw only the cells that differ from the one before."""
         frame = self.frame
-        behind = self._taken - self._frozen[1] if self._frozen else 0
+        behind = self._taken - self._frozen.taken if self._frozen else 0
         running = Running(self._hz, self._read_only, self._frozen is not None, behind)
         self._drawn = frame.state
         if isinstance(self.screen, Pager):
@@ -212,8 +219,8 @@ class Console(App[ExitChoice], inherit_bindings=False):
 
     def action_freeze(self) -> None:
         """Stop the display, or let it catch up."""
-        frozen = self._frozen is not None
-        self._frozen = None if frozen else (self._state, self._taken, self._options.wall_ms())
+        frozen = Frozen(self._state, self._taken, self._options.wall_ms())
+        self._frozen = frozen if self._frozen is None else None
         self.draw()
 
     def action_read_only(self) -> None:
@@ -224,23 +231,32 @@ class Console(App[ExitChoice], inherit_bindings=False):
 
     def action_help(self) -> None:
         """Show all keys."""
-        self._page(Pager(_fixed("Help"), self._help, self._painter, self._options.monotonic))
-
-    def _help(self, frame: Frame, _width: int) -> Any:
-        return help_lines(frame.glyphs)
+        self._page(self._pager(lambda _: "Help", lambda frame, _: help_lines(frame.glyphs)))
 
     def on_line_table_opened(self, message: LineTable.Opened) -> None:
         """Open a node or a job."""
-        key, monotonic = message.key, self._options.monotonic
+        key = message.key
         if message.table is self.main.overview.nodes:
-            title, content = partial(_node_title, peer=key), partial(_node_detail, peer=key)
-            self._page(Pager(title, content, self._painter, monotonic))
+            self._page(
+                self._pager(
+                    lambda frame: detail.node_title(frame, key),
+                    lambda frame, width: detail.node_detail(frame, key, width),
+                )
+            )
             return
-        title, content = partial(_job_title, job=key), partial(_job_detail, job=key)
-        entry = self._state.jobs.get(key)
-        is_open = entry is not None and entry.view.state not in FINAL_STATES
-        pager = Pager(title, content, self._painter, monotonic, can_cancel=is_open)
+        pager = self._pager(
+            lambda frame: detail.job_title(frame, key),
+            lambda frame, width: detail.job_detail(frame, key, width),
+            can_cancel=self._open_job(key) is not None,
+        )
         self._page(pager, partial(self._cancel, key))
+
+    def _pager(self, title: Title, content: Content, *, can_cancel: bool = False) -> Pager:
+        return Pager(title, content, self._painter, self._options.monotonic, can_cancel=can_cancel)
+
+    def _open_job(self, job: str | None) -> JobView | None:
+        entry = self._state.jobs.get(job or "")
+        return entry.view if entry is not None and entry.view.state not in FINAL_STATES else None
 
     def _page(self, pager: Pager, then: Callable[[str | None], None] | None = None) -> None:
         def left(chosen: str | None) -> None:
@@ -284,13 +300,13 @@ class Console(App[ExitChoice], inherit_bindings=False):
             self._intents.disturb(self._chosen(), self.main.overview.nodes.clear_marks)
 
     def _chosen(self) -> tuple[str, ...]:
-        """Peers of the marked nodes, else of the one under the cursor, else of the holder of the job there."""
+        """Peers of the marked nodes, else of the one under the cursor; among jobs, who holds the one there."""
         overview = self.main.overview
         if self.main.view != "Overview":
             return ()
         if overview.jobs.has_focus:
-            entry = self._state.jobs.get(overview.jobs.cursor or "")
-            return (entry.view.holder,) if entry is not None and entry.view.holder else ()
+            job = self._open_job(overview.jobs.cursor)
+            return (job.holder,) if job is not None and job.holder else ()
         if overview.nodes.marks:
             return tuple(key for key in overview.nodes.table.keys if key in overview.nodes.marks)
         return (overview.nodes.cursor,) if overview.nodes.cursor else ()
@@ -303,23 +319,3 @@ class Console(App[ExitChoice], inherit_bindings=False):
         if self._read_only:
             self.say("read-only: W allows actions", "warn")
         return not self._read_only
-
-
-def _fixed(title: str) -> Callable[[Frame], str]:
-    return lambda _frame: title
-
-
-def _node_title(frame: Frame, *, peer: str) -> str:
-    return detail.node_title(frame, peer)
-
-
-def _node_detail(frame: Frame, width: int, *, peer: str) -> Any:
-    return detail.node_detail(frame, peer, width)
-
-
-def _job_title(frame: Frame, *, job: str) -> str:
-    return detail.job_title(frame, job)
-
-
-def _job_detail(frame: Frame, width: int, *, job: str) -> Any:
-    return detail.job_detail(frame, job, width)

@@ -60,7 +60,10 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._view = view
         self.overview.display = view == "Overview"
         self.log_view.display = view == "Log"
-        (self.log_view if view == "Log" else self.overview.nodes).focus()
+        if view == "Log":
+            self.log_view.focus()
+        else:
+            self.overview.focus_main()
         self.call_after_refresh(self._again)
 
     @property
@@ -110,7 +113,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         if frame is None:
             return
         self._header.sync((header.header(frame, self._condition, self._header.size.width),))
-        self._tabs.sync((header.tabs(VIEWS, self._view, "", self._tabs.size.width),))
+        self._tabs.sync((header.tabs(VIEWS, self._view, self._tabs.size.width),))
         self._sync_keys()
 
     def _sync_keys(self) -> None:

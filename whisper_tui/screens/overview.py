@@ -73,6 +73,10 @@ class Overview(Container):
         """From nodes to jobs and back."""
         self._main = "jobs" if self._main == "nodes" else "nodes"
         self._show_main()
+        self.focus_main()
+
+    def focus_main(self) -> None:
+        """Keys go to the main table."""
         (self.jobs if self._main == "jobs" else self.nodes).focus()
 
     def _show_main(self) -> None:
@@ -106,31 +110,31 @@ class Overview(Container):
             self.sync(self._frame)
 
     def _set_heights(self, frame: Frame) -> None:
-        """Nodes and replicas take the lines they need; setting the same height again costs nothing."""
+        """Nodes take the lines they need; setting the same height again costs nothing."""
         count = len(frame.state.members) or 1
         if self._shape == "small":
             self.nodes.styles.height = self.jobs.styles.height = "1fr"
             return
         self.nodes.styles.height = min(NODES_ROWS_MAX, count, max(7, self.size.height // 3)) + 1
         self.jobs.styles.height = "1fr" if self._shape == "wide" else self.nodes.styles.height
-        if self._shape == "wide":
-            self._replicas.styles.height = len(ledger.matrix(frame, self._replicas.size.width)) + 1
-            self._incident.styles.height = len(incidents.incident_lines(frame)) + 1
 
     def _titled(self, pane: LinesPane, title: str, lines: Lines) -> None:
         pane.sync((rule(title, pane.size.width, self._glyphs), *lines))
 
+    def _grown(self, pane: LinesPane, title: str, lines: Lines) -> None:
+        """The same for a pane that is as high as what it shows."""
+        pane.styles.height = len(lines) + 1
+        self._titled(pane, title, lines)
+
     def _sync_wide(self, frame: Frame) -> None:
         mesh, tail, shown = self._mesh.size, self._tail.size, self._events.size
         self._titled(self._mesh, "Mesh", topology.ring(frame, mesh.width, mesh.height - 1))
-        self._titled(
-            self._replicas, "Replicas: records missing", ledger.matrix(frame, self._replicas.size.width)
-        )
+        self._grown(self._replicas, "Replicas: records missing", ledger.matrix(frame, mesh.width))
         self._titled(self._tail, "Ledger", ledger.tail(frame, tail.height - 1))
         self._titled(self._nodes_title, "Nodes", ())
         self._titled(self._jobs_title, "Jobs", jobs.questions(frame, 1))
         self._titled(self._market, "Auctions and leases", self._auctions_and_leases(frame))
-        self._titled(self._incident, incidents.incident_title(frame), incidents.incident_lines(frame))
+        self._grown(self._incident, incidents.incident_title(frame), incidents.incident_lines(frame))
         self._titled(self._events, "Events", events.event_lines(frame, shown.height - 1, shown.width))
 
     def _auctions_and_leases(self, frame: Frame) -> Lines:

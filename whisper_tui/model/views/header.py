@@ -143,14 +143,14 @@ def _problem(frame: Frame) -> str:
     return ""
 
 
-def tabs(views: Sequence[tuple[str, str]], current: str, note: str, width: int) -> Line:
+def tabs(views: Sequence[tuple[str, str]], current: str, width: int) -> Line:
     """The views there are, as (key, title), the current one marked by its brackets as well as by colour."""
     spans: list[Span] = [Span(" ")]
     for key, title in views:
         shown = title == current
         spans.append(Span(f"[{key} {title}]" if shown else f" {key} {title} ", "accent" if shown else "dim"))
         spans.append(Span(" "))
-    return between(tuple(spans), (Span(f"{note} ", "dim"),), width)
+    return fit_line(tuple(spans), width)
 
 
 def tab_at(views: Sequence[tuple[str, str]], column: int) -> str:
