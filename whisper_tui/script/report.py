@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -128,12 +128,7 @@ def incident_report(incident: Incident) -> IncidentReport:
 
 def encoded(report: Report) -> bytes:
     """The report as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(report, enc_hook=_plain), indent=2) + b"\n"
-
-
-def _plain(value: Any) -> Any:
-    """TOML knows dates; a script may have expected one."""
-    return str(value)
+    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
 
 
 def check_target(target: str | None) -> None:
