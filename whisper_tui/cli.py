@@ -47,7 +47,7 @@ Names = Annotated[list[str], typer.Argument(help="node3, 3, a peer id, holder:q1
 @app.callback(invoke_without_command=True)
 def whisper(
     script: Annotated[
-        str | None, typer.Option(help="Run a script: judge, verify, chaos, partition, load or a file.")
+        str | None, typer.Option(help="Run a script: judge, verify, chaos, partition or a file.")
     ] = None,
     var: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the script; may be repeated.")] = None,
     json: Annotated[str | None, typer.Option(help="Where its report goes; - is standard output.")] = None,
