@@ -16,7 +16,7 @@ from mesh_core.timers import Timers
 from mesh_core.wire.messages import Gossip, Update
 from mesh_core.wire.statements import Accusation, Signed
 
-PROVEN_PERIODS = 10
+PROVEN_PERIODS = 5
 """Fresh keys cost nothing: a member's accusation counts once it has answered probes for this many periods."""
 
 TELL_AGAIN = 0.3
@@ -99,10 +99,10 @@ class Suspects:
         member, suspicion = self._roster.get(peer), self._suspicions.get(peer)
         if member is None or suspicion is None:
             return
-        late_s = now - suspicion.deadline(len(member.accusations))
+        late_s = now - suspicion.due
         if late_s > STALLED_TIMEOUTS * self._timeout_s():
             suspicion.hold(now + self._timeout_s())
-            self._set_deadline(member, suspicion)
+            self._set_deadline(now, member, suspicion)
             return
         self._confirm_dead(now, member)
 
@@ -122,7 +122,7 @@ class Suspects:
         member.accusations[accuser] = signed
         self._gossiper.tell(now, member.peer, accuser, Update("accusation", signed))
         if is_new:
-            self._set_deadline(member, suspicion)
+            self._set_deadline(now, member, suspicion)
             self._roster.enter(now, member, "suspect")
         if began:
             self._outbox.notify("member_suspected", after_disk=False, peer=member.peer, by=accuser)
@@ -149,9 +149,10 @@ class Suspects:
         again_s = TELL_AGAIN * self._suspicions[member.peer].shortest_s
         self._timers.set(("membership", "tell", member.peer), now + again_s)
 
-    def _set_deadline(self, member: Member, suspicion: Suspicion) -> None:
-        deadline = suspicion.deadline(len(member.accusations))
-        self._timers.set(("membership", "suspicion", member.peer), deadline)
+    def _set_deadline(self, now: float, member: Member, suspicion: Suspicion) -> None:
+        """An accusation may move the deadline into the past: then it is due now, and not late."""
+        suspicion.due = max(now, suspicion.deadline(len(member.accusations)))
+        self._timers.set(("membership", "suspicion", member.peer), suspicion.due)
 
     def _confirm_dead(self, now: float, member: Member) -> None:
         accusers = len(member.accusations)

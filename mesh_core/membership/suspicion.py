@@ -28,6 +28,8 @@ class Suspicion:
         self._longest_s = longest_s
         self._wanted = min(CONFIRMATIONS, live)
         self._not_before = started
+        self.due = started + self._longest_s
+        """When its timer fires: the deadline, but never before the accusation that moved it."""
 
     def has_room(self, accusers: int) -> bool:
         """Whether one more accuser than `accusers` would still shorten it."""

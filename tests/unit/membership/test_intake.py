@@ -196,11 +196,11 @@ def _unheard_of_for_a_period(solo: Solo) -> bool:
     return solo.now - solo.membership.members[key("a")].answered > P
 
 
-def test_a_newcomer_counts_once_it_has_answered_for_ten_periods(solo: Solo) -> None:
+def test_a_newcomer_counts_once_it_has_answered_for_five_periods(solo: Solo) -> None:
     solo.gossip("x", alive("x"))
     solo.answer("x")
     names = ("a", "b", "c", "d", "x")
-    solo.wait(9 * P, answering=names)
+    solo.wait(4 * P, answering=names)
     solo.gossip("x", accusation("x", "a"))
     assert solo.state("a") == "alive"
     solo.wait(P, answering=names)

@@ -38,6 +38,15 @@ def test_three_accusers_shorten_it_to_the_minimum(solo: Solo) -> None:
     assert lasted(solo) == pytest.approx(SHORTEST, abs=0.02)
 
 
+def test_a_deadline_that_late_accusers_move_into_the_past_is_due_at_once(solo: Solo) -> None:
+    solo.gossip("b", accusation("b", "a"))
+    solo.wait(2 * SHORTEST, answering=("a", *OTHERS))
+    assert solo.state("a") == "suspect"
+    solo.gossip("b", accusation("c", "a"), accusation("d", "a"))
+    solo.wait(0.01, answering=("a", *OTHERS))
+    assert solo.state("a") == "dead"
+
+
 def test_the_same_accuser_twice_shortens_nothing(solo: Solo) -> None:
     solo.gossip("b", accusation("b", "a"), accusation("b", "a", dead=True))
     assert lasted(solo) == pytest.approx(LONGEST, abs=0.02)
