@@ -14,6 +14,18 @@ class Allowance:
 
     def debt_s(self, count: int, now: float) -> float:
         """Take `count`; by how many seconds that was too early, 0 if it was not."""
-        self._left = min(self._burst, self._left + (now - self._at) * self._rate) - count
-        self._at = now
+        self._refill(now)
+        self._left -= count
         return max(0.0, -self._left / self._rate)
+
+    def permits(self, now: float) -> bool:
+        """Take one if there is one."""
+        self._refill(now)
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+    def _refill(self, now: float) -> None:
+        self._left = min(self._burst, self._left + (now - self._at) * self._rate)
+        self._at = now

@@ -252,7 +252,7 @@ class _Keeper:
         try:
             await self._caller.call(endpoint, link)
         except LinkClosed as closed:
-            if closed.refusal is None or not closed.refusal.is_redundant:
+            if not closed.is_redundant:
                 self._note(endpoint, str(closed))
             return False
         except OSError as error:

@@ -53,6 +53,15 @@ class LinkClosed(Exception):
         super().__init__(reason)
         self.refusal = refusal
 
+    @property
+    def is_redundant(self) -> bool:
+        """Whether nothing is wrong: the two have another link, or will in a moment."""
+        return self.refusal is not None and self.refusal.is_redundant
+
+
+class LinkLost(LinkClosed):
+    """The other side, or the network, ended the connection before the link was up."""
+
 
 class Waiter(Protocol):
     """Whoever waits for the fate of a message. Exactly one of the two is called, once."""
@@ -378,19 +387,19 @@ class Link(asyncio.Protocol):
         if self._end_reason:
             return
         self._flush()
-        self._end(reason, refusal)
+        self._end(LinkClosed(reason, refusal))
         self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, whoever ended it."""
-        self._end(str(exc) if exc else "the other side closed the connection")
+        self._end(LinkLost(str(exc) if exc else "the other side closed the connection"))
 
-    def _end(self, reason: str, refusal: Refusal | None = None) -> None:
+    def _end(self, closed: LinkClosed) -> None:
         if self._end_reason:
             return
-        self._end_reason = reason
+        self._end_reason = reason = str(closed)
         if not self.settled.done():
-            self.settled.set_exception(LinkClosed(reason, refusal))
+            self.settled.set_exception(closed)
         pending, self._pending = self._pending, deque()
         for one in pending:
             if one.waiter is not None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from axl.allowance import Allowance
 from axl.endpoint import Endpoint
-from axl.link import HANDSHAKE_TIMEOUT_S, SHUTDOWN_TIMEOUT_S, Link, LinkClosed
+from axl.link import HANDSHAKE_TIMEOUT_S, SHUTDOWN_TIMEOUT_S, Link, LinkClosed, LinkLost
 
 STRANGERS_MAX = 64
 """Connections that have not yet shown a key; further ones are closed unread."""
@@ -105,12 +105,14 @@ class Listener:
                 except asyncio.CancelledError:
                     transport.abort()
                     raise
+        except (LinkLost, ConnectionError):
+            return  # it left by itself
         except LinkClosed as closed:
-            if closed.refusal is None or not closed.refusal.is_redundant:
+            if not closed.is_redundant:
                 self._log(host, str(closed))
         except OSError as error:
             self._log(host, str(error) or "no hello in time")
 
     def _log(self, host: str, reason: str) -> None:
-        if self._logged.debt_s(1, self._loop.time()) == 0:
+        if self._logged.permits(self._loop.time()):
             log.info("link refused", extra={"host": host, "reason": reason})

@@ -193,6 +193,9 @@ async def test_a_stranger_that_says_nothing_is_cut_off(
     silent = await BareDialler.connect(ann.endpoint)
     await silent.ended()
     silent.close()
+    reader, writer = await asyncio.open_connection(ann.endpoint.host, ann.endpoint.port)
+    assert await reader.read() == b""  # not even TLS was begun
+    writer.close()
 
 
 async def test_only_so_many_strangers_may_be_at_the_door(

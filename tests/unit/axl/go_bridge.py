@@ -75,8 +75,6 @@ class GoBridge:
                 connection.start_next_cycle()
         except ConnectionError:
             return
-        finally:
-            writer.close()
 
 
 async def _read_request(
@@ -110,7 +108,10 @@ async def listening(handler: Handler) -> AsyncIterator[str]:
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
-        await handler(reader, writer)
+        try:
+            await handler(reader, writer)
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()

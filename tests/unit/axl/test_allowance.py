@@ -17,3 +17,10 @@ def test_time_pays_back_up_to_one_burst() -> None:
     allowance.debt_s(5, 0.0)
     assert allowance.debt_s(4, 0.4) == 0
     assert allowance.debt_s(6, 1_000.0) == 0.1
+
+
+def test_what_is_not_permitted_costs_nothing() -> None:
+    allowance = Allowance(rate=1, burst=2, now=0.0)
+    assert [allowance.permits(0.0) for _ in range(100)] == [True, True] + [False] * 98
+    assert allowance.permits(1.0)
+    assert not allowance.permits(1.0)

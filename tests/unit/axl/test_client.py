@@ -193,18 +193,19 @@ async def test_a_bridge_that_hangs_is_unavailable() -> None:
         for call in (client.receive(wait_s=1), client.topology()):
             with pytest.raises(AxlUnavailable, match=r"no answer within 0\.05 s"):
                 await call
+        await client.aclose()
 
 
 @pytest.mark.parametrize(
     "greeting",
     [b"SSH-2.0-OpenSSH_9.2\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnull", b"\x00" * 70_000],
+    ids=range(3),
 )
 async def test_something_else_behind_the_port_is_an_error(greeting: bytes) -> None:
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.write(greeting)
         await reader.read()
-        writer.close()
 
     async with listening(greet) as url:
         client = AxlClient(url, timeout_s=5)

@@ -81,6 +81,7 @@ def test_a_wrong_field_is_named_in_one_line(tmp_path: Path, document: object, wo
         (b"[]", "must hold a JSON object"),
         (b" " * (1024 * 1024 + 1), "is larger than"),
     ],
+    ids=range(6),
 )
 def test_a_file_that_is_no_json_object_is_refused_in_one_line(content: bytes, words: str) -> None:
     with pytest.raises(ConfigError) as caught:
