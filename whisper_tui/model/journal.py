@@ -31,6 +31,8 @@ SAME: dict[str, tuple[str, ...]] = {
     "result_opened": ("job",),
     "query_answered": ("query",),
     "equivocation": ("author", "kind"),
+    "partitioned": ("hidden",),
+    "healed": (),
 }
 """Fields that make two reports of a kind the same thing. A kind that is missing here is never merged."""
 
@@ -48,7 +50,7 @@ _ITEMS_MAX = 32
 def record(state: State, event: Event) -> State:
     """`state` with `event` in its log, merged into an earlier report of the same thing if there is one."""
     same = SAME.get(event.kind)
-    key = (event.kind, *(str(event.data.get(name)) for name in same)) if same else ()
+    key = (event.kind, *(str(event.data.get(name)) for name in same)) if same is not None else ()
     if key:
         known = _find(state.log, key, event.at_ms)
         if known is not None:
@@ -84,4 +86,6 @@ def _bounded(value: Any) -> Any:
         return value
     if isinstance(value, list | tuple):
         return [str(item)[:_TEXT_MAX] for item in value[:_ITEMS_MAX]]
+    if isinstance(value, dict):
+        return " ".join(f"{name}={held}" for name, held in list(value.items())[:_ITEMS_MAX])[:_TEXT_MAX]
     return str(value)[:_TEXT_MAX]

@@ -22,6 +22,11 @@ _SENTENCES = {moment.kind: moment.sentence for moment in MOMENTS}
 _PEERS = frozenset({"peer", "by", "holder", "winner", "author"})
 _NAMED_PEERS_MAX = 3
 
+_OF_THEMSELVES: frozenset[str] = frozenset(
+    {"refuted", "partitioned", "healed", "alarm", "problem", "command", "ready"}
+)
+"""Kinds that a node tells of itself: their sentences begin with its name."""
+
 _TONES: dict[str, tuple[str, Tone]] = {
     "neighbour_lost": ("suspect", "suspect"),
     "neighbour_found": ("alive", "dim"),
@@ -96,7 +101,8 @@ def sentence(state: State, entry: LogEntry, glyphs: Glyphs) -> str:
     if template is None:
         told = " ".join(f"{name}={value}" for name, value in entry.data.items())
         return inert(f"{entry.kind} {told}".rstrip())
-    return inert(template.format_map(words))
+    told = template.format_map(words)
+    return inert(f"{reporters(state, entry)}: {told}" if entry.kind in _OF_THEMSELVES else told)
 
 
 def reporters(state: State, entry: LogEntry) -> str:

@@ -212,6 +212,16 @@ def test_every_moment_has_a_sentence_in_both_sets_of_signs() -> None:
         assert sentence(state, entry, ASCII)
 
 
+def test_what_nodes_tell_of_themselves_begins_with_their_names() -> None:
+    mesh = Feeder()
+    mesh.start()
+    for name in ("node1", "node2"):
+        mesh.tell(name, "healed", {})
+    mesh.tell("node3", "command", {"name": "partition", "args": {"hidden": []}})
+    told = [sentence(mesh.state(), entry, UNICODE) for entry in mesh.state().log]
+    assert told == ["node1 node2: partition healed", "node3: command partition hidden=[]"]
+
+
 def test_keys_are_unique_where_they_work_and_all_in_the_help() -> None:
     shown = "\n".join(text_of(line) for line in help_lines(UNICODE))
     for context in keymap.TITLES:
