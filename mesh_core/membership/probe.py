@@ -17,8 +17,12 @@ from mesh_core.timers import Timers
 from mesh_core.wire.messages import Ping, PingRequest, Update
 
 RELAYS = 3
+"""Members asked to probe a silent one: enough that one of them is alive when half the mesh has gone."""
+
 BURST = 6
 BURST_GAP_S = 1.0
+"""Others probed out of turn after a direct time-out, and the pause before that may happen again."""
+
 STALLED_TIMEOUTS = 2.0
 """A timer this many probe time-outs late tells that this node was stalled, not that others are silent."""
 
