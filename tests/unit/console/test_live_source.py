@@ -141,7 +141,21 @@ async def test_closing_leaves_no_task_behind() -> None:
 
 
 def test_model_and_sources_do_not_import_textual() -> None:
+    views = (
+        "detail",
+        "events",
+        "header",
+        "help",
+        "incidents",
+        "jobs",
+        "ledger",
+        "log",
+        "market",
+        "nodes",
+        "topology",
+    )
     modules = "whisper_tui.model.reducer, whisper_tui.model.paths, whisper_tui.sources.live"
+    modules += "".join(f", whisper_tui.model.views.{name}" for name in views)
     code = (
         f"import sys, {modules}; sys.exit(any(m.split('.')[0] in ('textual', 'rich') for m in sys.modules))"
     )
