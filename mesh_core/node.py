@@ -175,9 +175,10 @@ class Node:
             self.holder,
         )
         routes: dict[type, _Handler] = dict.fromkeys(
-            (ms.Ping, ms.Ack, ms.PingRequest, ms.Nack, ms.Gossip, ms.Exchange), membership.handle
+            (ms.Ping, ms.Ack, ms.PingRequest, ms.Nack, ms.Gossip), membership.handle
         )
         routes |= {
+            ms.Exchange: self._on_exchange,
             ms.Records: replication.on_records,
             ms.Advertise: replication.on_advertise,
             ms.FetchRecords: lambda now, sender, message: replication.on_fetch(sender, message),
@@ -257,6 +258,11 @@ class Node:
         if self.hidden:
             effects = [one for one in effects if not (isinstance(one, Send) and one.to in self.hidden)]
         return effects
+
+    def _on_exchange(self, now: float, sender: PeerId, message: ms.Exchange) -> None:
+        self.membership.handle(now, sender, message)
+        if message.reply:
+            self.replication.compare(sender)  # rides in the frame of the answer
 
     def _on_digest(self, sender: PeerId, message: ms.Digest) -> None:
         before = self.replication.roots.get(sender)
@@ -446,7 +452,7 @@ class Node:
             self.context.outbox.notify("member_changed", after_disk=False, peer=peer)
         if after == "alive" and before in (None, "dead", "left"):
             self.past.ask(peer)
-            self.replication.reconnected(peer)
+            self.replication.compare(peer)
         elif after in ("dead", "left"):
             self.auctioneer.on_member_gone(now)
             if self.context.ready:

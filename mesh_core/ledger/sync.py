@@ -4,7 +4,7 @@ Live path: the author sends a new record to every committee member and to two ot
 whoever gets it advertises it to a few more. Repair: once per period the digest of the version vector goes to one random
 member that is not known to hold the same, and on every reconnect; if they differ, the vector follows, then what is
 missing, bounded per message and continued until nothing is (anti-entropy, Demers et al. 1987). Replicas that know of
-each other that they are equal are silent, but for a rare digest in case what they know is wrong.
+each other that they are equal are silent, but for a digest beside each full-state exchange of the membership.
 """
 
 from __future__ import annotations
@@ -51,7 +51,6 @@ class Replication:
         self._wanted: dict[bytes, _Wanted] = {}
         self._hlc_ms = 0
         self._told: dict[PeerId, bytes] = {}
-        self._quiet_until = 0.0
         self.roots: dict[PeerId, Digest] = {}
 
     def start(self, now: float) -> None:
@@ -187,7 +186,7 @@ class Replication:
         """Repair is due, adverts are due, or a fetch went unanswered."""
         if key[1] == "repair":
             self._context.timers.set(key, now + self._context.timing.repair_period_s)
-            self._repair(now)
+            self._repair()
         elif key[1] == "adverts":
             adverts, self._adverts = self._adverts, {}
             for peer, names in adverts.items():
@@ -195,18 +194,15 @@ class Replication:
         elif key[1] == "wanted":
             self._fetch_again(now)
 
-    def _repair(self, now: float) -> None:
+    def _repair(self) -> None:
         live = self._live()
         own = self._ledger.chains.vector_hash()
         differing = [peer for peer in live if peer not in self.roots or self.roots[peer].vector_hash != own]
         if differing:
             self._send_digest(self._context.doors.rng.choice(differing))
-        elif live and now >= self._quiet_until:
-            self._quiet_until = now + self._context.timing.exchange_period_s
-            self._send_digest(self._context.doors.rng.choice(live))
 
-    def reconnected(self, peer: PeerId) -> None:
-        """A member came (back): compare replicas at once."""
+    def compare(self, peer: PeerId) -> None:
+        """Compare replicas now: a member came (back), or a message leaves for it in any case."""
         self._send_digest(peer)
 
     # --------------------------------------------------------------------------------------- details

@@ -31,6 +31,9 @@ MembershipMessage: TypeAlias = Ping | Ack | PingRequest | Nack | Gossip | Exchan
 
 _PERIOD = ("membership", "period")
 
+PERIOD_JITTER = 1.02
+"""Longest probe period, as a multiple of the configured one."""
+
 
 class Membership:
     """Who is there, as far as this node can tell. Pure: effects go to `outbox`, deadlines to `timers`.
@@ -278,7 +281,9 @@ class Membership:
             self._exchanger.ask(now, self._rng.choice(live).peer)
         else:
             self._prober.next_in_turn(now)
-        self._timers.set(_PERIOD, now + self._timing.probe_period_s * self._health.stretch)
+        # A little more than a period, by chance: nodes that were started together do not stay in step.
+        period_s = self._timing.probe_period_s * self._rng.uniform(1.0, PERIOD_JITTER)
+        self._timers.set(_PERIOD, now + period_s * self._health.stretch)
 
     def _fire_join(self, now: float, peer: PeerId) -> None:
         self._joins.fire(now, peer, still_wanted=peer in self._neighbours)

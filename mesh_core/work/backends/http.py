@@ -1,17 +1,18 @@
 """The little HTTP that backends need: read an answer whole, or line by line while it is written.
 
-Over aiohttp, which every provider has loaded for its control API: 0.2 MB per provider, where httpx costs 6.
-One session per request: a job makes one, and nothing has to be closed later.
+h11 over asyncio streams, which every provider has loaded for its control API: httpx would cost each of them 6 MB
+and aiohttp 9, for one request per job. One connection per request: nothing has to be closed later.
 """
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import SplitResult, urlsplit
 
-import aiohttp
-from yarl import URL
+import h11
 
 from mesh_core.work.errors import BackendError
 from mesh_core.work.options import CONNECT_S, READ_S
@@ -19,18 +20,20 @@ from mesh_core.work.options import CONNECT_S, READ_S
 _ANSWER_BYTES_MAX = 4 << 20
 _LINE_BYTES_MAX = 1 << 20
 _ERROR_CHARS_MAX = 160
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_READ_BYTES = 64 << 10
+_PORTS = {"http": 80, "https": 443}
+_OK = 200
 
 
 async def get(url: str, headers: Mapping[str, str]) -> bytes:
     """The body of a 200 answer. Raises BackendError for everything else, and for a body without end."""
-    async with _answer("GET", url, headers, None, read_s=CONNECT_S) as response:
-        body = await response.content.read(_ANSWER_BYTES_MAX + 1)
-        while len(body) <= _ANSWER_BYTES_MAX and (more := await response.content.read(_ANSWER_BYTES_MAX)):
-            body += more
-        if len(body) > _ANSWER_BYTES_MAX:
-            raise BackendError(f"{_shown(url)} sends more than {_ANSWER_BYTES_MAX >> 20} MiB")
-        return body
+    body = b""
+    async with _answer("GET", url, headers, None, CONNECT_S) as pieces:
+        async for piece in pieces:
+            body += piece
+            if len(body) > _ANSWER_BYTES_MAX:
+                raise BackendError(f"{_shown(url)} sends more than {_ANSWER_BYTES_MAX >> 20} MiB")
+    return body
 
 
 async def post_lines(url: str, headers: Mapping[str, str], body: object) -> AsyncGenerator[bytes, None]:
@@ -38,9 +41,9 @@ async def post_lines(url: str, headers: Mapping[str, str], body: object) -> Asyn
 
     Raises BackendError when the server is not there, refuses, falls silent or breaks off within a line.
     """
-    async with _answer("POST", url, headers, body, read_s=READ_S) as response:
+    async with _answer("POST", url, headers, body, READ_S) as pieces:
         rest = b""
-        async for piece in response.content.iter_any():
+        async for piece in pieces:
             *lines, rest = (rest + piece).split(b"\n")
             if len(rest) > _LINE_BYTES_MAX:
                 raise BackendError(f"{_shown(url)} sends a line without end")
@@ -53,34 +56,101 @@ async def post_lines(url: str, headers: Mapping[str, str], body: object) -> Asyn
 @asynccontextmanager
 async def _answer(
     method: str, url: str, headers: Mapping[str, str], body: object, read_s: float
-) -> AsyncIterator[aiohttp.ClientResponse]:
-    shown, remote = _shown(url), URL(url).host not in _LOOPBACK
-    timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_S, sock_read=read_s)
-    sent: dict[str, Any] = {"headers": headers, "allow_redirects": False}
-    if body is not None:
-        sent["json"] = body
+) -> AsyncIterator[AsyncGenerator[bytes, None]]:
+    """The pieces of the body of a 200 answer. Everything that goes wrong is a BackendError of one line."""
+    shown, parts = _shown(url), urlsplit(url)
     try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout, trust_env=remote) as session,
-            session.request(method, url, **sent) as response,
-        ):
-            if response.status != 200:
-                text = (await response.content.read(_ERROR_CHARS_MAX)).decode(errors="replace")
-                raise BackendError(f"{shown} answers {response.status}: {' '.join(text.split())}")
-            yield response
+        async with asyncio.timeout(CONNECT_S):
+            reader, writer = await asyncio.open_connection(
+                parts.hostname, parts.port or _PORTS[parts.scheme], ssl=parts.scheme == "https" or None
+            )
     except TimeoutError as error:
         raise BackendError(f"no answer from {shown} in time") from error
-    except aiohttp.ClientConnectorError as error:
+    except OSError as error:
         raise BackendError(f"nobody answers at {shown}") from error
-    except (aiohttp.ClientError, OSError, ValueError) as error:
+    exchange = _Exchange(reader, writer, read_s)
+    payload = None if body is None else json.dumps(body).encode()
+    try:
+        exchange.ask(_request(method, parts, headers, payload), payload)
+        status = await exchange.status()
+        pieces = exchange.body()
+        if status != _OK:
+            text = (await anext(pieces, b""))[:_ERROR_CHARS_MAX].decode(errors="replace")
+            raise BackendError(f"{shown} answers {status}: {' '.join(text.split())}")
+        yield pieces
+    except TimeoutError as error:
+        raise BackendError(f"no answer from {shown} in time") from error
+    except (h11.ProtocolError, OSError) as error:
         raise BackendError(f"{shown}: {' '.join(str(error).split()) or type(error).__name__}") from error
+    finally:
+        writer.close()
+        with suppress(OSError, TimeoutError):
+            await writer.wait_closed()
+
+
+class _Exchange:
+    """One request and its answer on one connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, read_s: float) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._read_s = read_s
+        self._http = h11.Connection(h11.CLIENT)
+
+    def ask(self, request: h11.Request, payload: bytes | None) -> None:
+        """Send the request."""
+        self._send(request)
+        if payload is not None:
+            self._send(h11.Data(data=payload))
+        self._send(h11.EndOfMessage())
+
+    async def status(self) -> int:
+        """Status of the answer."""
+        while True:
+            event = await self._next()
+            if isinstance(event, h11.Response):
+                return event.status_code
+            if not isinstance(event, h11.InformationalResponse):
+                raise h11.RemoteProtocolError("the connection was closed without an answer")
+
+    async def body(self) -> AsyncGenerator[bytes, None]:
+        """What the answer holds, as it comes; a body that breaks off raises RemoteProtocolError."""
+        while isinstance(event := await self._next(), h11.Data):
+            yield bytes(event.data)
+
+    def _send(self, event: h11.Event) -> None:
+        data = self._http.send(event)
+        if data:
+            self._writer.write(data)
+
+    async def _next(self) -> h11.Event | None:
+        while True:
+            event = self._http.next_event()
+            if isinstance(event, h11.Event):
+                return event
+            if event is not h11.NEED_DATA:
+                return None
+            async with asyncio.timeout(self._read_s):
+                self._http.receive_data(await self._reader.read(_READ_BYTES))
+
+
+def _request(
+    method: str, parts: SplitResult, headers: Mapping[str, str], payload: bytes | None
+) -> h11.Request:
+    fields = [("Host", parts.netloc.rpartition("@")[2]), ("Connection", "close"), *headers.items()]
+    if payload is not None:
+        fields += [("Content-Type", "application/json"), ("Content-Length", str(len(payload)))]
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return h11.Request(method=method, target=target, headers=fields)
 
 
 def _shown(url: str) -> str:
     """Where a request goes, without whatever secret a URL may carry. Raises BackendError when it is no URL."""
     try:
-        return str(URL(url).origin())
-    except ValueError as error:
-        raise BackendError(
-            "its address is none; it must begin with http:// or https:// and a host"
-        ) from error
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise BackendError("its address is none; it must begin with http:// or https:// and a host")
+    return f"{parts.scheme}://{parts.hostname}" + (f":{port}" if port else "")

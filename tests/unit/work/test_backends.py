@@ -69,7 +69,7 @@ async def test_openai_takes_a_finish_reason_for_an_end() -> None:
         (OK, "ended before the answer was complete"),
         ("HTTP/1.1 503 Busy\r\nContent-Length: 7\r\n\r\nloading", "answers 503: loading"),
         ("HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/\r\nContent-Length: 0\r\n\r\n", "answers 302"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\ndata: ", "payload"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\ndata: ", "without sending complete message body"),
         ("nonsense\r\n\r\n", "127.0.0.1"),
         ("", "127.0.0.1"),
     ],
