@@ -30,11 +30,12 @@ def solo() -> Solo:
 def test_one_member_is_probed_per_period() -> None:
     solo = Solo()
     solo.meet("a")
-    for _ in range(10):
-        solo.take()
-        solo.wait(P)
-        assert len(solo.sent(Ping)) == 1
+    pings = 0
+    for _ in range(100):
+        solo.wait(P / 5)
+        pings += len(solo.sent(Ping))
         solo.answer("a")
+    assert 19 <= pings <= 20
 
 
 def test_a_silent_member_is_asked_for_through_three_relays(solo: Solo) -> None:
@@ -120,7 +121,7 @@ def test_an_unwell_node_probes_more_slowly_and_waits_longer(solo: Solo) -> None:
         solo.wait(P / 50)
     period = solo.timers.deadline(("membership", "period"))
     assert period is not None
-    assert period - solo.now == pytest.approx(2 * P, abs=P / 50)
+    assert period - solo.now == pytest.approx(2 * P, rel=0.05)
     solo.wait(2 * T - P / 25)
     assert solo.sent(PingRequest) == []
     solo.wait(P / 25)
