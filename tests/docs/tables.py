@@ -16,9 +16,9 @@ import msgspec
 
 from mesh_core.api.schema import COMMANDS, MOMENTS, VIEWS
 from mesh_core.config import LIMITS, timing_rows
+from mesh_core.lease.holder import PHASES
 from mesh_core.ledger.job import TRANSITIONS
 from mesh_core.ledger.record import BODIES
-from mesh_core.lease.holder import PHASES
 from mesh_core.wire.messages import Message
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
