@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 
 from mesh_core.api.client import ControlClient
@@ -14,6 +15,7 @@ from whisper_tui.errors import MeshUnreachable
 from whisper_tui.model.state import LogEntry, State, initial_state
 from whisper_tui.script.doing import Stage
 from whisper_tui.script.picture import Picture
+from whisper_tui.script.schema import Script
 from whisper_tui.settings import Settings
 from whisper_tui.sources.live import Endpoint, LiveSource
 from whisper_tui.supervisor import plan as plans
@@ -24,13 +26,26 @@ from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import WORKING
 
 
+def wishes_of(script: Script, corpus: Path | None, axl_node: Path | None, *, light: bool) -> Wishes:
+    """The mesh a script asks for, with what the command line said put over it."""
+    folder = str(corpus) if corpus is not None else script.mesh.corpus
+    return Wishes(
+        count=script.mesh.nodes,
+        fast=script.mesh.fast,
+        exec_delay=script.mesh.exec_delay_s,
+        corpus=str(Path(folder).expanduser().absolute()) if folder else None,
+        axl_node=str(axl_node.expanduser().absolute()) if axl_node is not None else None,
+        auto_ports=True,
+        light=light or not script.mesh.model,
+    )
+
+
 @dataclass(frozen=True)
 class Mesh:
     """A running mesh. `plan` is what it was started as; participants may have been added since."""
 
     stage: Stage
     plan: Plan
-    following: asyncio.Task[None]
 
     @property
     def picture(self) -> Picture:
@@ -72,10 +87,11 @@ async def running(
         async with contextlib.aclosing(_source(run, plan).events()) as events:
             following = asyncio.create_task(picture.follow(events))
             try:
-                yield Mesh(Stage(run, actions, picture, rng, say), plan, following)
+                yield Mesh(Stage(run, actions, picture, rng, say), plan)
             finally:
                 following.cancel()
-                await asyncio.gather(following, return_exceptions=True)
+                with contextlib.suppress(asyncio.CancelledError):
+                    await following
     finally:
         if run.running() is not None:
             await actions.down()

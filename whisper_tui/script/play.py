@@ -6,7 +6,6 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from random import Random
 
 import msgspec
@@ -21,12 +20,11 @@ from whisper_tui.script.mesh import Mesh, running
 from whisper_tui.script.progress import Progress, event_lines, mesh_lines
 from whisper_tui.script.reading import SEED
 from whisper_tui.script.report import (
-    AnswerReport,
     Failure,
     Outcome,
-    PassageReport,
     Report,
     StepReport,
+    answer_reports,
     incident_report,
     versions,
 )
@@ -234,7 +232,7 @@ class Play:
     def report(self) -> Report:
         """The report of all that has happened so far."""
         state = self._state
-        answers = _answers(state)
+        answers = answer_reports(state)
         return Report(
             name=self._script.name,
             source=self._script.source,
@@ -270,34 +268,3 @@ class Play:
 
 def _without_seed(variables: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in variables.items() if name != SEED}
-
-
-def _answers(state: State) -> list[AnswerReport]:
-    """Every answer, oldest first."""
-    queries = sorted((entry.view for entry in state.queries.values()), key=lambda view: view.submitted_ms)
-    return [
-        AnswerReport(
-            query.text,
-            query.label,
-            query.answer.text,
-            query.answer.backend,
-            [PassageReport(one.shard, one.source, one.text) for one in query.answer.passages],
-            list(query.answer.notes),
-        )
-        for query in queries
-        if query.answer is not None
-    ]
-
-
-def wishes_of(script: Script, corpus: Path | None, axl_node: Path | None, *, light: bool) -> Wishes:
-    """The mesh a script asks for, with what the command line said put over it."""
-    folder = str(corpus) if corpus is not None else script.mesh.corpus
-    return Wishes(
-        count=script.mesh.nodes,
-        fast=script.mesh.fast,
-        exec_delay=script.mesh.exec_delay_s,
-        corpus=str(Path(folder).expanduser().absolute()) if folder else None,
-        axl_node=str(axl_node.expanduser().absolute()) if axl_node is not None else None,
-        auto_ports=True,
-        light=light or not script.mesh.model,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 
@@ -103,8 +104,11 @@ class Progress:
     def _plain(self, text: str) -> None:
         line = inert(text, chars_max=2_000)
         encoding = sys.stderr.encoding or "ascii"
-        sys.stderr.write(line.encode(encoding, "replace").decode(encoding) + "\n")
-        sys.stderr.flush()
+        with contextlib.suppress(
+            OSError
+        ):  # whoever was reading is gone; the run has to be ended all the same
+            sys.stderr.write(line.encode(encoding, "replace").decode(encoding) + "\n")
+            sys.stderr.flush()
 
 
 def mesh_lines(state: State) -> list[str]:

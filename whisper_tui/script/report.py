@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from whisper_tui import __version__
 from whisper_tui.errors import BadInput
-from whisper_tui.model.state import Incident
+from whisper_tui.model.state import Incident, State
 from whisper_tui.script.assertions import Check
 from whisper_tui.script.audit import Counters
 from whisper_tui.script.schema import Kind
@@ -124,6 +124,23 @@ def incident_report(incident: Incident) -> IncidentReport:
         rounded(incident.finished_ms),
         rounded(incident.converged_ms),
     )
+
+
+def answer_reports(state: State) -> list[AnswerReport]:
+    """Every answer, oldest first."""
+    queries = sorted((entry.view for entry in state.queries.values()), key=lambda view: view.submitted_ms)
+    return [
+        AnswerReport(
+            query.text,
+            query.label,
+            query.answer.text,
+            query.answer.backend,
+            [PassageReport(one.shard, one.source, one.text) for one in query.answer.passages],
+            list(query.answer.notes),
+        )
+        for query in queries
+        if query.answer is not None
+    ]
 
 
 def encoded(report: Report) -> bytes:

@@ -16,7 +16,8 @@ from pathlib import Path
 from whisper_tui import settings as environment
 from whisper_tui.script import folder, junit, reading, report
 from whisper_tui.script.guard import guarding
-from whisper_tui.script.play import PASSED, Play, wishes_of
+from whisper_tui.script.mesh import wishes_of
+from whisper_tui.script.play import PASSED, Play
 from whisper_tui.script.progress import Progress
 
 INTERRUPTED = 130
@@ -78,8 +79,8 @@ async def _play(play: Play, progress: Progress) -> int:
     def interrupt(number: int) -> None:
         signals.append(signal.Signals(number).name)
         if len(signals) == 1:
-            progress.say(f"{signals[0]}: ending the mesh")
             playing.cancel()
+            progress.say(f"{signals[0]}: ending the mesh")
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -151,9 +151,8 @@ class StandIn:
             say: Any,
             told: Callable[[State, LogEntry], None],
         ) -> AsyncIterator[Mesh]:
-            following = asyncio.create_task(asyncio.sleep(0))
             try:
-                yield Mesh(self.stage(rng), self.plan, following)
+                yield Mesh(self.stage(rng), self.plan)
             finally:
                 self.ended = True
 
