@@ -136,9 +136,16 @@ class AxlClient:
                 # The Go node dials for every message: a peer that does not answer is no fault of the bridge.
                 raise PeerUnreachable(peer, str(error) or "no answer") from None
         if response.status == 502:
+            self._let_go(peer, lines)
             raise PeerUnreachable(peer, _text(response).removeprefix(f"cannot reach {peer.hex()}: "))
         if response.status != 200:
             raise AxlError(f"/send: {response.status} {_text(response)}")
+
+    def _let_go(self, peer: bytes, lines: Lines) -> None:
+        """Keep no connections for a peer that may never come back."""
+        if lines.is_idle and self._send_lines.get(peer) is lines:
+            del self._send_lines[peer]
+            lines.close()
 
     # ------------------------------------------------------------------------------------------ receive
 

@@ -71,15 +71,25 @@ class Lines:
         self._port = port
         self._idle: list[Line] = []
         self._places = asyncio.Semaphore(LINES_MAX)
+        self._under_way = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is under way or waits for a line."""
+        return self._under_way == 0
 
     async def ask(self, request: bytes, timeout_s: float) -> Response:
         """The answer to a request; waiting for a line does not count as time."""
-        async with self._places:
-            line = self._idle.pop() if self._idle else Line(self._host, self._port)
-            try:
-                return await line.ask(request, timeout_s)
-            finally:
-                self._idle.append(line)
+        self._under_way += 1
+        try:
+            async with self._places:
+                line = self._idle.pop() if self._idle else Line(self._host, self._port)
+                try:
+                    return await line.ask(request, timeout_s)
+                finally:
+                    self._idle.append(line)
+        finally:
+            self._under_way -= 1
 
     def close(self) -> None:
         """End all idle connections; the others end with their request."""

@@ -31,6 +31,7 @@ class GoBridge:
         self.hangs_for: set[str] = set()
         self.closes_silently = False
         self.is_chunked = False
+        self.connections: set[asyncio.Task[None]] = set()
         self.url = ""
 
     def answer(self, request: h11.Request, body: bytes) -> Answer:
@@ -57,6 +58,10 @@ class GoBridge:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
         connection = h11.Connection(h11.SERVER)
+        task = asyncio.current_task()
+        assert task is not None
+        self.connections.add(task)
+        task.add_done_callback(self.connections.discard)
         try:
             while True:
                 request, body = await _read_request(connection, reader)

@@ -95,6 +95,17 @@ async def test_a_bad_gateway_means_that_the_peer_is_unreachable(go: GoBridge, cl
     assert caught.value.why == "Failed to reach peer: no route"
 
 
+async def test_no_connection_is_kept_for_a_peer_that_is_unreachable(go: GoBridge, client: AxlClient) -> None:
+    await client.send(BEN, b"words")
+    go.send_answer = (502, {}, b"")
+    unreachable = [client.send(bytes([number]) * 32, b"words") for number in range(10, 30)]
+    await asyncio.gather(*unreachable, return_exceptions=True)
+    while len(go.connections) > 1:
+        await asyncio.wait(go.connections, return_when=asyncio.FIRST_COMPLETED)
+    go.send_answer = (200, {}, b"")
+    await client.send(ANN, b"words")
+
+
 async def test_any_other_refusal_is_the_bridges(go: GoBridge, client: AxlClient) -> None:
     go.send_answer = (500, {}, b"Write data failed\n")
     with pytest.raises(AxlError, match="500 Write data failed") as caught:
