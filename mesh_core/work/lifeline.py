@@ -24,6 +24,7 @@ def end_with_parent() -> None:
 
 
 def _watch(descriptor: int) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # it is for the thread that knows how to end
     while os.read(descriptor, 64):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

@@ -13,6 +13,7 @@ import importlib.util
 import json
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -40,11 +41,12 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     end_with_parent()
     try:
+        socket.create_server(("127.0.0.1", chosen.port)).close()  # llama.cpp would only say that it failed
         server = _serve(_model_file(), chosen.port, chosen.slots, chosen.threads)
     except _Missing as error:
         sys.stderr.write(f"model server: {error}\n")
         return MISSING
-    except Exception as error:  # llama.cpp reports a port in use or a lack of memory as plain RuntimeError
+    except Exception as error:  # llama.cpp reports whatever goes wrong as plain RuntimeError
         sys.stderr.write(f"model server: cannot serve on port {chosen.port}: {error}\n")
         return 1
     sys.stdout.write(json.dumps({"url": server.listening_address, "model": MODEL}) + "\n")

@@ -193,4 +193,6 @@ def test_a_port_in_use_is_said_in_one_line(own_server: ModelServer) -> None:
         check=False,
     )
     assert second.returncode == 1
-    assert second.stderr.splitlines()[-1].startswith(f"model server: cannot serve on port {port}")
+    assert second.stderr.startswith(f"model server: cannot serve on port {port}: ")
+    assert "in use" in second.stderr
+    assert second.stderr.count("\n") == 1

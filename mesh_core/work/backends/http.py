@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from urllib.parse import SplitResult, urlsplit
 
 import h11
@@ -83,9 +83,7 @@ async def _answer(
     except (h11.ProtocolError, OSError) as error:
         raise BackendError(f"{shown}: {' '.join(str(error).split()) or type(error).__name__}") from error
     finally:
-        writer.close()
-        with suppress(OSError, TimeoutError):
-            await writer.wait_closed()
+        writer.transport.abort()  # nothing is left to say, and a farewell over TLS may be waited for
 
 
 class _Exchange:
