@@ -35,14 +35,12 @@ from mesh_core.simulation.disk import BOOT, Disk
 from mesh_core.simulation.network import Network
 from mesh_core.simulation.schedule import Schedule
 from mesh_core.simulation.trace import Trace
+from mesh_core.simulation.transport import Transport
 from mesh_core.simulation.workload import Workload
 from mesh_core.wire.messages import Message
 
 INBOX_FRAMES_MAX = 100
 """An AXL node holds this many frames for a client that does not read, and drops the oldest."""
-
-QUEUE_MESSAGES_MAX = 4096
-"""What the transport holds back for one peer before it drops the oldest."""
 
 TIMER_SLACK_S = 1e-6
 """Timers fire this much late, so that rounding between clocks never lets one fire early."""
@@ -92,7 +90,7 @@ class HostSpec:
 class Host:
     """Runs one node as the real runtime would: effects in order, some only after the disk.
 
-    `life` counts boots and pauses nothing: whatever was scheduled for an earlier life is void.
+    Each boot begins a new life; what was scheduled in an earlier one is void.
     """
 
     def __init__(self, spec: HostSpec, around: Surroundings) -> None:
@@ -119,9 +117,7 @@ class Host:
         self._inbox: deque[bytes] = deque(maxlen=INBOX_FRAMES_MAX)
         self._deferred: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._waiting: deque[tuple[int, Effect]] = deque()
-        self._queues: dict[PeerId, deque[Message]] = {}
-        self._in_flight: set[PeerId] = set()
-        self._ready: dict[PeerId, None] = {}
+        self._transport = Transport(_nobody_home, self._carry)
         self._tick_at: float | None = None
         self._runs: dict[tuple[JobId, int], int] = {}
 
@@ -145,7 +141,7 @@ class Host:
     @property
     def backlog(self) -> int:
         """Effects that wait for the disk and messages that wait for the transport."""
-        return len(self._waiting) + sum(len(queue) for queue in self._queues.values())
+        return len(self._waiting) + len(self._transport)
 
     def boot(self) -> None:
         """Start the process: the number of this start goes to disk first, then the node comes up."""
@@ -163,6 +159,7 @@ class Host:
         self.disk.begin_sync()
         self.disk.end_sync()
         self.node = self._make_node()
+        self._transport = Transport(self.node.seal_frame, self._carry)
         self._perform(self.node.start(self.clock.monotonic(self._schedule.now)))
         self._around.came_up()
         for frame in self._take_inbox():
@@ -176,9 +173,6 @@ class Host:
         self._paused = False
         self._deferred.clear()
         self._waiting.clear()
-        self._queues.clear()
-        self._in_flight.clear()
-        self._ready.clear()
         self._runs.clear()
         self._tick_at = None
         if axl_too:
@@ -257,12 +251,12 @@ class Host:
             else:
                 self._carry_out(effect)
         self._sync()
-        self._flush()
+        self._transport.flush()
         self._arm()
 
     def _carry_out(self, effect: Effect) -> None:
         if type(effect) is Send:
-            self._queue(effect.to, effect.message)
+            self._transport.queue(effect.to, effect.message)
         elif type(effect) is Notify:
             self._around.trace.moment(self._schedule.now, self.name, effect.kind, effect.fields)
             for watcher in self._around.watchers:
@@ -296,7 +290,7 @@ class Host:
         while self._waiting and self._waiting[0][0] <= acknowledged:
             self._carry_out(self._waiting.popleft()[1])
         self._sync()
-        self._flush()
+        self._transport.flush()
 
     def _on_durable(self, writes: Sequence[Write]) -> None:
         for watcher in self._around.watchers:
@@ -304,36 +298,11 @@ class Host:
 
     # ---------------------------------------------------------------------------------------- transport
 
-    def _queue(self, to: PeerId, message: Message) -> None:
-        queue = self._queues.get(to)
-        if queue is None:
-            queue = self._queues[to] = deque(maxlen=QUEUE_MESSAGES_MAX)
-        queue.append(message)
-        if to not in self._in_flight:
-            self._ready[to] = None
-
-    def _flush(self) -> None:
-        """Send one frame to each peer that has messages waiting and no frame in flight."""
-        if not self._ready or self.node is None:
-            return
-        for to in self._ready:
-            queue = self._queues[to]
-            frame, taken = self.node.seal_frame(to, tuple(queue))
-            for _ in range(taken):
-                queue.popleft()
-            self.frames_sent += 1
-            self._in_flight.add(to)
-            self._around.deliver(self.peer, to, frame)
-            self._schedule.after(
-                self._rng.uniform(*HANDED_OVER_S), self._when_running, self._life, self._handed_over, to
-            )
-        self._ready.clear()
-
-    def _handed_over(self, to: PeerId) -> None:
-        self._in_flight.discard(to)
-        if self._queues[to]:
-            self._ready[to] = None
-            self._flush()
+    def _carry(self, to: PeerId, frame: bytes) -> None:
+        self.frames_sent += 1
+        self._around.deliver(self.peer, to, frame)
+        handed_over_s = self._rng.uniform(*HANDED_OVER_S)
+        self._schedule.after(handed_over_s, self._when_running, self._life, self._transport.handed_over, to)
 
     def _take_inbox(self) -> list[bytes]:
         frames = list(self._inbox)
@@ -391,3 +360,7 @@ class Host:
         if self._runs.get((executed.job, executed.epoch)) == serial:
             del self._runs[(executed.job, executed.epoch)]
             self.step(executed)
+
+
+def _nobody_home(_to: PeerId, _messages: Sequence[Message]) -> tuple[bytes, int]:
+    raise AssertionError("a host that is down sends nothing")

@@ -23,17 +23,17 @@ from mesh_core.ledger.record import Entry
 from mesh_core.ledger.sync import Replication
 from mesh_core.node import Node
 from mesh_core.secrecy.envelope import my_share
-from mesh_core.simulation.checkers import (
-    Checkers,
-    EveryJobEnds,
+from mesh_core.simulation.at_rest import EveryJobEnds
+from mesh_core.simulation.checkers import Checkers
+from mesh_core.simulation.disk import Disk
+from mesh_core.simulation.host import HostSpec
+from mesh_core.simulation.invariants import (
     Invariant,
     NoEquivocation,
     OneProposal,
     OneSettledValue,
     SharesOnlyAtHolders,
 )
-from mesh_core.simulation.disk import Disk
-from mesh_core.simulation.host import HostSpec
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 from tests.simulation.ambush import Ambush

@@ -6,8 +6,9 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mesh_core.simulation.checkers import INVARIANTS, Checkers, Invariant, Violation
+from mesh_core.simulation.checkers import INVARIANTS, Checkers
 from mesh_core.simulation.disk import VoteOverwritten
+from mesh_core.simulation.invariants import Invariant, Violation
 from tests.simulation.profiles import draw
 from tests.simulation.real_keys import RealKeys
 from tests.simulation.scenario import Scenario

@@ -10,8 +10,9 @@ from mesh_core.config import DEFAULT, FAST
 from mesh_core.effects import JobOptions
 from mesh_core.market.query import Refusal
 from mesh_core.simulation.adversary import Outsider
-from mesh_core.simulation.checkers import Checkers, JobFacts
+from mesh_core.simulation.checkers import Checkers
 from mesh_core.simulation.crypto import Keys
+from mesh_core.simulation.facts import JobFacts
 from mesh_core.simulation.host import HostSpec
 from mesh_core.simulation.network import Weather
 from mesh_core.simulation.workload import Appetite

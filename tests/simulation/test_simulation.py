@@ -10,7 +10,7 @@ from tests.simulation.kept import Kept, kept_seeds
 from tests.simulation.profiles import PROFILES
 from tests.simulation.runner import REAL_CRYPTO_EVERY, Outcome, run_seed
 
-BATCH = 12
+BATCH = 8
 
 
 def failure(outcome: Outcome) -> str:

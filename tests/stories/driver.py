@@ -14,7 +14,9 @@ from mesh_core.effects import JobOptions
 from mesh_core.ledger.record import make_record
 from mesh_core.market.query import Refusal
 from mesh_core.node import Node
-from mesh_core.simulation.checkers import Checkers, JobFacts, Violation
+from mesh_core.simulation.checkers import Checkers
+from mesh_core.simulation.facts import JobFacts
+from mesh_core.simulation.invariants import Violation
 from mesh_core.simulation.network import Weather
 from mesh_core.simulation.workload import Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
@@ -180,9 +182,9 @@ class Teller:
 
         yield from self._watched(run)
 
-    def _until(self, arguments: list[str], _options: dict[str, str]) -> Lines:
-        """`until CONDITION [NAME…]`, see `_condition`."""
-        yield from self._wait(self._condition(arguments), linger=arguments[0] in _LASTING)
+    def _until(self, arguments: list[str], options: dict[str, str]) -> Lines:
+        """`until CONDITION [NAME…] [at=HOST]`, see `_condition`."""
+        yield from self._wait(self._condition(arguments, options), linger=arguments[0] in _LASTING)
 
     def _wait(self, wanted: Callable[[], bool], *, linger: bool = True) -> Lines:
         began = self._world.now
@@ -207,14 +209,14 @@ class Teller:
         if last:
             yield last
 
-    def _condition(self, arguments: list[str]) -> Callable[[], bool]:
-        """`converged`; `decided|leased|voted JOB…`; `dead HOST…`; `answered LABEL`."""
+    def _condition(self, arguments: list[str], options: dict[str, str]) -> Callable[[], bool]:
+        """`converged`; `decided|leased|voted JOB…`; `dead HOST… [at=HOST]`; `answered LABEL`."""
         kind, names = arguments[0], arguments[1:]
         if kind == "converged":
             return self._converged
         if kind == "dead":
             gone = [self._host(name) for name in names]
-            return lambda: all(self._is_dead(name) for name in gone)
+            return lambda: all(self._is_dead(name, options.get("at")) for name in gone)
         if kind == "decided":
             return lambda: all(self._everywhere_final(name) for name in names)
         if kind == "leased":
@@ -232,13 +234,13 @@ class Teller:
         self._heard.kinds = set(arguments)
         yield "ok"
 
-    def _expect(self, arguments: list[str], _options: dict[str, str]) -> Lines:
+    def _expect(self, arguments: list[str], options: dict[str, str]) -> Lines:
         """`expect CONDITION…` now, or `expect once`: nothing is settled twice."""
         if arguments == ["once"]:
             twice = [job.job.label for job in self._checkers.facts.jobs.values() if len(job.settled) > 1]
             yield f"SETTLED TWICE {twice}" if twice else "ok"
         else:
-            yield "ok" if self._condition(arguments)() else "NO"
+            yield "ok" if self._condition(arguments, options)() else "NO"
 
     def _show(self, arguments: list[str], options: dict[str, str]) -> Lines:
         """`show jobs|members|leases|votes|ledger [at=HOST]`; at the operator unless told otherwise."""
@@ -294,11 +296,10 @@ class Teller:
         ready = all(not host.booting and (not host.up or _running(host.node).context.ready) for host in hosts)
         return ready and self._checkers.unrest() is None
 
-    def _is_dead(self, name: str) -> bool:
+    def _is_dead(self, name: str, at: str | None) -> bool:
         peer = self._world.hosts[name].peer
-        return all(
-            _running(host.node).membership.is_dead(peer) for host in self._world.live() if host.peer != peer
-        )
+        observers = [host for host in self._world.live() if at in (None, host.name) and host.peer != peer]
+        return all(_running(host.node).membership.is_dead(peer) for host in observers)
 
     def _everywhere_final(self, label: str) -> bool:
         job = self._job_if_known(label)

@@ -9,7 +9,6 @@ from mesh_core.simulation.host import Host
 from mesh_core.simulation.world import World
 
 KINDS = (
-    "member_dead",
     "member_left",
     "job_accepted",
     "auction_closed",
@@ -29,7 +28,7 @@ KINDS = (
     "partitioned",
     "healed",
 )
-"""Moments a story tells unless it says otherwise."""
+"""Moments a story tells unless it says otherwise. Deaths are waited for instead: everybody's verdict comes at its own time."""
 
 
 class Heard:

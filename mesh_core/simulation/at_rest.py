@@ -1,0 +1,126 @@
+"""The invariants of PROTOCOL §9 that must hold once trouble is over and the world has come to rest."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mesh_core.node import Node
+from mesh_core.simulation.host import Host
+from mesh_core.simulation.invariants import Invariant
+from mesh_core.wire import statements as st
+
+
+class EveryJobEnds(Invariant):
+    """At rest every accepted job whose committee has a live quorum is decided, on every live replica."""
+
+    name = "EveryJobEnds"
+
+    def at_rest(self) -> str | None:
+        """Name a job that is open, and where."""
+        world = self.facts.world
+        live = world.live()
+        peers = {host.peer for host in live}
+        for job in self.facts.jobs.values():
+            if job.weight(peers) < job.quorum:
+                continue
+            if not job.accepted and job.submitter not in peers:
+                continue
+            for host in live:
+                known = _node(host).ledger.jobs.get(job.id)
+                if known is None or not known.final:
+                    state = known.state if known else "unknown"
+                    return f"{job.job.label} is {state} at {host.name}"
+        return None
+
+
+class EveryQueryEnds(Invariant):
+    """At rest every query of a live submitter has its answer, or the reason why there is none."""
+
+    name = "EveryQueryEnds"
+
+    def at_rest(self) -> str | None:
+        """Name a query that goes on though all its jobs could end."""
+        live = self.facts.world.live()
+        peers = {host.peer for host in live}
+        for host in live:
+            for query in _node(host).queries.queries.values():
+                jobs = [job for job in self.facts.jobs.values() if job.job.query == query.state.id]
+                if not query.finished and all(job.has_quorum(peers) for job in jobs):
+                    return f"{query.state.label} of {host.name} has no answer"
+        return None
+
+
+class ResultsStayStored(Invariant):
+    """At rest a settled result is on the disks of a quorum, counting those that a kill took along."""
+
+    name = "ResultsStayStored"
+
+    def at_end(self) -> None:
+        """Count copies."""
+        for job in self.facts.jobs.values():
+            for encoded in job.settled:
+                value = msgspec.msgpack.decode(encoded, type=st.Value)
+                hosts = self.facts.world.hosts.values()
+                keepers = {host.peer for host in hosts if value.result_hash in host.disk.blobs}
+                if value.outcome == "result" and not job.has_quorum(keepers):
+                    self.fail(
+                        f"the result of {job.job.label} is on disks of weight {job.weight(keepers)} only"
+                    )
+
+
+class RootsEqual(Invariant):
+    """At rest all live replicas have the same state root and hold the same records."""
+
+    name = "RootsEqual"
+
+    def at_rest(self) -> str | None:
+        """Name two replicas that differ."""
+        live = self.facts.world.live()
+        for host in live[1:]:
+            if _node(host).ledger.state_root() != _node(live[0]).ledger.state_root():
+                return f"{host.name} and {live[0].name} have different state roots"
+            if _node(host).ledger.chains.vector_hash() != _node(live[0]).ledger.chains.vector_hash():
+                return f"{host.name} and {live[0].name} hold different records"
+        return None
+
+
+class MembershipTrue(Invariant):
+    """At rest every dead member is seen dead and no live one is."""
+
+    name = "MembershipTrue"
+
+    def at_rest(self) -> str | None:
+        """Name a member that is seen wrongly, and by whom."""
+        world = self.facts.world
+        live = world.live()
+        for host in live:
+            members = _node(host).membership.members
+            for other in world.hosts.values():
+                if other is host:
+                    continue
+                state = members[other.peer].state if other.peer in members else None
+                if other.up and state != "alive":
+                    return f"{host.name} sees live {other.name} as {state}"
+                if not other.up and state not in (None, "dead", "left"):
+                    return f"{host.name} sees dead {other.name} as {state}"
+        return None
+
+
+class ReplayGivesSameRoot(Invariant):
+    """At rest a node made anew from a disk has the state root of the running one."""
+
+    name = "ReplayGivesSameRoot"
+
+    def at_end(self) -> None:
+        """Replay one disk that holds everything its host knows; each seed picks another."""
+        world = self.facts.world
+        written = [host for host in world.live() if host.disk.idle and not host.disk.behind]
+        if written:
+            host = written[world.rng.randrange(len(written))]
+            if host.replay().ledger.state_root() != _node(host).ledger.state_root():
+                self.fail(f"replaying the disk of {host.name} gives another state root")
+
+
+def _node(host: Host) -> Node:
+    assert host.node is not None
+    return host.node

@@ -1,0 +1,102 @@
+"""What the disks of a world have shown so far: jobs, votes on them, who held them, what was settled."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from mesh_core.effects import JobId, PeerId, PutVote
+from mesh_core.identity.statement import encode
+from mesh_core.ledger.record import Entry
+from mesh_core.simulation.crypto import KeyMaterial
+from mesh_core.simulation.host import Host
+from mesh_core.simulation.world import World
+from mesh_core.wire import statements as st
+
+
+@dataclass(slots=True)
+class JobFacts:
+    """One job as all disks together tell it. Weights and quorum are computed here, not asked of the core."""
+
+    id: JobId
+    job: st.Job
+    submitter: PeerId
+    weights: dict[PeerId, int]
+    quorum: int
+    accepted: bool = False
+    promised: dict[tuple[int, PeerId], set[PeerId]] = field(default_factory=lambda: defaultdict(set))
+    voted: dict[tuple[int, bytes], set[PeerId]] = field(default_factory=lambda: defaultdict(set))
+    holders: dict[int, set[PeerId]] = field(default_factory=lambda: defaultdict(set))
+    settled: dict[bytes, int] = field(default_factory=dict)
+
+    def weight(self, peers: set[PeerId]) -> int:
+        """Summed weight of `peers` on this committee."""
+        return sum(self.weights.get(peer, 0) for peer in peers)
+
+    def has_quorum(self, peers: set[PeerId]) -> bool:
+        """Whether `peers` reach the quorum."""
+        return self.weight(peers) >= self.quorum
+
+
+class Facts:
+    """What the disks of a world have shown so far. `liars` are hosts that a control made dishonest."""
+
+    def __init__(self, world: World, liars: frozenset[PeerId] = frozenset()) -> None:
+        self.world = world
+        self.liars = liars
+        self.jobs: dict[JobId, JobFacts] = {}
+        self.escrow_job: dict[int, JobId] = {}
+        self._early: dict[JobId, list[tuple[Host, PutVote]]] = {}
+        self._sealed_share: dict[bytes, int] = {}
+
+    def called(self, key: bytes) -> str:
+        """Short name of a peer or job."""
+        return self.world.trace.called(key)
+
+    def add_job(self, entry: Entry) -> JobFacts | None:
+        """Take note of a job record; None when it is known already."""
+        if entry.hash in self.jobs:
+            return None
+        job: st.Job = entry.body
+        weights = {seat.peer: seat.weight for seat in job.committee}
+        quorum = (sum(weights.values()) + job.fault_bound) // 2 + 1
+        facts = JobFacts(entry.hash, job, entry.author, weights, quorum)
+        self.jobs[entry.hash] = facts
+        self.world.trace.name(entry.hash, job.label)
+        for share in job.shares:
+            if share.sealed in self._sealed_share:
+                self.escrow_job[self._sealed_share[share.sealed]] = entry.hash
+        return facts
+
+    def remember_share(self, material: KeyMaterial) -> None:
+        """A share was made and sealed for its provider: the job that carries these bytes is the escrow's job."""
+        self._sealed_share[material.sealed] = material.escrow.number
+
+    def count_promise(self, job: JobFacts, promise: st.Promise) -> None:
+        """A quorum of promises makes a lease holder."""
+        promised = job.promised[(promise.epoch, promise.holder)]
+        promised.add(promise.author)
+        if job.has_quorum(promised):
+            job.holders[promise.epoch].add(promise.holder)
+
+    def count_vote(self, job: JobFacts, vote: st.AcceptVote) -> None:
+        """A quorum of accept votes settles a value."""
+        value = encode(vote.value)
+        voters = job.voted[(vote.epoch, value)]
+        voters.add(vote.author)
+        if job.has_quorum(voters):
+            job.settled.setdefault(value, vote.epoch)
+
+    def count_certificate(self, certificate: st.SettleCertificate) -> None:
+        """A certificate in a ledger settles a value too: it is what replicas believe."""
+        job = self.jobs.get(certificate.job)
+        if job is not None:
+            job.settled.setdefault(encode(certificate.value), certificate.epoch)
+
+    def early(self, host: Host, vote: PutVote) -> None:
+        """A vote was durable before the first job record was: it counts once the job is known."""
+        self._early.setdefault(vote.job, []).append((host, vote))
+
+    def take_early(self, job: JobId) -> list[tuple[Host, PutVote]]:
+        """Votes that waited for this job."""
+        return self._early.pop(job, [])

@@ -1,0 +1,311 @@
+"""The invariants of PROTOCOL §9 that must hold at every moment.
+
+They look at what hosts have on disk and what leaves them, not at what nodes believe: a promise, a proposal or a
+vote counts from the moment it is durable, because from then on it may be sent. Each invariant is a class, so
+that a failure says which one broke.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from mesh_core.effects import JobId, Notify, PeerId
+from mesh_core.identity.statement import body_hash, encode
+from mesh_core.ledger.record import Entry
+from mesh_core.simulation.crypto import KeyMaterial
+from mesh_core.simulation.facts import Facts, JobFacts
+from mesh_core.simulation.host import Host
+from mesh_core.wire import statements as st
+
+
+class Violation(AssertionError):
+    """An invariant does not hold. `invariant` is its name."""
+
+    def __init__(self, invariant: str, detail: str) -> None:
+        super().__init__(f"{invariant}: {detail}")
+        self.invariant = invariant
+        self.detail = detail
+
+
+class Invariant:
+    """One thing that must always hold. Subclasses override what they need to hear."""
+
+    name: ClassVar[str]
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+
+    def fail(self, detail: str) -> None:
+        """Report that it does not hold."""
+        raise Violation(self.name, detail)
+
+    def on_promise(self, host: Host, job: JobFacts, promise: st.Promise, signed: bytes) -> None:
+        """A promise is durable at its author."""
+
+    def on_proposal(self, host: Host, job: JobFacts, proposal: st.Proposal, signed: bytes) -> None:
+        """A proposal is durable at its author."""
+
+    def on_vote(self, host: Host, job: JobFacts, vote: st.AcceptVote, signed: bytes) -> None:
+        """An accept vote is durable at its author."""
+
+    def on_record(self, host: Host, entry: Entry) -> None:
+        """A record, the host's own or another's, is durable."""
+
+    def on_notice(self, host: Host, notify: Notify) -> None:
+        """A node reported something."""
+
+    def on_key_material(self, material: KeyMaterial) -> None:
+        """A share or a secret was sealed for somebody."""
+
+    def on_look(self) -> None:
+        """A moment has passed: look at what is not reported."""
+
+    def at_rest(self) -> str | None:
+        """Why the world is not at rest yet as far as this invariant goes, or None."""
+        return None
+
+    def at_end(self) -> None:
+        """The world is at rest: look once at what is too costly to look at before."""
+
+
+class OneSettledValue(Invariant):
+    """At most one value of a job is ever settled: by quorums of votes, and by certificates in ledgers."""
+
+    name = "OneSettledValue"
+
+    def on_vote(self, host: Host, job: JobFacts, vote: st.AcceptVote, signed: bytes) -> None:
+        """A quorum of votes is a settlement, whether anybody has made it a certificate yet or not."""
+        self._check(job)
+
+    def on_record(self, host: Host, entry: Entry) -> None:
+        """A certificate on a disk counts as well."""
+        if isinstance(entry.body, st.SettleCertificate) and entry.body.job in self.facts.jobs:
+            self._check(self.facts.jobs[entry.body.job])
+
+    def _check(self, job: JobFacts) -> None:
+        if len(job.settled) > 1:
+            epochs = sorted(job.settled.values())
+            self.fail(f"{job.job.label} settled twice with different values, at epochs {epochs}")
+
+
+class OneLeaseHolder(Invariant):
+    """At most one holder has a quorum of promises for a (job, epoch)."""
+
+    name = "OneLeaseHolder"
+
+    def on_promise(self, host: Host, job: JobFacts, promise: st.Promise, signed: bytes) -> None:
+        """Look at the epoch that was promised."""
+        holders = job.holders.get(promise.epoch, set())
+        if len(holders) > 1:
+            names = " and ".join(sorted(self.facts.called(holder) for holder in holders))
+            self.fail(f"{job.job.label} epoch {promise.epoch} is leased by {names}")
+
+
+class OneProposal(Invariant):
+    """At most one value is proposed at a (job, epoch): on the holder's disk, and as seen in honest votes."""
+
+    name = "OneProposal"
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(facts)
+        self._proposed: dict[tuple[JobId, int], bytes] = {}
+
+    def on_proposal(self, host: Host, job: JobFacts, proposal: st.Proposal, signed: bytes) -> None:
+        """Compare with what was proposed before."""
+        self._compare(job, proposal.epoch, proposal.value, host)
+
+    def on_vote(self, host: Host, job: JobFacts, vote: st.AcceptVote, signed: bytes) -> None:
+        """An honest witness votes only for what the holder signed."""
+        if vote.author not in self.facts.liars:
+            self._compare(job, vote.epoch, vote.value, host)
+
+    def _compare(self, job: JobFacts, epoch: int, value: st.Value, host: Host) -> None:
+        encoded = encode(value)
+        if self._proposed.setdefault((job.id, epoch), encoded) != encoded:
+            self.fail(f"{job.job.label} epoch {epoch}: a second value, seen at {host.name}")
+
+
+class NoEquivocation(Invariant):
+    """No honest node signs two statements for one slot."""
+
+    name = "NoEquivocation"
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(facts)
+        self._signed: dict[tuple[Any, ...], bytes] = {}
+
+    def on_promise(self, host: Host, job: JobFacts, promise: st.Promise, signed: bytes) -> None:
+        """Slot: (author, job, epoch)."""
+        self._slot(("promise", promise.author, job.id, promise.epoch), body_hash(signed), host)
+
+    def on_proposal(self, host: Host, job: JobFacts, proposal: st.Proposal, signed: bytes) -> None:
+        """Slot: (author, job, epoch)."""
+        self._slot(("proposal", proposal.author, job.id, proposal.epoch), body_hash(signed), host)
+
+    def on_vote(self, host: Host, job: JobFacts, vote: st.AcceptVote, signed: bytes) -> None:
+        """Slot: (author, job, epoch)."""
+        self._slot(("accept", vote.author, job.id, vote.epoch), body_hash(signed), host)
+
+    def on_record(self, host: Host, entry: Entry) -> None:
+        """Slots: (author, seq), and one award per job."""
+        self._slot(("record", entry.author, entry.seq), entry.hash, host)
+        if isinstance(entry.body, st.Award):
+            self._slot(("award", entry.author, entry.body.job), entry.hash, host)
+
+    def _slot(self, slot: tuple[Any, ...], name: bytes, host: Host) -> None:
+        author: PeerId = slot[1]
+        if author not in self.facts.liars and self._signed.setdefault(slot, name) != name:
+            self.fail(f"{self.facts.called(author)} signed two {slot[0]}s for one slot, seen at {host.name}")
+
+
+class NothingGoesBack(Invariant):
+    """Boot, incarnation, own seq and the epochs of a node's votes never decrease."""
+
+    name = "NothingGoesBack"
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(facts)
+        self._highest: dict[tuple[Any, ...], int] = {}
+
+    def on_promise(self, host: Host, job: JobFacts, promise: st.Promise, signed: bytes) -> None:
+        """A lower epoch is never promised."""
+        self._forward((host.peer, job.id), promise.epoch, "promised epoch", host)
+
+    def on_vote(self, host: Host, job: JobFacts, vote: st.AcceptVote, signed: bytes) -> None:
+        """A vote below a promise breaks that promise."""
+        self._forward((host.peer, job.id), vote.epoch, "voted epoch", host)
+
+    def on_record(self, host: Host, entry: Entry) -> None:
+        """Own records are numbered without gaps."""
+        if entry.author == host.peer and host.peer not in self.facts.liars:
+            last = self._highest.get((host.peer, "seq"), 0)
+            if entry.seq > last + 1:
+                self.fail(f"{host.name} signs record {entry.seq} after {last}")
+            self._highest[(host.peer, "seq")] = max(last, entry.seq)
+
+    def on_look(self) -> None:
+        """Boots and incarnations."""
+        for host in self.facts.world.hosts.values():
+            if host.node is not None:
+                self._forward((host.peer, "boot"), host.disk.boot, "boot", host)
+                incarnation = host.node.membership.incarnation
+                self._forward((host.peer, "incarnation"), incarnation, "incarnation", host)
+
+    def _forward(self, what: tuple[Any, ...], value: int, called: str, host: Host) -> None:
+        if value < self._highest.get(what, 0) and host.peer not in self.facts.liars:
+            self.fail(f"{called} of {host.name} went from {self._highest[what]} back to {value}")
+        self._highest[what] = value
+
+
+class AcceptedStaysStored(Invariant):
+    """An accepted job is on the disks of a quorum, and a vote for a result is cast only where the result is."""
+
+    name = "AcceptedStaysStored"
+
+    def on_notice(self, host: Host, notify: Notify) -> None:
+        """A submitter says that a job is accepted."""
+        if notify.kind != "job_accepted":
+            return
+        job = self.facts.jobs[_key(notify.fields["job"])]
+        job.accepted = True
+        keepers = {
+            other.peer
+            for other in self.facts.world.hosts.values()
+            if job.job.payload_hash in other.disk.blobs and _has_record(other, job)
+        }
+        if job.weight(keepers) < job.quorum:
+            self.fail(f"{job.job.label} is called accepted with weight {job.weight(keepers)} of {job.quorum}")
+
+    def on_vote(self, host: Host, job: JobFacts, vote: st.AcceptVote, signed: bytes) -> None:
+        """Else the only copy of a settled result might die with its holder."""
+        if vote.value.outcome == "result" and vote.value.result_hash not in host.disk.blobs:
+            self.fail(f"{host.name} voted for a result of {job.job.label} that is not on its disk")
+
+
+class SharesOnlyAtHolders(Invariant):
+    """Key material of a payload is sealed only for providers' own seats and for lease holders."""
+
+    name = "SharesOnlyAtHolders"
+
+    def on_key_material(self, material: KeyMaterial) -> None:
+        """Who gets a share that is another's, or the secret, must hold a lease by then."""
+        escrow = material.escrow
+        job_id = self.facts.escrow_job.get(escrow.number)
+        if job_id is None:
+            # The submitter hands out the seats; the job that carries them is not signed yet.
+            self.facts.remember_share(material)
+            return
+        job = self.facts.jobs[job_id]
+        if material.recipient != escrow.owner and not any(
+            material.recipient in holders for holders in job.holders.values()
+        ):
+            part = "the secret" if material.share is None else f"share {material.share}"
+            called = self.facts.called
+            self.fail(
+                f"{called(material.author)} seals {part} of {job.job.label} for {called(material.recipient)}, "
+                "who never held a lease"
+            )
+
+
+class NoAlarm(Invariant):
+    """No node sees what cannot happen: conflicting certificates, a proof against an honest node."""
+
+    name = "NoAlarm"
+
+    def on_notice(self, host: Host, notify: Notify) -> None:
+        """Alarms, and accusations of honest nodes."""
+        if notify.kind == "alarm":
+            self.fail(f"{host.name}: {notify.fields['text']}")
+        if notify.kind == "equivocation" and _key(notify.fields["author"]) not in self.facts.liars:
+            self.fail(f"{host.name} holds a proof against {self.facts.called(_key(notify.fields['author']))}")
+
+
+class NoKeyRetired(Invariant):
+    """A node whose disk lost nothing it had acknowledged never takes it for an old backup."""
+
+    name = "NoKeyRetired"
+
+    def on_look(self) -> None:
+        """Ask every running node."""
+        for host in self.facts.world.hosts.values():
+            if host.node is not None and host.node.past.retired and host.peer not in self.facts.liars:
+                self.fail(f"{host.name} has retired its key: {host.node.past.retired}")
+
+
+class QueuesBounded(Invariant):
+    """Nothing piles up: effects waiting for the disk, messages waiting for the transport, events under way."""
+
+    name = "QueuesBounded"
+    backlog_max: ClassVar[int] = 20_000
+    events_max: ClassVar[int] = 50_000
+
+    def on_look(self) -> None:
+        """Measure."""
+        world = self.facts.world
+        for host in world.hosts.values():
+            if host.backlog > self.backlog_max:
+                self.fail(f"{host.name} holds back {host.backlog} effects and messages")
+        if len(world.schedule) > self.events_max:
+            self.fail(f"{len(world.schedule)} events are under way")
+
+
+class BalancesSumToZero(Invariant):
+    """Money is neither made nor lost."""
+
+    name = "BalancesSumToZero"
+
+    def on_look(self) -> None:
+        """Add up every replica."""
+        for host in self.facts.world.hosts.values():
+            if host.node is not None:
+                total = sum(account.balance_micro for account in host.node.ledger.accounts.values())
+                if total:
+                    self.fail(f"balances at {host.name} sum to {total} micro-AXL")
+
+
+def _key(text: Any) -> bytes:
+    return bytes.fromhex(text) if isinstance(text, str) else bytes(text)
+
+
+def _has_record(host: Host, job: JobFacts) -> bool:
+    return any(write.hash == job.id for write in host.disk.statements.values())
