@@ -43,8 +43,8 @@ PHASES: tuple[tuple[str, str, str], ...] = (
 _SHARE_PATIENCE_S = 0.05
 """How long the submitter alone is asked for the key before everybody is."""
 
-_STEPS_BACK_WHEN_FULL = 3
-"""How many places a candidate gives way for each claim beyond its slots."""
+_STEPS_BACK_WHEN_FULL = 1.5
+"""How many places a candidate gives way for each claim beyond its slots: behind the next, before the one after."""
 
 _SHOW_DELAY_S = 0.1
 """When witnesses other than the submitter see the lease: well before an unseen certificate lapses."""
@@ -78,7 +78,7 @@ class _Outlook:
 
     epoch: int = 0
     losses: int = 0
-    waited: int = 0
+    gave_way: bool = False
 
 
 class Holder:
@@ -161,7 +161,7 @@ class Holder:
         wait += rank * self._context.timing.rank_step_s + self._context.doors.rng.uniform(0.0, 0.3 * losses)
         self._context.timers.set(("claim", "go", job.id), now + wait)
 
-    def _turn(self, job: LedgerJob) -> int | None:
+    def _turn(self, job: LedgerJob) -> float | None:
         """This node's place among the candidates; one whose slots are taken steps back, so that rescues spread."""
         rank = self._succession.rank(job, self._context.me)
         if rank is None:
@@ -622,9 +622,9 @@ class Holder:
 
     def _claim_unless_full(self, now: float, job: LedgerJob, key: tuple[Hashable, ...]) -> None:
         """It was this node's turn when it looked; if it has filled up since, the next one may be quicker."""
-        full = len(self.claims) >= self._context.config.slots
-        if full and self._outlook(job.id).waited < _STEPS_BACK_WHEN_FULL:
-            self._outlook(job.id).waited += 1
+        outlook = self._outlook(job.id)
+        if len(self.claims) >= self._context.config.slots and not outlook.gave_way:
+            outlook.gave_way = True
             self._context.timers.set(key, now + self._context.timing.rank_step_s)
             return
         self.claim(now, job)
