@@ -53,7 +53,8 @@ class Chain:
         problems = await asyncio.gather(*(backend.probe() for backend in self._backends))
         for backend, problem in zip(self._backends, problems, strict=True):
             if problem:
-                self._set_aside(backend, problem)
+                # Asked again for the first answer: a server that starts beside this provider may be up by then.
+                self._failed[backend] = _Failure(problem, time.monotonic())
         reasons = [f"{backend.name}: {failure.reason}" for backend, failure in self._failed.items()]
         if len(self._backends) == 1:
             reasons = ["no model configured"]

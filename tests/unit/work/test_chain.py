@@ -36,6 +36,14 @@ async def test_a_backend_that_is_not_there_is_named_with_its_reason() -> None:
     assert chain.name == "search"
 
 
+async def test_a_backend_that_was_not_there_at_the_start_is_asked_for_the_first_answer() -> None:
+    writer = Writer("Honey.", problem="loading its model")
+    chain = Chain([writer], 5)
+    assert await chain.prepare() == "search (fake writer: loading its model)"
+    generated = await chain.generate(PROMPT, 9, ignore)
+    assert (generated.text, generated.notes, chain.name) == ("Honey.", (), "fake writer")
+
+
 @pytest.mark.parametrize(
     ("writer", "reason"),
     [
