@@ -223,7 +223,8 @@ Effect: TypeAlias = Send | Persist | Execute | StopExecution | Notify
 
 
 class Outbox:
-    """Collects the effects of one step; writes made in a row become one `Persist`."""
+    """Collects the effects of one step. All its writes become one `Persist`, ahead of everything else: what a step
+    decides is on disk whole or not at all."""
 
     def __init__(self) -> None:
         self._effects: list[Effect] = []
@@ -231,18 +232,14 @@ class Outbox:
 
     def send(self, to: PeerId, message: Message, *, after_disk: bool = True) -> None:
         """Queue a message for `to`."""
-        if after_disk:
-            self._flush_writes()
         self._effects.append(Send(to, message, after_disk))
 
     def write(self, *writes: Write) -> None:
-        """Queue writes; everything queued later with `after_disk` waits for them."""
+        """Queue writes; every effect of this step with `after_disk` waits for them."""
         self._writes.extend(writes)
 
     def emit(self, effect: Execute | StopExecution | Notify) -> None:
         """Queue any other effect."""
-        if effect.after_disk:
-            self._flush_writes()
         self._effects.append(effect)
 
     def notify(self, kind: str, /, *, after_disk: bool = True, **fields: Any) -> None:
@@ -251,11 +248,6 @@ class Outbox:
 
     def take(self) -> list[Effect]:
         """All effects since the last call."""
-        self._flush_writes()
-        effects, self._effects = self._effects, []
+        effects: list[Effect] = [Persist(tuple(self._writes)), *self._effects] if self._writes else self._effects
+        self._effects, self._writes = [], []
         return effects
-
-    def _flush_writes(self) -> None:
-        if self._writes:
-            self._effects.append(Persist(tuple(self._writes)))
-            self._writes = []

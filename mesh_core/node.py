@@ -433,7 +433,6 @@ class Node:
         self.holder.on_settled(self.context.now, job)
         self.auctioneer.on_settled(job)
         self.cancellations.on_settled(job)
-        self.blobs.forget(job.job.payload_hash)
         self.queries.on_settled(self.context.now, job)
 
     def _on_conflict(self, first: Entry, second: Entry) -> None:

@@ -444,7 +444,11 @@ class Witness:
             self._blobs.put(message.result)
             return True
         self._blobs.fetch(
-            now, value.result_hash, [sender], lambda later: self.on_accept(later, sender, message)
+            now,
+            value.result_hash,
+            [sender],
+            ("accept", message.job, sender),
+            lambda later: self.on_accept(later, sender, message),
         )
         return False
 

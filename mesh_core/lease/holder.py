@@ -412,7 +412,13 @@ class Holder:
         payload = self._blobs.get(job.job.payload_hash)
         if payload is None:
             sources = members(job.job)
-            self._blobs.fetch(now, job.job.payload_hash, sources, lambda later: self._try_open(later, claim))
+            self._blobs.fetch(
+                now,
+                job.job.payload_hash,
+                sources,
+                ("open", job.id),
+                lambda later: self._try_open(later, claim),
+            )
             return
         try:
             work = claim.shares.open(payload)
@@ -470,7 +476,7 @@ class Holder:
             if self.claims.get(claim.job.id) is claim and claim.phase == "adopting":
                 self.propose(later, claim, value)
 
-        self._blobs.fetch(now, value.result_hash, members(claim.job.job), arrived)
+        self._blobs.fetch(now, value.result_hash, members(claim.job.job), ("adopt", claim.job.id), arrived)
 
     def propose(self, now: float, claim: Claim, value: st.Value) -> None:
         """The one proposal of this node at this epoch: on disk before the first request leaves."""

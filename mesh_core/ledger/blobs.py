@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -14,30 +15,34 @@ from mesh_core.wire.messages import BlobChunk, FetchBlob
 INLINE_BYTES_MAX = 64 << 10
 """Blobs up to this size ride inside the message that needs them."""
 
+RECENT_BYTES_MAX = 8 << 20
+"""Copies kept in memory although the store has them: what is being worked on is read several times."""
+
 _RETRY_S = 0.25
 
 
 @dataclass(slots=True)
 class _Fetch:
-    """A blob on its way. `sources` are asked in turn; `then` are told when it is here."""
+    """A blob on its way. `sources` are asked in turn; `then` are told when it is here, one per waiter."""
 
     sources: list[PeerId]
     data: bytearray = field(default_factory=bytearray)
     total: int | None = None
     turn: int = 0
-    then: list[Callable[[float], None]] = field(default_factory=list)
+    then: dict[Hashable, Callable[[float], None]] = field(default_factory=dict)
 
 
 class Blobs:
     """The blobs of one node: new ones in memory until they are durable, the rest through `durable`.
 
-    `durable` is a live read-only view of the store. Blobs of finished jobs are let go of with `forget`.
+    `durable` is a live read-only view of the store.
     """
 
     def __init__(self, context: Context, durable: Mapping[bytes, bytes]) -> None:
         self._context = context
         self._durable = durable
-        self._recent: dict[bytes, bytes] = {}
+        self._recent: OrderedDict[bytes, bytes] = OrderedDict()
+        self._recent_bytes = 0
         self._fetches: dict[bytes, _Fetch] = {}
 
     def get(self, blob: bytes) -> bytes | None:
@@ -53,17 +58,29 @@ class Blobs:
         name = digest(data)
         if name not in self:
             self._recent[name] = data
+            self._recent_bytes += len(data)
             self._context.outbox.write(PutBlob(name, data))
+            self._let_go()
         return name
 
-    def forget(self, blob: bytes) -> None:
-        """Let go of the copy in memory; the store keeps its own."""
-        self._recent.pop(blob, None)
+    def _let_go(self) -> None:
+        """Keep the newest copies in memory and, whatever their size, those the store does not show yet."""
+        while self._recent_bytes > RECENT_BYTES_MAX and next(iter(self._recent)) in self._durable:
+            _, oldest = self._recent.popitem(last=False)
+            self._recent_bytes -= len(oldest)
 
     def fetch(
-        self, now: float, blob: bytes, sources: Iterable[PeerId], then: Callable[[float], None]
+        self,
+        now: float,
+        blob: bytes,
+        sources: Iterable[PeerId],
+        waiter: Hashable,
+        then: Callable[[float], None],
     ) -> None:
-        """Get a blob from any of `sources` and call `then` once it is held; asked again until it comes."""
+        """Get a blob from any of `sources` and call `then` once it is held; asked again until it comes.
+
+        A `waiter` that waits already is called once, with its newest `then`.
+        """
         if blob in self:
             then(now)
             return
@@ -71,8 +88,7 @@ class Blobs:
         fetch.sources.extend(
             peer for peer in sources if peer != self._context.me and peer not in fetch.sources
         )
-        if len(fetch.then) < limit("committee_max"):
-            fetch.then.append(then)
+        fetch.then[waiter] = then
         if ("blob", blob) not in self._context.timers:
             self._ask(now, blob, fetch)
 
@@ -117,7 +133,7 @@ class Blobs:
         then = fetch.then
         self.abandon(message.hash)
         self.put(data)
-        for callback in then:
+        for callback in then.values():
             callback(now)
 
     def _ask(self, now: float, blob: bytes, fetch: _Fetch) -> None:

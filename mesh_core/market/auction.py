@@ -297,7 +297,13 @@ class Desk:
             return
         if len(message.payload) == job.job.payload_bytes and digest(message.payload) == job.job.payload_hash:
             self._blobs.put(message.payload)
-        self._blobs.fetch(now, job.job.payload_hash, [sender], lambda _: self._stored(sender, job))
+        self._blobs.fetch(
+            now,
+            job.job.payload_hash,
+            [sender],
+            ("store", job.id, sender),
+            lambda _: self._stored(sender, job),
+        )
 
     def _stored(self, sender: PeerId, job: LedgerJob) -> None:
         self._context.send(sender, ms.JobStored(job.id, self._bid(job), ""))

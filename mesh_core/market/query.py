@@ -164,7 +164,9 @@ class Queries:
             self._advance(now, query)
             return
         sources = [peer for peer in members(job.job) if peer != self._context.me]
-        self._blobs.fetch(now, value.result_hash, sources, lambda later: self._open(later, query, job))
+        self._blobs.fetch(
+            now, value.result_hash, sources, ("result", job.id), lambda later: self._open(later, query, job)
+        )
 
     def _open(self, now: float, query: Query, job: LedgerJob) -> None:
         value = job.value
