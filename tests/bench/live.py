@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -166,36 +168,58 @@ def _answered(label: str, state: State) -> bool:
 @bench("start")
 def start_up() -> Iterator[Figure]:
     """From the command until six providers and the operator see each other and agree."""
-    times = [asyncio.run(_start_once()) for _ in range(5)]
+    times = [_start_once() for _ in range(5)]
     yield at_most(
         "start_to_converged_s", percentile(times, 0.5), "s", 2.0, "real processes, FAST, search; median of 5"
     )
 
 
-async def _start_once() -> float:
-    since = time.perf_counter()
-    async with mesh_of():
-        return time.perf_counter() - since
+def _start_once() -> float:
+    with detached() as (_, took_s):
+        return took_s
+
+
+@contextlib.contextmanager
+def detached() -> Iterator[tuple[RunDir, float]]:
+    """A mesh that nobody watches, and how long the command took to bring it up and together."""
+    command = Path(sys.executable).with_name("whisper-tui")
+    with tempfile.TemporaryDirectory(prefix="whisper-bench-") as folder:
+        where = ["--run-dir", folder]
+        since = time.perf_counter()
+        wanted = [
+            "up",
+            "--count",
+            str(PROVIDERS),
+            "--fast",
+            "--light",
+            "--port-base",
+            "auto",
+            "--detach",
+            *where,
+        ]
+        subprocess.run([command, *wanted], check=True, capture_output=True)
+        took_s = time.perf_counter() - since
+        try:
+            yield RunDir(Path(folder)), took_s
+        finally:
+            subprocess.run([command, "down", *where], check=True, capture_output=True)
 
 
 @bench("idle")
 def idle() -> Iterator[Figure]:
     """Memory and CPU of a mesh that has nothing to do."""
-    memory, cpu = asyncio.run(_idle())
+    memory, cpu = _idle()
     how = f"supervisor, operator, six providers, seven AXL nodes; FAST; {IDLE_S:g} s after the mesh has met"
     yield at_most("idle_memory_pss_mb", memory, "MB", 350, how)
     yield at_most("idle_cpu_percent_of_a_core", cpu, "%", 5, how)
 
 
-async def _idle() -> tuple[float, float]:
-    async with mesh_of() as mesh:
-        group = processes.Group.of(mesh.stage.run)
-        # The console's event streams are not part of an idle mesh.
-        mesh.following.cancel()
-        await asyncio.gather(mesh.following, return_exceptions=True)
-        await asyncio.sleep(5.0)
+def _idle() -> tuple[float, float]:
+    with detached() as (run, _):
+        group = processes.Group.of(run)
+        time.sleep(5.0)
         before, since = group.cpu_ms(), time.perf_counter()
-        await asyncio.sleep(IDLE_S)
+        time.sleep(IDLE_S)
         share = (group.cpu_ms() - before) / ((time.perf_counter() - since) * 1000)
         return group.pss_mb(), 100 * share
 
