@@ -11,6 +11,7 @@ import argparse
 import os
 import sqlite3
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ from mesh_core.ledger.record import Entry, check_record
 from mesh_core.secrecy.envelope import my_share, open_work
 from mesh_core.wire import statements as st
 from mesh_core.wire.messages import Work
+from mesh_core.work.errors import ResultError
+from mesh_core.work.result import decode_answer
 
 
 class Counters(Struct, frozen=True):
@@ -57,7 +60,7 @@ class JobProof(Struct, frozen=True):
 
     `accepted`: on the disks of a quorum. `values`: different values with a valid certificate in any store, also
     of those that are gone. `lost`: accepted and a quorum lives, yet not final; or settled, and the submitter
-    cannot open what is left of the result.
+    cannot open what is left of the result. `writer` is the backend that wrote a result that cites passages.
     """
 
     job: str
@@ -72,6 +75,7 @@ class JobProof(Struct, frozen=True):
     executions: int
     rescued: bool
     lost: bool
+    writer: str
 
 
 class Replica(Struct, frozen=True):
@@ -95,12 +99,14 @@ class Secrecy(Struct, frozen=True):
 
 
 class Audit(Struct, frozen=True):
-    """Everything. `balance_micro` is the sum of all accounts, zero when money is neither made nor lost."""
+    """Everything. `writers` counts results that cite passages by the backend that wrote them; `balance_micro` is
+    the sum of all accounts, zero when money is neither made nor lost."""
 
     counters: Counters
     replicas: list[Replica]
     jobs: list[JobProof]
     secrecy: Secrecy
+    writers: dict[str, int]
     balance_micro: int
 
 
@@ -234,6 +240,7 @@ def _judge(disks: Sequence[_Disk]) -> Audit:
         replicas=[_replica(reader, disk) for disk in disks],
         jobs=jobs,
         secrecy=_secrecy(list(everything.jobs.values()), disks),
+        writers=dict(Counter(job.writer for job in jobs if job.writer)),
         balance_micro=sum(account.balance_micro for account in proven.accounts.values()),
     )
 
@@ -257,6 +264,7 @@ def _prove(job: LedgerJob, anywhere: LedgerJob, disks: Sequence[_Disk]) -> JobPr
     live_weight = weight_of(job.job, (disk.peer for disk in disks if disk.live))
     accepted = weight_of(job.job, holding) >= needed
     settled = job.value is not None and job.value.outcome == "result"
+    result = _result(job, disks)
     unfinished = accepted and live_weight >= needed and not job.final
     return JobProof(
         job=job.id.hex(),
@@ -270,7 +278,8 @@ def _prove(job: LedgerJob, anywhere: LedgerJob, disks: Sequence[_Disk]) -> JobPr
         leases=len(job.leases),
         executions=sum(_had_to_run(entry.body) for _, entry in job.leases.values()),
         rescued=settled and job.certificate is not None and job.certificate.epoch > 1,
-        lost=unfinished or (settled and not _opens(job, disks)),
+        lost=unfinished or (settled and result is None),
+        writer=_writer(result),
     )
 
 
@@ -279,18 +288,27 @@ def _had_to_run(certificate: st.LeaseCertificate) -> bool:
     return all(peek(signed, st.Promise).accepted is None for signed in certificate.promises)
 
 
-def _opens(job: LedgerJob, disks: Sequence[_Disk]) -> bool:
-    """Whether a live disk has the settled result and the submitter's key opens it."""
-    assert job.value is not None
+def _result(job: LedgerJob, disks: Sequence[_Disk]) -> bytes | None:
+    """The settled result, if a live disk has it and the submitter's key opens it."""
+    if job.value is None or job.value.outcome != "result":
+        return None
     submitter = next((disk.crypto for disk in disks if disk.peer == job.submitter), None)
     sealed = _first(disk.blob(job.value.result_hash) for disk in disks if disk.live)
     if submitter is None or sealed is None:
-        return False
+        return None
     try:
-        submitter.open(sealed)
+        return submitter.open(sealed)
     except SecrecyError:
-        return False
-    return True
+        return None
+
+
+def _writer(result: bytes | None) -> str:
+    """The backend that wrote an answer with passages; empty when there was nothing to write from."""
+    try:
+        answer = decode_answer(result or b"")
+    except ResultError:
+        return ""
+    return answer.backend if answer.passages else ""
 
 
 def _first(found: Iterable[bytes | None]) -> bytes | None:

@@ -50,11 +50,12 @@ class Secrecy(Struct, frozen=True):
 
 
 class Audit(Struct, frozen=True):
-    """What the stores prove together."""
+    """What the stores prove together. `writers` counts results that cite passages, by backend."""
 
     counters: Counters
     replicas: list[Replica]
     secrecy: Secrecy
+    writers: dict[str, int]
     balance_micro: int
 
 

@@ -21,6 +21,10 @@ MODEL = ("model", "model")
 """Name and part of the shared model server among the processes."""
 
 
+SEARCH = "search"
+"""The backend that is no model."""
+
+
 class BadPath(Exception):
     """A path that nothing can stand at, or that cannot be waited for. The text says what there is instead."""
 
@@ -125,6 +129,8 @@ _AUDIT: Mapping[str, Callable[[Audit], Value]] = {
     "jobs_lost": lambda audit: audit.counters.jobs_lost,
     "executions": lambda audit: audit.counters.executions,
     "rescued": lambda audit: audit.counters.rescued,
+    "results_by_search": lambda audit: audit.writers.get(SEARCH, 0),
+    "results_by_model": lambda audit: sum(audit.writers.values()) - audit.writers.get(SEARCH, 0),
     "roots": lambda audit: len({replica.root for replica in audit.replicas if replica.live}),
     "balance_micro": lambda audit: audit.balance_micro,
     "payloads": lambda audit: audit.secrecy.payloads,

@@ -17,6 +17,7 @@ from mesh_core.ledger.record import Entry
 from mesh_core.secrecy.envelope import Envelope, seal_work
 from mesh_core.wire import statements as st
 from mesh_core.wire.messages import Work
+from mesh_core.work.result import CitedPassage, encode_answer, make_answer
 from tests.unit.core.people import NETWORK, People, Person
 
 QUESTION = "what is attention?"
@@ -223,6 +224,20 @@ def test_a_rescuer_that_adopts_a_value_executes_nothing(mesh: Mesh) -> None:
     home = mesh.keep(people.submitter, job.entry, first, second, settled, job.result)
     proof = only_job(audit([home], []))
     assert (proof.leases, proof.executions, proof.rescued) == (2, 1, True)
+
+
+def test_who_wrote_a_result_is_told_unless_it_cites_nothing(mesh: Mesh) -> None:
+    people = mesh.people
+    submitter = people.submitter
+    kept: list[Entry | bytes] = []
+    for holder, cited in zip(people.providers, ([CitedPassage(1, "a.md", "verbatim")], []), strict=False):
+        job = submit(people)
+        answer = encode_answer(make_answer("because", "search", cited, []))
+        sealed = submitter.crypto.seal(submitter.peer, answer)
+        kept += [job.entry, settle(people, job, holder, result=sealed), sealed]
+    found = audit([mesh.keep(submitter, *kept)], [])
+    assert found.counters.jobs_settled == 2
+    assert found.writers == {"search": 1}
 
 
 def test_a_record_nobody_signed_proves_nothing(mesh: Mesh) -> None:

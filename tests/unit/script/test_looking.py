@@ -53,6 +53,12 @@ def test_what_the_stores_prove_is_there_only_once_they_were_read() -> None:
     assert read(view(feeder, audit=found), "audit.nobody.settled") is None
 
 
+def test_results_by_a_model_are_those_that_search_did_not_write() -> None:
+    found = proof(writers={"search": 2, "llama_cpp": 4, "ollama": 1})
+    assert read(view(rescue_story(), audit=found), "audit.results_by_search") == 2
+    assert read(view(rescue_story(), audit=found), "audit.results_by_model") == 5
+
+
 def test_replicas_of_the_dead_do_not_count_as_different_roots() -> None:
     found = proof()
     first, second, *rest = found.replicas
