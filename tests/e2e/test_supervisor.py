@@ -162,6 +162,7 @@ class Terminal:
         ]
         self.pid, self.master = pty.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it (nohup)
             os.execv(argv[0], argv)
 
     def until(self, text: bytes) -> bytes:
