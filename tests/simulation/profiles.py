@@ -37,6 +37,10 @@ class Mix:
     leaves: int = 0
     commanded_splits: int = 0
     outsider: float = 0.0
+    blackouts: int = 0
+    price_changes: int = 0
+    submitter_weights: tuple[int, ...] = (1,)
+    rounds: int = 1
     clocks: ClockError = EXACT
     wall_jumps: int = 0
     late_joiners: float = 0.0
@@ -74,6 +78,29 @@ PROFILES: dict[str, Mix] = {
     "hang": Mix(
         "executions hang, their holders live", (0.0, 0.1), hanging=0.3, crashes=2, short_deadlines=0.3
     ),
+    "blackout": Mix(
+        "the whole mesh stops at once and starts again", (0.0, 0.1), crashes=3, ambushes=2, blackouts=3
+    ),
+    "prices": Mix(
+        "providers come back with other prices, submitters weigh more",
+        (0.0, 0.1),
+        crashes=4,
+        ambushes=8,
+        kills=1,
+        price_changes=10,
+        submitter_weights=(1, 2, 3),
+    ),
+    "marathon": Mix(
+        "five times as long, with five times as many queries",
+        (0.0, 0.1),
+        partitions=20,
+        crashes=25,
+        kills=3,
+        ambushes=30,
+        cancels=0.1,
+        failing=0.1,
+        rounds=5,
+    ),
     "hostile": Mix(
         "an outsider replays, alters and invents frames", (0.0, 0.1), crashes=4, ambushes=3, outsider=1.0
     ),
@@ -110,6 +137,9 @@ PROFILES: dict[str, Mix] = {
         leaves=2,
         commanded_splits=2,
         outsider=0.3,
+        blackouts=1,
+        price_changes=2,
+        submitter_weights=(1, 1, 3),
         clocks=ClockError(0.02, 10.0),
         wall_jumps=2,
         late_joiners=0.3,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any
+
+from msgspec import structs
 
 from mesh_core.config import DEFAULT, FAST
 from mesh_core.effects import JobOptions
@@ -65,7 +68,8 @@ class Scenario:
         self.mix = mix
         slow = dice["timers"].random() < mix.default_timers
         self._pace = 3.0 if slow else 1.0
-        self.trouble_ends = SUBMIT_FROM_S + (0.5 if mix == CALM else TROUBLE_S * self._pace)
+        self._trouble_s = 0.5 if mix == CALM else TROUBLE_S * self._pace * mix.rounds
+        self.trouble_ends = SUBMIT_FROM_S + self._trouble_s
         self.finish_by = self.trouble_ends + FINISH_S * self._pace
         self._weather = Weather(
             loss=dice["weather"].choice(mix.loss),
@@ -116,6 +120,8 @@ class Scenario:
         self._befall("jump", mix.wall_jumps, self._jump_clock, self._everybody)
         self._befall("clog", mix.clogged_disks, self._clog, self._everybody)
         self._befall("leave", mix.leaves, self._leave, self._providers)
+        self._befall("blackout", mix.blackouts, self._black_out)
+        self._befall("price", mix.price_changes, self._change_price, self._providers)
         if self.dice["outsider"].random() < mix.outsider:
             Outsider(world, self.dice["outsider"], per_second=40.0, until=self.trouble_ends)
         if mix.ambushes:
@@ -133,16 +139,16 @@ class Scenario:
 
     def _schedule_queries(self) -> None:
         rng, mix = self.dice["query"], self.mix
-        for number in range(1, rng.choice((1, 1, 2, 3)) + 1):
+        for number in range(1, rng.choice((1, 1, 2, 3)) * mix.rounds + 1):
             shards = tuple(range(rng.choice((1, 1, 2, 3, 6))))
             options = JobOptions(
                 execution_ms=rng.choice((1_500, 4_000)) if mix.hanging else 20_000,
                 total_ms=rng.choice((1_000, 4_000)) if rng.random() < mix.short_deadlines else 120_000,
                 retries=rng.choice((1, 2, 3)),
+                submitter_weight=rng.choice(mix.submitter_weights),
             )
             name = rng.choice((OPERATOR, OPERATOR, OPERATOR, self._providers[0]))
-            at = SUBMIT_FROM_S + rng.choice((0.0, rng.uniform(0.0, 0.6 * TROUBLE_S)))
-            at = min(at, self.trouble_ends)
+            at = SUBMIT_FROM_S + rng.choice((0.0, rng.uniform(0.0, 0.6 * self._trouble_s)))
             self.world.schedule.at(
                 at, self._submit, name, f"question {number}", shards, options, f"q{number}"
             )
@@ -214,6 +220,20 @@ class Scenario:
         rng = self.dice["crash"]
         self.world.crash(name, axl_too=rng.random() < 0.5)
         self.world.schedule.after(rng.choice(_CRASH_GAPS_S) * self._pace, self.world.start, name)
+
+    def _black_out(self) -> None:
+        rng = self.dice["blackout"]
+        for name in self._everybody:
+            self.world.crash(name)
+        for name in self._everybody:
+            self.world.schedule.after(rng.uniform(0.0, 2.0) * self._pace, self.world.start, name)
+
+    def _change_price(self, name: str) -> None:
+        host = self.world.hosts[name]
+        price_micro = 9_000 + 250 * self.dice["price"].randrange(8)
+        announcement = structs.replace(host.config.announcement, price_micro=price_micro)
+        host.config = replace(host.config, announcement=announcement)
+        self._crash(name)
 
     def _restart_holder(self) -> None:
         rng = self.dice["restart"]
