@@ -13,11 +13,11 @@ from whisper_tui.actions.actions import Actions
 from whisper_tui.errors import ActionError
 from whisper_tui.model import selectors
 from whisper_tui.model.selectors import NotFound
-from whisper_tui.model.state import State
+from whisper_tui.model.state import DOWN, State
 from whisper_tui.script import looking
 from whisper_tui.script.picture import Picture
 from whisper_tui.supervisor.rundir import RunDir
-from whisper_tui.supervisor.schema import Outcome
+from whisper_tui.supervisor.schema import Outcome, ProcessView
 
 STREAMING = "streaming"
 """Instead of a participant's name: one that holds a job and has streamed tokens of it."""
@@ -117,15 +117,20 @@ def _knows_query(state: State, label: str) -> bool:
 
 
 async def _done(stage: Stage, outcome: Outcome) -> str:
-    """Wait until the action is part of the picture, so that what follows is about what it did."""
+    """Wait until the picture shows the action and what it did to processes, so that what follows is about that."""
     action = outcome.action
 
+    def shows(state: State, view: ProcessView) -> bool:
+        process = state.processes.get((view.name, view.part))
+        return process is not None and (process.state == view.state or process.state in DOWN)
+
     def known(state: State) -> bool:
-        return any(
+        told = any(
             entry.kind == "action"
             and (entry.data["action"], entry.data["at_ms"]) == (action.action, action.at_ms)
             for entry in reversed(state.log)
         )
+        return told and all(shows(state, view) for view in outcome.processes)
 
     await stage.picture.until(known)
     return f"{action.action} {' '.join(action.targets)}".rstrip()
