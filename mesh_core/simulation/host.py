@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
+from mesh_core.after_disk import AfterDisk
 from mesh_core.context import Doors, NodeConfig
 from mesh_core.effects import (
     Effect,
@@ -19,7 +20,6 @@ from mesh_core.effects import (
     NeighboursChanged,
     Notify,
     PeerId,
-    Persist,
     Progressed,
     PutMeta,
     Send,
@@ -116,7 +116,7 @@ class Host:
         self._paused = False
         self._inbox: deque[bytes] = deque(maxlen=INBOX_FRAMES_MAX)
         self._deferred: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
-        self._waiting: deque[tuple[int, Effect]] = deque()
+        self._after_disk = AfterDisk(self._write, self._carry_out)
         self._transport = Transport(_nobody_home, self._carry)
         self._tick_at: float | None = None
         self._runs: dict[tuple[JobId, int], int] = {}
@@ -141,7 +141,7 @@ class Host:
     @property
     def backlog(self) -> int:
         """Effects that wait for the disk and messages that wait for the transport."""
-        return len(self._waiting) + len(self._transport)
+        return len(self._after_disk) + len(self._transport)
 
     def boot(self) -> None:
         """Start the process: the number of this start goes to disk first, then the node comes up."""
@@ -172,7 +172,7 @@ class Host:
         self.node = None
         self._paused = False
         self._deferred.clear()
-        self._waiting.clear()
+        self._after_disk = AfterDisk(self._write, self._carry_out)
         self._runs.clear()
         self._tick_at = None
         if axl_too:
@@ -242,17 +242,16 @@ class Host:
     # ------------------------------------------------------------------------------------------ effects
 
     def _perform(self, effects: Sequence[Effect]) -> None:
-        disk = self.disk
-        for effect in effects:
-            if isinstance(effect, Persist):
-                disk.append(effect.writes)
-            elif effect.after_disk and disk.acknowledged < disk.written:
-                self._waiting.append((disk.written, effect))
-            else:
-                self._carry_out(effect)
+        self._after_disk.perform(effects)
         self._sync()
         self._transport.flush()
         self._arm()
+
+    def _write(self, writes: Sequence[Write]) -> int:
+        self.disk.append(tuple(writes))
+        if self.disk.acknowledged >= self.disk.written:
+            self._after_disk.durable(self.disk.written)  # a control's disk acknowledges what it has not kept
+        return self.disk.written
 
     def _carry_out(self, effect: Effect) -> None:
         if type(effect) is Send:
@@ -286,9 +285,7 @@ class Host:
 
     def _synced(self) -> None:
         self.disk.end_sync()
-        acknowledged = self.disk.acknowledged
-        while self._waiting and self._waiting[0][0] <= acknowledged:
-            self._carry_out(self._waiting.popleft()[1])
+        self._after_disk.durable(self.disk.acknowledged)
         self._sync()
         self._transport.flush()
 

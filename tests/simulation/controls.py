@@ -45,6 +45,27 @@ SEEDS_MAX = 500
 LIAR = "node2"
 
 
+class VotersCrash(Scenario):
+    """Whoever votes for a value is likely to crash within milliseconds."""
+
+    def _lay_ambush(self) -> None:
+        self._ambush("accept", strikes=40, soon=1.0, blow=self._crash)
+
+    def _ambush(self, phase: str, *, strikes: int, soon: float, blow: Callable[[str], None]) -> None:
+        def after(seconds: float, call: Callable[..., None], name: str) -> None:
+            self._soon(soon * seconds, call, name)
+
+        rng = self.dice["ambush"]
+        self.world.watch(Ambush(rng, phase=phase, strikes=strikes, odds=0.5, after=after, blows=(blow,)))
+
+
+class HalvedAtProposals(VotersCrash):
+    """Right after a proposal the mesh splits in half, and only the liar reaches both sides."""
+
+    def _lay_ambush(self) -> None:
+        self._ambush("propose", strikes=1, soon=0.0, blow=self._halve)
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """A rule turned off: `alter` breaks hosts, `patch` breaks the core while a seed runs.
@@ -158,21 +179,6 @@ class LyingWitness(Witness):
         return sign(self._context.crypto, promise)
 
 
-class HalvedAtProposals(Scenario):
-    """Right after a proposal the mesh splits in half, and only the liar reaches both sides."""
-
-    def _lay_ambush(self) -> None:
-        ambush = Ambush(
-            self.dice["ambush"],
-            phase="propose",
-            strikes=1,
-            odds=0.5,
-            after=lambda _seconds, blow, name: self._soon(0.0, blow, name),
-            blows=(self._halve,),
-        )
-        self.world.watch(ambush)
-
-
 class Withholds(Replication):
     """Takes records and passes none on, so that nobody hears from it what was settled elsewhere."""
 
@@ -254,21 +260,19 @@ def _node_with(**parts: type[Any]) -> Callable[[NodeConfig, Doors, Stored, int],
     return make
 
 
-_AMBUSH = replace(PROFILES["ambush"], partitions=4, crashes=4)
+_AMBUSH = PROFILES["ambush"]
+_RESTLESS = replace(_AMBUSH, partitions=4, crashes=4)
 _SPLITS = replace(PROFILES["partition"], ambushes=6)
 
 CONTROLS = (
-    Control("no fsync before a vote", NoEquivocation, replace(_AMBUSH, partitions=0), _eager_disk),
+    Control("no fsync before a vote", NoEquivocation, _AMBUSH, _eager_disk, scenario=VotersCrash),
     Control("quorums that do not intersect", OneSettledValue, _SPLITS, patch=_small_quorums),
     Control(
-        "f = 0 with a lying witness",
-        OneSettledValue,
-        PROFILES["ambush"],
-        _liar,
-        liar=LIAR,
-        scenario=HalvedAtProposals,
+        "f = 0 with a lying witness", OneSettledValue, _AMBUSH, _liar, liar=LIAR, scenario=HalvedAtProposals
     ),
-    Control("no adopt rule", OneSettledValue, _AMBUSH, _never_adopts),
-    Control("a holder that runs again at the same epoch", OneProposal, _AMBUSH, _runs_again),
-    Control("shares inside promises", SharesOnlyAtHolders, PROFILES["crashy"], _leaky),
+    Control("no adopt rule", OneSettledValue, _RESTLESS, _never_adopts),
+    Control(
+        "a holder that runs again at the same epoch", OneProposal, _AMBUSH, _runs_again, scenario=VotersCrash
+    ),
+    Control("shares inside promises", SharesOnlyAtHolders, _AMBUSH, _leaky),
 )
