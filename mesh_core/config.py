@@ -122,6 +122,23 @@ LIMITS: tuple[Limit, ...] = (
     Limit("bids_max", 64, "bids", "an award lists at most this many bids"),
     Limit("open_jobs_max", 10_000, "jobs", "a submitter beyond it is told to come back later"),
     Limit("epoch_jump_max", 16, "epochs", "a witness promises at most this far ahead without proof"),
+    Limit(
+        "extras_total_max", 4_096, "records", "… and over all authors: a version vector stays within a frame"
+    ),
+    Limit(
+        "sequence_max",
+        1 << 53,
+        "",
+        "record numbers, epochs and the like; a store's integers hold twice as much",
+    ),
+    Limit(
+        "effects_waiting_max",
+        50_000,
+        "effects",
+        "what may wait for a disk that refuses before messages are dropped",
+    ),
+    Limit("fetches_max", 64, "blobs", "on their way at the same time; requests for more are repeated later"),
+    Limit("queries_kept_max", 500, "queries", "finished ones beyond it are forgotten, oldest first"),
     Limit("own_jobs_max", 2_000, "jobs", "a node that has this many undecided jobs of its own takes no more"),
     Limit("question_chars_max", 4_000, "characters", "a question fits into a small model's context"),
     Limit("text_chars_max", 256, "characters", "names, models and reasons from other members"),

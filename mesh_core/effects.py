@@ -131,7 +131,7 @@ class PutStatement:
 class PutVote:
     """A promise, proposal, accept vote or release of this node. The key (job, epoch, phase) *is* the rule.
 
-    `phase` is one of `promise`, `propose`, `accept`, `lease`, `release`.
+    `phase` is one of `promise`, `propose`, `accept`, `release`, `cancel`.
     """
 
     job: JobId
@@ -248,6 +248,8 @@ class Outbox:
 
     def take(self) -> list[Effect]:
         """All effects since the last call."""
-        effects: list[Effect] = [Persist(tuple(self._writes)), *self._effects] if self._writes else self._effects
+        effects: list[Effect] = (
+            [Persist(tuple(self._writes)), *self._effects] if self._writes else self._effects
+        )
         self._effects, self._writes = [], []
         return effects

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
+from mesh_core.config import limit
 from mesh_core.context import Context, Doors, NodeConfig
 from mesh_core.effects import (
     CancelJob,
@@ -30,10 +31,11 @@ from mesh_core.effects import (
     Tick,
 )
 from mesh_core.identity.past import Past
+from mesh_core.identity.statement import StatementError
 from mesh_core.lease.ballot import Witness
 from mesh_core.lease.holder import Holder
 from mesh_core.ledger.blobs import Blobs
-from mesh_core.ledger.fold import Hooks, Ledger
+from mesh_core.ledger.fold import Hooks, Ledger, proven_equivocator
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import Entry, read_record
 from mesh_core.ledger.sync import Replication
@@ -82,7 +84,7 @@ class Node:
         self.credit = Credit(context, ledger)
         self.replication = Replication(context, ledger, membership.live)
         self.desk = Desk(context, ledger, membership, succession, self.replication, blobs, self.credit)
-        self.witness = Witness(context, ledger, membership, succession, blobs)
+        self.witness = Witness(context, ledger, membership, succession, blobs, self._prove)
         self.holder = Holder(
             context,
             ledger,
@@ -92,12 +94,14 @@ class Node:
             self.replication,
             blobs,
             self.desk.admissible,
+            self._prove,
         )
         self.auctioneer = Auctioneer(context, ledger, membership, succession, self.replication, blobs)
         self.queries = Queries(context, ledger, membership, self.auctioneer, blobs)
         self.cancellations = Cancellations(context, ledger, self.holder)
         self.past = Past(context, ledger, self.witness.promised)
         self.hidden: frozenset[PeerId] = frozenset()
+        self._proven: set[PeerId] = set()
         self._neighbours: dict[PeerId, bool] = {}
         self._started_at: dict[tuple[JobId, int], float] = {}
         self._handlers = self._routes()
@@ -265,6 +269,8 @@ class Node:
             self.replication.compare(sender)  # rides in the frame of the answer
 
     def _on_digest(self, sender: PeerId, message: ms.Digest) -> None:
+        if sender not in self.membership.members:
+            return  # a stranger's replica is of no interest before it has introduced itself
         before = self.replication.roots.get(sender)
         self.replication.on_digest(sender, message)
         if before is None or before.state_root != message.state_root:
@@ -391,7 +397,7 @@ class Node:
             on_award=lambda job, entry: self._on_award(job),
             on_lease=self._on_lease,
             on_settled=self._on_settled,
-            on_conflict=self._on_conflict,
+            on_conflict=self._prove,
             on_equivocator=self._on_equivocator,
             on_alarm=lambda text: self.context.outbox.notify("alarm", text=text),
         )
@@ -433,12 +439,20 @@ class Node:
         self.holder.on_settled(self.context.now, job)
         self.auctioneer.on_settled(job)
         self.cancellations.on_settled(job)
+        self.blobs.settled(job.id)
         self.queries.on_settled(self.context.now, job)
 
-    def _on_conflict(self, first: Entry, second: Entry) -> None:
-        kind = "record" if first.seq == second.seq else "award"
-        if self.context.ready and first.author != self.peer:
-            proof = st.Equivocation(kind, first.signed, second.signed)
+    def _prove(self, kind: str, first: bytes, second: bytes) -> None:
+        """Somebody seems to have signed two statements for one slot: publish the proof, once per author."""
+        if not self.context.ready or len(first) + len(second) > limit("record_bytes_max") // 2:
+            return
+        proof = st.Equivocation(kind, first, second)
+        try:
+            author = proven_equivocator(self.context.crypto, self.config.network, proof)
+        except StatementError:
+            return
+        if author != self.peer and author not in self._proven:
+            self._proven.add(author)
             self.replication.append(self.context.now, "equivocation", proof)
 
     def _on_equivocator(self, author: PeerId, kind: str) -> None:
@@ -449,10 +463,11 @@ class Node:
     def _on_member(self, now: float, peer: PeerId, before: MemberState | None, after: MemberState) -> None:
         if before == after:
             self.context.outbox.notify("member_changed", after_disk=False, peer=peer)
-        if after == "alive" and before in (None, "dead", "left"):
-            self.past.ask(peer)
+        elif after == "alive" and before in (None, "dead", "left"):
+            self.past.ask(now, peer)
             self.replication.compare(peer)
         elif after in ("dead", "left"):
+            self.replication.forget(peer)
             self.auctioneer.on_member_gone(now)
             if self.context.ready:
                 self.witness.unpark(now)
@@ -471,6 +486,7 @@ class Node:
         for statement in stored.statements:
             self.ledger.add(read_record(statement.signed))
         self.queries.restore(stored.meta)
+        self.past.restore(stored.meta)
         self.context.outbox.take()
         self._stored = Stored()
 

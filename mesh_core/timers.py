@@ -59,13 +59,15 @@ class Timers:
         """Take out and yield the keys whose deadline has passed, earliest first.
 
         A key that an earlier one of this pass clears or moves is not yielded; a key set during the pass
-        waits for the next call, so a pass is bounded by the timers that were due when it began.
+        waits for the next call, so a pass is bounded by the timers that were due when it began. Whoever
+        stops early leaves the rest due.
         """
-        ready: list[tuple[Hashable, tuple[float, int]]] = []
+        ready: list[tuple[float, int, Hashable]] = []
         while (at := self.next_deadline()) is not None and at <= now:
-            _, serial, key = heapq.heappop(self._heap)
-            ready.append((key, (at, serial)))
-        for key, entry in ready:
-            if self._deadline.get(key) == entry:
+            ready.append(heapq.heappop(self._heap))
+        for entry in ready:
+            heapq.heappush(self._heap, entry)
+        for at, serial, key in ready:
+            if self._deadline.get(key) == (at, serial):
                 del self._deadline[key]
                 yield key

@@ -6,17 +6,25 @@ contradict what was signed before, so the key is retired: the node stays a reade
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 
 from mesh_core.config import limit
 from mesh_core.context import Context
-from mesh_core.effects import JobId, PeerId
+from mesh_core.effects import JobId, PeerId, PutMeta
 from mesh_core.identity.statement import StatementError, check, peek
 from mesh_core.ledger.chain import AuthorChain
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.record import check_record
 from mesh_core.wire import statements as st
 from mesh_core.wire.messages import SelfAnswer, SelfQuery
+
+_META = "retired"
+
+_PATIENCE = 3
+"""Newcomers that keep turning up put off the end by at most so many times `self_query_s`."""
+
+_QUIET_S = 0.05
+"""How long nobody new must turn up, once all have answered, before the past counts as known."""
 
 
 class Past:
@@ -30,17 +38,27 @@ class Past:
         self._asked: set[PeerId] = set()
         self._answered: set[PeerId] = set()
         self._on_ready: Callable[[float], None] | None = None
+        self._latest = 0.0
         self.retired = ""
 
     def start(self, now: float, on_ready: Callable[[float], None]) -> None:
-        """Wait for answers, at most `self_query_s`; `on_ready` is called once this node may sign."""
+        """Wait for answers, at most `self_query_s`; `on_ready` is called once this node may sign, never when its key
+        has been retired."""
+        if self.retired:
+            self._tell_retired()
+            return
         self._on_ready = on_ready
-        self._context.timers.set(("past", "patience"), now + self._context.timing.self_query_s)
+        self._latest = now + _PATIENCE * self._context.timing.self_query_s
+        self._wait(now + self._context.timing.self_query_s)
 
-    def ask(self, peer: PeerId) -> None:
+    def _wait(self, until: float) -> None:
+        self._context.timers.set(("past", "patience"), min(until, self._latest))
+
+    def ask(self, now: float, peer: PeerId) -> None:
         """A member has turned up while this node waits: ask it."""
         if self._on_ready is not None and peer not in self._asked:
             self._asked.add(peer)
+            self._wait(now + self._context.timing.self_query_s)
             self._context.send(peer, SelfQuery(self._context.boot))
 
     def fire(self, now: float, key: tuple[Hashable, ...]) -> None:
@@ -53,8 +71,9 @@ class Past:
             return
         self._judge(message)
         self._answered.add(sender)
-        if self._asked <= self._answered:
-            self._finish(now)
+        if self._on_ready is not None and self._asked and self._asked <= self._answered:
+            # All who are known have answered; others may turn up in a moment.
+            self._wait(now + _QUIET_S)
 
     def answer(self, asker: PeerId, boot: int, number: int) -> SelfAnswer:
         """What this node has seen of `asker`."""
@@ -95,9 +114,18 @@ class Past:
             self.retired = why
             self._context.ready = False
             self._on_ready = None
-            self._context.outbox.notify(
-                "problem", text=f"key retired: {why}; revive the newer store or use a new key"
-            )
+            self._context.timers.clear(("past", "patience"))
+            self._context.outbox.write(PutMeta(_META, why.encode()))
+            self._tell_retired()
+
+    def restore(self, meta: Mapping[str, bytes]) -> None:
+        """A key that was retired in a former life stays so."""
+        self.retired = self.retired or meta.get(_META, b"").decode(errors="replace")
+
+    def _tell_retired(self) -> None:
+        self._context.outbox.notify(
+            "problem", text=f"key retired: {self.retired}; revive the newer store or use a new key"
+        )
 
     def _finish(self, now: float) -> None:
         on_ready, self._on_ready = self._on_ready, None

@@ -153,7 +153,7 @@ class GroupCommit:
             self._written = True
         except StoreError as error:
             self._listener.failed(error)
-        except sqlite3.Error as error:
+        except Exception as error:  # whatever it is: a thread that is gone must not look like a slow disk
             self._listener.failed(self._fatal(error))
 
     def _next_group(self) -> tuple[list[_Batch], bool]:
@@ -255,12 +255,12 @@ class GroupCommit:
         counters.writes += sum(len(batch.writes) for batch in group)
         counters.largest_group = max(counters.largest_group, len(group))
 
-    def _fatal(self, error: sqlite3.Error) -> StoreError:
+    def _fatal(self, error: Exception) -> StoreError:
         if _primary_code(error) in _DAMAGE:
             return StoreDamagedError(self._path, str(error))
         return StoreError(f"store {self._path} refuses to write: {error}")
 
 
-def _primary_code(error: sqlite3.Error) -> int:
+def _primary_code(error: Exception) -> int:
     """SQLite's result code without its extension; 0 when Python itself objected."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -8,10 +8,11 @@ disk: the queue waits.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from mesh_core.after_disk import AfterDisk
 from mesh_core.effects import (
     Effect,
     Execute,
@@ -20,7 +21,6 @@ from mesh_core.effects import (
     NeighboursChanged,
     Notify,
     PeerId,
-    Persist,
     Send,
     StopExecution,
     SubmitQuery,
@@ -90,9 +90,8 @@ class Runtime:
         self._loop = asyncio.get_running_loop()
         self._transport: Outgoing
         self._executions: Running
-        self._written = 0
         self._durable = 0
-        self._waiting: deque[tuple[int, Effect]] = deque()
+        self._after_disk = AfterDisk(disk.submit, self._carry_out)
         self._awaited: list[tuple[int, asyncio.Future[None]]] = []
         self._alarm = Alarm(self._tick, lambda: self.frames, self._held_up)
         self.frames = 0
@@ -107,7 +106,7 @@ class Runtime:
     @property
     def waiting(self) -> int:
         """Effects that wait for the disk."""
-        return len(self._waiting)
+        return len(self._after_disk)
 
     # ----------------------------------------------------------------------------------------- inputs
 
@@ -157,8 +156,8 @@ class Runtime:
 
     def persist(self, writes: Sequence[Write]) -> int:
         """Write something of the runtime's own, before everything that the node asks for later."""
-        self._written = self._disk.submit(writes)
-        return self._written
+        self._after_disk.written = self._disk.submit(writes)
+        return self._after_disk.written
 
     async def until_durable(self, ticket: int) -> None:
         """Wait until everything up to `ticket` is on disk."""
@@ -169,7 +168,7 @@ class Runtime:
 
     async def written(self) -> None:
         """Wait until everything asked for so far is on disk and what waited for it is on its way."""
-        await self.until_durable(self._written)
+        await self.until_durable(self._after_disk.written)
 
     def bug(self, doing: str, error: BaseException) -> None:
         """Note an exception that nobody expected."""
@@ -184,13 +183,7 @@ class Runtime:
     # ---------------------------------------------------------------------------------------- effects
 
     def _perform(self, effects: Sequence[Effect]) -> None:
-        for effect in effects:
-            if isinstance(effect, Persist):
-                self._written = self._disk.submit(effect.writes)
-            elif effect.after_disk and self._durable < self._written:
-                self._waiting.append((self._written, effect))
-            else:
-                self._carry_out(effect)
+        self._after_disk.perform(effects)
         self._alarm.arm(self._node.next_deadline())
 
     def _carry_out(self, effect: Effect) -> None:
@@ -223,9 +216,7 @@ class Runtime:
 
     def _on_durable(self, ticket: int) -> None:
         self._durable = ticket
-        waiting = self._waiting
-        while waiting and waiting[0][0] <= ticket:
-            self._carry_out(waiting.popleft()[1])
+        self._after_disk.durable(ticket)
         self._transport.flush()
         for awaited in [one for one in self._awaited if one[0] <= ticket]:
             self._awaited.remove(awaited)

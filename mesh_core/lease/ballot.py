@@ -7,6 +7,7 @@ promise is given, never whether two quorums may disagree.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mesh_core.config import limit
@@ -47,6 +48,7 @@ class Ballot:
     award_at: float | None = None
     accepted: st.Accepted | None = None
     votes: dict[int, bytes] = field(default_factory=dict)
+    proposal: bytes = b""
     failures: dict[tuple[PeerId, int], bytes] = field(default_factory=dict)
     parked: dict[PeerId, tuple[int, float]] = field(default_factory=dict)
     cancel: st.Cancel | None = None
@@ -64,8 +66,16 @@ class Witness:
     """All ballots this node has a seat in."""
 
     def __init__(
-        self, context: Context, ledger: Ledger, membership: Membership, succession: Succession, blobs: Blobs
+        self,
+        context: Context,
+        ledger: Ledger,
+        membership: Membership,
+        succession: Succession,
+        blobs: Blobs,
+        prove: Callable[[str, bytes, bytes], None],
     ) -> None:
+        """`prove` is handed the kind and the two statements of what looks like an equivocation."""
+        self._prove = prove
         self._context = context
         self._ledger = ledger
         self._membership = membership
@@ -90,21 +100,7 @@ class Witness:
         ballot = Ballot(job, known_since=now, granted_at=now, renewed_at=now)
         self.ballots[job.id] = ballot
         for vote in self._restored.pop(job.id, []):
-            self._remember(ballot, vote)
-
-    def _remember(self, ballot: Ballot, vote: PutVote) -> None:
-        if vote.phase == "promise":
-            promise = peek(vote.signed, st.Promise)
-            if promise.epoch > ballot.epoch:
-                ballot.epoch, ballot.holder, ballot.promise = promise.epoch, promise.holder, vote.signed
-        else:
-            cast = peek(vote.signed, st.AcceptVote)
-            ballot.votes[cast.epoch] = vote.signed
-            if ballot.accepted is None or cast.epoch > ballot.accepted.epoch:
-                ballot.accepted = st.Accepted(cast.epoch, cast.value)
-            if cast.epoch > ballot.epoch:
-                # Voted at an epoch a certificate had raised it to; the holder is on that certificate.
-                ballot.epoch, ballot.holder, ballot.promise = cast.epoch, None, None
+            remember(ballot, vote)
 
     def promised(self, job_id: JobId) -> int:
         """The highest epoch this node may have promised for a job; for decided ones, where it cannot matter, any."""
@@ -362,6 +358,7 @@ class Witness:
             return
         stored = ballot.votes.get(message.epoch)
         if stored is not None:
+            self._look_for_second_proposal(ballot, message)
             self._context.send(sender, ms.Voted(stored))
             return
         if not self._certified(now, ballot, sender, message):
@@ -379,10 +376,16 @@ class Witness:
             st.AcceptVote(self._context.config.network, self._context.me, job.id, message.epoch, value),
         )
         ballot.votes[message.epoch] = vote
+        ballot.proposal = message.proposal
         ballot.accepted = st.Accepted(message.epoch, value)
         ballot.renewed_at = now
         self._context.outbox.write(PutVote(job.id, message.epoch, "accept", vote))
         self._context.send(sender, ms.Voted(vote))
+
+    def _look_for_second_proposal(self, ballot: Ballot, message: ms.AcceptRequest) -> None:
+        """A holder that proposes two values at one epoch has signed the proof of it."""
+        if ballot.proposal and message.proposal != ballot.proposal:
+            self._prove("proposal", ballot.proposal, message.proposal)
 
     def _certified(self, now: float, ballot: Ballot, sender: PeerId, message: ms.AcceptRequest) -> bool:
         """Whether `sender` holds the lease at exactly this witness's epoch, raising it to a certificate shown."""
@@ -419,12 +422,14 @@ class Witness:
             return value.price_micro == 0
         if value.outcome != "result" or not 0 < value.result_bytes <= limit("blob_bytes_max"):
             return False
-        if value.price_micro != self._price_of(ballot.job, value.holder):
-            return False
-        return not ballot.late or any(
-            promise.accepted is not None and promise.accepted.value == value
-            for promise in (peek(signed, st.Promise) for signed in self._promises(ballot, message))
-        )
+        if self._shown(ballot, message, value):
+            return True  # Paxos forces the holder to propose it: it was judged when it was first accepted
+        return not ballot.late and value.price_micro == self._price_of(ballot.job, value.holder)
+
+    def _shown(self, ballot: Ballot, message: ms.AcceptRequest, value: st.Value) -> bool:
+        """Whether some promise of the lease shows this value as accepted before."""
+        promises = (peek(signed, st.Promise) for signed in self._promises(ballot, message))
+        return any(one.accepted is not None and one.accepted.value == value for one in promises)
 
     def _promises(self, ballot: Ballot, message: ms.AcceptRequest) -> tuple[bytes, ...]:
         lease = ballot.job.leases.get(message.epoch)
@@ -451,6 +456,25 @@ class Witness:
             lambda later: self.on_accept(later, sender, message),
         )
         return False
+
+
+def remember(ballot: Ballot, vote: PutVote) -> None:
+    """Take one promise or vote of a former life back into its ballot, in any order."""
+    if vote.phase == "promise":
+        promise = peek(vote.signed, st.Promise)
+        if promise.epoch >= ballot.epoch:
+            ballot.epoch, ballot.holder, ballot.promise = promise.epoch, promise.holder, vote.signed
+        for release_bytes in promise.failures:
+            release = peek(release_bytes, st.Release)
+            ballot.failures[release.author, release.epoch] = release_bytes
+    else:
+        cast = peek(vote.signed, st.AcceptVote)
+        ballot.votes[cast.epoch] = vote.signed
+        if ballot.accepted is None or cast.epoch > ballot.accepted.epoch:
+            ballot.accepted = st.Accepted(cast.epoch, cast.value)
+        if cast.epoch > ballot.epoch:
+            # Its promise, or the certificate that raised it there, names the holder.
+            ballot.epoch, ballot.holder, ballot.promise = cast.epoch, None, None
 
 
 def price_of(job: LedgerJob, holder: PeerId, announcement: st.Announcement | None) -> int:

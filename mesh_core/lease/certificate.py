@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from mesh_core.identity.crypto import Verifier
 from mesh_core.identity.statement import StatementError, check
-from mesh_core.lease.committee import quorum, total_weight, weight_of
+from mesh_core.lease.committee import members, quorum, total_weight, weight_of
 from mesh_core.ledger.record import check_record
 from mesh_core.wire import statements as st
 
@@ -39,6 +39,9 @@ def check_lease(
 
 def check_settlement(crypto: Verifier, network: str, job: st.Job, certificate: st.SettleCertificate) -> None:
     """Nothing when the certificate settles the job. Raises CertificateError."""
+    value = certificate.value
+    if value.holder not in members(job) or not 0 <= value.price_micro <= job.max_price_micro:
+        raise CertificateError("its value pays an outsider or more than the job allows")
     voters: set[st.PeerId] = set()
     for signed in certificate.votes:
         vote = _checked(crypto, network, signed, st.AcceptVote)

@@ -94,7 +94,10 @@ class Holder:
         replication: Replication,
         blobs: Blobs,
         admissible: Callable[[LedgerJob], str],
+        prove: Callable[[str, bytes, bytes], None],
     ) -> None:
+        """`admissible` says why a job is not taken; `prove` is handed what looks like an equivocation."""
+        self._prove = prove
         self._context = context
         self._ledger = ledger
         self._membership = membership
@@ -217,7 +220,9 @@ class Holder:
             return
         if promise.author not in members(job.job):
             return
-        claim.promises[promise.author] = message.promise
+        known = claim.promises.setdefault(promise.author, message.promise)
+        if known != message.promise:
+            self._prove("promise", known, message.promise)
         if weight_of(job.job, claim.promises) >= quorum(job.job):
             self._lease(now, claim)
 
@@ -260,6 +265,7 @@ class Holder:
             self._context.config.executes
             and job.id in self._witness.ballots
             and self._succession.capable(self._context.me, job)
+            and self._membership.announcement.price_micro <= job.job.max_price_micro
             and not self._admissible(job)
         )
 
@@ -517,14 +523,14 @@ class Holder:
             self._context.dropped["bad_statement"] += 1
             return
         claim = self.claims.get(vote.job)
-        if (
-            claim is None
-            or claim.phase != "proposing"
-            or vote.epoch != claim.epoch
-            or vote.value != claim.value
-        ):
+        if claim is None or claim.phase != "proposing" or vote.epoch != claim.epoch:
             return
         if vote.author not in members(claim.job.job):
+            return
+        known = claim.votes.get(vote.author, message.vote)
+        if known != message.vote:
+            self._prove("accept", known, message.vote)
+        if vote.value != claim.value:
             return
         claim.votes[vote.author] = message.vote
         if weight_of(claim.job.job, claim.votes) >= quorum(claim.job.job):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from mesh_core.config import limit
 from mesh_core.context import Context
-from mesh_core.effects import PeerId, PutBlob
+from mesh_core.effects import JobId, PeerId, PutBlob
 from mesh_core.identity.statement import digest
 from mesh_core.wire.messages import BlobChunk, FetchBlob
 
@@ -84,7 +84,12 @@ class Blobs:
         if blob in self:
             then(now)
             return
-        fetch = self._fetches.setdefault(blob, _Fetch([]))
+        fetch = self._fetches.get(blob)
+        if fetch is None:
+            if len(self._fetches) >= limit("fetches_max"):
+                self._context.dropped["fetch_without_room"] += 1
+                return
+            fetch = self._fetches[blob] = _Fetch([])
         fetch.sources.extend(
             peer for peer in sources if peer != self._context.me and peer not in fetch.sources
         )
@@ -92,8 +97,18 @@ class Blobs:
         if ("blob", blob) not in self._context.timers:
             self._ask(now, blob, fetch)
 
-    def abandon(self, blob: bytes) -> None:
-        """Stop fetching."""
+    def settled(self, job: JobId) -> None:
+        """Nobody has to wait any more for what only an undecided job needed; waiters are (what for, job, …)."""
+        for blob, fetch in list(self._fetches.items()):
+            fetch.then = {
+                waiter: then
+                for waiter, then in fetch.then.items()
+                if not (isinstance(waiter, tuple) and waiter[1] == job)
+            }
+            if not fetch.then:
+                self._abandon(blob)
+
+    def _abandon(self, blob: bytes) -> None:
         self._fetches.pop(blob, None)
         self._context.timers.clear(("blob", blob))
 
@@ -131,7 +146,7 @@ class Blobs:
             self._context.dropped["blob_altered"] += 1
             return
         then = fetch.then
-        self.abandon(message.hash)
+        self._abandon(message.hash)
         self.put(data)
         for callback in then.values():
             callback(now)

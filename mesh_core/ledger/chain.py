@@ -87,6 +87,7 @@ class Chains:
     def __init__(self) -> None:
         self.authors: dict[PeerId, AuthorChain] = {}
         self._by_hash: dict[bytes, Entry] = {}
+        self._with_extras: dict[PeerId, AuthorChain] = {}
         self._vector_hash: bytes | None = None
 
     def __len__(self) -> int:
@@ -99,23 +100,28 @@ class Chains:
         """The record with that hash, or None."""
         return self._by_hash.get(record_hash)
 
-    def head_seq(self, author: PeerId) -> int:
-        """Length of the author's chain here."""
-        held = self.authors.get(author)
-        return held.head_seq if held else 0
-
     def has_room(self, entry: Entry) -> bool:
         """Whether a record may be kept: those beyond a gap or a fork are bounded per author."""
         held = self.authors.get(entry.author)
-        if held is None:
-            return len(self.authors) < limit("members_max")
-        return entry.seq == held.head_seq + 1 or len(held.extras) < limit("extras_per_author_max")
+        if held is None and len(self.authors) >= limit("members_max"):
+            return False
+        held = held or AuthorChain()
+        if held.forked_at is None and entry.seq == held.head_seq + 1:
+            return True
+        extras = sum(len(other.extras) for other in self._with_extras.values())
+        return len(held.extras) < limit("extras_per_author_max") and extras < limit("extras_total_max")
 
     def add(self, entry: Entry) -> list[Entry]:
         """Take a record that is not held yet; returns those it conflicts with."""
         self._by_hash[entry.hash] = entry
         self._vector_hash = None
-        return self.authors.setdefault(entry.author, AuthorChain()).add(entry)
+        held = self.authors.setdefault(entry.author, AuthorChain())
+        conflicts = held.add(entry)
+        if held.extras:
+            self._with_extras[entry.author] = held
+        else:
+            self._with_extras.pop(entry.author, None)
+        return conflicts
 
     def vector(self) -> tuple[Head, ...]:
         """The version vector, in author order."""
@@ -139,8 +145,8 @@ class Chains:
     def missing(self) -> int:
         """Records known to exist but not held: gaps before extras."""
         gaps = 0
-        for held in self.authors.values():
-            if held.forked_at is None and held.extras:
+        for held in self._with_extras.values():
+            if held.forked_at is None:
                 gaps += (
                     held.highest_seq() - held.head_seq - len({entry.seq for entry in held.extras.values()})
                 )

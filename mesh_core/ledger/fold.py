@@ -26,23 +26,27 @@ _VOTES: dict[str, type[st.Promise] | type[st.Proposal] | type[st.AcceptVote]] = 
 
 @dataclass(slots=True)
 class Hooks:
-    """Who is told when the fold moves. Each is called at most once per record."""
+    """Who is told when the fold moves. Each is called at most once per record; `on_conflict` (kind and the two signed
+    records) and `on_equivocator` once per author."""
 
     on_record: Callable[[Entry], None]
     on_job: Callable[[LedgerJob], None]
     on_award: Callable[[LedgerJob, Entry], None]
     on_lease: Callable[[LedgerJob, int], None]
     on_settled: Callable[[LedgerJob], None]
-    on_conflict: Callable[[Entry, Entry], None]
+    on_conflict: Callable[[str, bytes, bytes], None]
     on_equivocator: Callable[[st.PeerId, str], None]
     on_alarm: Callable[[str], None]
 
 
 @dataclass(slots=True)
 class Account:
-    """What certificates say of one peer: micro-AXL earned minus spent, jobs executed and settled, rescues."""
+    """What certificates say of one peer: micro-AXL earned minus spent, how much was spent, how much was earned from
+    whom, jobs executed and settled, rescues."""
 
     balance_micro: int = 0
+    spent_micro: int = 0
+    earned_micro: dict[st.PeerId, int] = field(default_factory=dict)
     settled: int = 0
     rescued: int = 0
 
@@ -92,10 +96,9 @@ class Ledger:
             return False
         conflicts = self.chains.add(entry)
         self.hooks.on_record(entry)
-        for other in conflicts:
-            self._equivocated(entry.author, "record")
-            self.hooks.on_conflict(other, entry)
         self._fold(entry)
+        if conflicts:
+            self._contradicts("record", conflicts[0], entry)
         return True
 
     def _fold(self, entry: Entry) -> None:
@@ -140,9 +143,7 @@ class Ledger:
         if len(job.awards) == 1:
             self.hooks.on_award(job, entry)
         else:
-            self._equivocated(job.submitter, "award")
-            first = next(iter(job.awards.values()))
-            self.hooks.on_conflict(first, entry)
+            self._contradicts("award", next(iter(job.awards.values())), entry)
 
     def _add_lease(self, job: LedgerJob, entry: Entry, body: st.LeaseCertificate) -> None:
         if body.epoch in job.leases:
@@ -152,14 +153,22 @@ class Ledger:
         self.hooks.on_lease(job, body.epoch)
 
     def _add_settlement(self, job: LedgerJob, entry: Entry, body: st.SettleCertificate) -> None:
-        if job.settle is not None and job.value == body.value:
+        known = job.certificate
+        if job.frozen:
+            return
+        if known is not None and known.value == body.value and body.epoch >= known.epoch:
             return
         check_settlement(self.verifier, self.network, job.job, body)
+        if known is not None and known.value == body.value:
+            # The same value at a lower epoch: the certificate that all replicas agree to keep.
+            self._pay(job, -1)
+            job.settle = entry
+            self._pay(job, 1)
+            return
         self._root = None
         if job.settle is not None:
-            if not job.frozen:
-                self._pay(job, -1)
-                job.frozen = True
+            self._pay(job, -1)
+            job.frozen = True
             self.hooks.on_alarm(
                 f"two certificates with different values for job {job.job.label} {job.id.hex()[:12]}"
             )
@@ -179,6 +188,10 @@ class Ledger:
         payer = self.accounts.setdefault(job.submitter, Account())
         payee = self.accounts.setdefault(value.holder, Account())
         payer.balance_micro -= sign * value.price_micro
+        payer.spent_micro += sign * value.price_micro
+        payee.earned_micro[job.submitter] = (
+            payee.earned_micro.get(job.submitter, 0) + sign * value.price_micro
+        )
         payee.balance_micro += sign * value.price_micro
         payee.settled += sign
         if certificate.epoch > 1:
@@ -190,6 +203,12 @@ class Ledger:
         except StatementError:
             return
         self._equivocated(author, proof.kind)
+
+    def _contradicts(self, kind: str, first: Entry, second: Entry) -> None:
+        """Two records of one author for one slot; one proof per author is enough."""
+        if first.author not in self.equivocators:
+            self._equivocated(first.author, kind)
+            self.hooks.on_conflict(kind, first.signed, second.signed)
 
     def _equivocated(self, author: st.PeerId, kind: str) -> None:
         if author not in self.equivocators:

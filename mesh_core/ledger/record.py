@@ -80,7 +80,7 @@ def check_record(crypto: Verifier, signed: bytes, network: str) -> Entry:
     record = check(crypto, signed, st.Record, network)
     if (
         record.version != PROTOCOL_VERSION
-        or record.seq < 1
+        or not 1 <= record.seq <= limit("sequence_max")
         or len(record.author) != 32
         or len(record.prev) != 32
     ):

@@ -159,8 +159,6 @@ class Replication:
 
     def on_digest(self, sender: PeerId, message: Digest) -> None:
         """Remember the sender's replica; answer with the version vector when it differs, else that it is equal."""
-        if sender not in self.roots and len(self.roots) >= limit("members_max"):
-            return
         self.roots[sender] = message
         own = self._ledger.chains.vector_hash()
         if message.vector_hash != own:
@@ -200,6 +198,12 @@ class Replication:
         differing = [peer for peer in live if peer not in self.roots or self.roots[peer].vector_hash != own]
         if differing:
             self._send_digest(self._context.doors.rng.choice(differing))
+
+    def forget(self, peer: PeerId) -> None:
+        """A member is gone: what it said of its replica is of no use any more."""
+        self.roots.pop(peer, None)
+        self._told.pop(peer, None)
+        self._adverts.pop(peer, None)
 
     def compare(self, peer: PeerId) -> None:
         """Compare replicas now: a member came (back), or a message leaves for it in any case."""

@@ -274,9 +274,11 @@ class Desk:
         """Empty when this node takes part in the job; otherwise why it will not."""
         if self._ledger.equivocators.get(job.submitter):
             return "its submitter has signed contradicting statements"
-        if job.final or self._credit.available_micro(job.submitter) >= 0:
+        if job.final:
             return ""
-        return "its submitter's credit does not cover it"
+        if self._credit.available_micro(job.submitter) < 0 or self._credit.funds_micro(job.submitter) <= 0:
+            return "its submitter's credit does not cover it"
+        return ""
 
     def on_store(self, now: float, sender: PeerId, message: ms.StoreJob) -> None:
         """Keep a job and its payload, and answer once both are durable."""

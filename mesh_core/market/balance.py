@@ -15,9 +15,18 @@ class Credit:
         self._ledger = ledger
 
     def available_micro(self, submitter: PeerId) -> int:
-        """Credit limit plus balance minus what open jobs reserve. Unknown keys have a limit of 0."""
-        return (
-            self._context.config.credit.get(submitter, 0)
-            + self._ledger.account(submitter).balance_micro
-            - self._ledger.reserved_micro.get(submitter, 0)
-        )
+        """Funds minus what open jobs reserve."""
+        return self.funds_micro(submitter) - self._ledger.reserved_micro.get(submitter, 0)
+
+    def funds_micro(self, submitter: PeerId) -> int:
+        """Credit limit, minus what was spent, plus what was earned from submitters with a limit of their own.
+
+        Unknown keys have a limit of 0, and what they pay each other buys nothing: a committee of invented keys may
+        certify any payment among themselves.
+        """
+        account = self._ledger.account(submitter)
+        backed = sum(earned for payer, earned in account.earned_micro.items() if self._limit(payer) > 0)
+        return self._limit(submitter) - account.spent_micro + backed
+
+    def _limit(self, peer: PeerId) -> int:
+        return self._context.config.credit.get(peer, 0)

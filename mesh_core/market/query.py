@@ -6,7 +6,7 @@ after a crash goes on where it was.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 from msgspec import Struct
@@ -202,7 +202,7 @@ class Queries:
     def _combine(self, now: float, query: Query, inputs: tuple[tuple[str, bytes], ...]) -> None:
         state = query.state
         try:
-            providers = self._committee(state.id, query.options)
+            providers = self._committee(state.id, replace(query.options, submitter_weight=1))
         except Refusal:
             # Nobody is left to ask: the query goes on when somebody is back.
             self._context.timers.set(
@@ -210,7 +210,10 @@ class Queries:
             )
             return
         work = Work("combine", state.text, state.corpus, None, inputs)
-        plan = JobPlan(f"{state.label}.c", state.id, COMBINE_INDEX, work, query.options)
+        # With fewer providers left than there were, the submitter's vote must not become a quorum by itself.
+        weight = min(query.options.submitter_weight, len(providers))
+        options = replace(query.options, submitter_weight=weight)
+        plan = JobPlan(f"{state.label}.c", state.id, COMBINE_INDEX, work, options)
         auction = self._create(now, query, plan, providers)
         self._persist(query)
         self._send_out(now, [auction])
@@ -243,12 +246,34 @@ class Queries:
     def restore(self, meta: dict[str, bytes]) -> None:
         """Take back the queries of former lives, oldest first; their jobs are in the ledger by now."""
         states = [_states.decode(value) for key, value in meta.items() if key.startswith(_META)]
-        for state in sorted(states, key=lambda one: (one.submitted_ms, one.id)):
-            query = Query(state, self._options_of(state))
-            self.queries[state.id] = query
-            for job_id in [*state.jobs, state.combine]:
-                if job_id in self._ledger.jobs:
-                    self._of_job[job_id] = query
+        states.sort(key=lambda one: (one.submitted_ms, one.id))
+        finished = [state for state in states if state.finished_ms]
+        forgotten = {state.id for state in finished[: -limit("queries_kept_max")]}
+        for state in states:
+            if state.id not in forgotten:
+                self._restore(state)
+
+    def _restore(self, state: QueryState) -> None:
+        query = Query(state, self._options_of(state))
+        self.queries[state.id] = query
+        for job_id in [*state.jobs, state.combine]:
+            if job_id in self._ledger.jobs:
+                self._of_job[job_id] = query
+        if query.finished:
+            query.failed = not self._reopen(query)
+
+    def _reopen(self, query: Query) -> bool:
+        """The combined answer of a query that was finished in a former life; whether there is one."""
+        combine = self._ledger.jobs.get(query.state.combine)
+        value = combine.value if combine else None
+        sealed = self._blobs.get(value.result_hash) if value else None
+        if combine is None or sealed is None:
+            return False
+        try:
+            query.results[combine.id] = self._context.crypto.open(sealed)
+        except SecrecyError:
+            return False
+        return True
 
     def _options_of(self, state: QueryState) -> JobOptions:
         job = self._ledger.jobs[state.jobs[0]].job
@@ -266,6 +291,8 @@ class Queries:
     def resume(self, now: float) -> None:
         """After a start: offer undecided jobs again, open what was decided meanwhile."""
         for query in self.queries.values():
+            if query.finished:
+                continue
             secrets = dict(query.state.secrets)
             for job_id in [*query.state.jobs, query.state.combine]:
                 job = self._ledger.jobs.get(job_id)

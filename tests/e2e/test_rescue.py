@@ -140,7 +140,7 @@ wait = [{ path = "nodes.agreed", eq = 4 }, { path = "ledger.converged", eq = tru
 [[step]]
 expect = [{ path = "audit.node4.settled", eq = 4 }, { path = "audit.roots", eq = 1 }]
 """
-    code, _, progress = scripts.run(story("late", steps, nodes=3, delay="0s"))
+    code, _, progress = scripts.run(story("late", steps, nodes=3, delay="1s"))
     assert code == 0, progress
 
 

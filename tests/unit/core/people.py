@@ -21,7 +21,7 @@ def quiet_hooks() -> Hooks:
         on_award=lambda job, entry: None,
         on_lease=lambda job, epoch: None,
         on_settled=lambda job: None,
-        on_conflict=lambda first, second: None,
+        on_conflict=lambda kind, first, second: None,
         on_equivocator=lambda author, kind: None,
         on_alarm=lambda text: None,
     )

@@ -1,0 +1,208 @@
+"""What strangers may do to a node's ledger, money and memory: each of these once worked."""
+
+from __future__ import annotations
+
+import pytest
+
+from mesh_core.after_disk import AfterDisk
+from mesh_core.config import limit
+from mesh_core.effects import Effect, Execute, JobOptions, Persist, PutMeta, PutVote, Send, StopExecution
+from mesh_core.identity.statement import StatementError
+from mesh_core.lease.ballot import Ballot, remember
+from mesh_core.lease.certificate import CertificateError, check_settlement
+from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.record import FIRST_PREV, check_record
+from mesh_core.simulation.world import OPERATOR, Setup, World
+from mesh_core.timers import Timers
+from mesh_core.wire import statements as st
+from mesh_core.wire.messages import Nack, Work
+from tests.unit.core.people import NETWORK, People, quiet_hooks
+
+JOB = b"j" * 32
+
+
+@pytest.mark.parametrize("seq", [0, -1, 2**53 + 1, 2**64 - 1])
+def test_a_record_with_an_impossible_number_is_refused(seq: int) -> None:
+    people = People()
+    entry = people.submitter.record("note", "x", seq=seq, prev=FIRST_PREV)
+    with pytest.raises(StatementError):
+        check_record(people.submitter.crypto, entry.signed, NETWORK)
+
+
+@pytest.mark.parametrize("price_micro", [-(10**12), -1, 50_001])
+def test_a_certificate_cannot_pay_less_than_nothing_or_more_than_the_job_allows(price_micro: int) -> None:
+    people = People()
+    value = people.value(people.providers[0], price_micro=price_micro)
+    with pytest.raises(CertificateError):
+        check_settlement(
+            people.submitter.crypto,
+            NETWORK,
+            people.job(),
+            people.settlement(JOB, value, people.providers[:4]),
+        )
+
+
+def test_a_certificate_cannot_pay_an_outsider() -> None:
+    people = People()
+    value = people.value(people.person("outsider"))
+    with pytest.raises(CertificateError):
+        check_settlement(
+            people.submitter.crypto,
+            NETWORK,
+            people.job(),
+            people.settlement(JOB, value, people.providers[:4]),
+        )
+
+
+def test_what_invented_keys_pay_each_other_buys_nothing() -> None:
+    world = World(Setup(seed="mint"))
+    world.start()
+    world.run_for(0.5)
+    node = world.hosts["node1"].node
+    assert node is not None
+    account = node.ledger.accounts.setdefault(b"b" * 32, type(node.ledger.account(b""))())
+    account.balance_micro = 10**9
+    account.earned_micro[b"a" * 32] = 10**9
+    assert node.credit.available_micro(b"b" * 32) == 0
+    account.earned_micro[world.hosts[OPERATOR].peer] = 5
+    assert node.credit.available_micro(b"b" * 32) == 5
+
+
+def test_a_job_below_every_providers_price_is_not_run() -> None:
+    world = World(Setup(seed="free"))
+    world.start()
+    world.run_for(0.5)
+    world.submit(OPERATOR, "why?", [1], JobOptions(max_price_micro=0), "q1")
+    world.run_for(6.0)
+    assert sum(host.executions for host in world.hosts.values()) == 0
+
+
+def test_extras_are_bounded_over_all_authors() -> None:
+    people = People()
+    ledger = people.ledger()
+    for number in range(40):
+        author = people.person(f"forger{number}")
+        for seq in range(3, 260):
+            ledger.add(author.record("note", seq, seq=seq, prev=FIRST_PREV))
+    assert len(ledger.chains) <= limit("extras_total_max")
+
+
+def test_a_forked_author_gets_no_more_room_than_others() -> None:
+    people = People()
+    ledger = people.ledger()
+    forger = people.submitter
+    first = forger.record("note", 0)
+    ledger.add(first)
+    for number in range(1000):
+        ledger.add(forger.record("note", number, seq=2, prev=first.hash))
+    assert len(ledger.chains) <= limit("extras_per_author_max") + 2
+
+
+def test_one_proof_per_author_however_often_it_forks() -> None:
+    people = People()
+    conflicts: list[str] = []
+    hooks = quiet_hooks()
+    hooks.on_conflict = lambda kind, first, second: conflicts.append(kind)
+    ledger = people.ledger(hooks)
+    for number in range(20):
+        ledger.add(people.submitter.record("note", number, seq=1, prev=FIRST_PREV))
+    assert conflicts == ["record"]
+
+
+def test_timers_left_over_by_a_handler_that_raised_still_fire() -> None:
+    timers = Timers()
+    timers.set("bad", 1.0)
+    timers.set("good", 1.0)
+    for key in timers.due(2.0):
+        assert key == "bad"
+        break
+    assert timers.next_deadline() == 1.0
+    assert list(timers.due(2.0)) == ["good"]
+
+
+class _Slow:
+    """A disk that has acknowledged nothing yet."""
+
+    def __init__(self) -> None:
+        self.done: list[Effect] = []
+        self.tickets = 0
+        self.after_disk = AfterDisk(self.write, self.done.append)
+
+    def write(self, writes: object) -> int:
+        self.tickets += 1
+        return self.tickets
+
+
+WRITE = Persist((PutMeta("a", b""),))
+RUN = Execute(JOB, 1, Work("answer", "", "", None))
+STOP = StopExecution(JOB, 1)
+
+
+def test_effects_wait_in_order_for_what_was_written_before_them() -> None:
+    slow = _Slow()
+    first, second = Send(b"a", Nack(1)), Send(b"a", Nack(2))
+    probe = Send(b"a", Nack(3), after_disk=False)
+    slow.after_disk.perform([WRITE, first, probe, WRITE, second])
+    assert slow.done == [probe]
+    slow.after_disk.durable(1)
+    assert slow.done == [probe, first]
+    slow.after_disk.durable(2)
+    assert slow.done == [probe, first, second]
+
+
+def test_a_run_that_is_stopped_while_it_waits_for_the_disk_never_starts() -> None:
+    slow = _Slow()
+    slow.after_disk.perform([WRITE, RUN])
+    slow.after_disk.perform([STOP])
+    slow.after_disk.durable(1)
+    assert slow.done == [STOP]
+
+
+def test_messages_that_wait_for_a_disk_that_refuses_are_bounded() -> None:
+    slow = _Slow()
+    slow.after_disk.perform([WRITE, RUN])
+    room = limit("effects_waiting_max")
+    slow.after_disk.perform([Send(b"a", Nack(number)) for number in range(room + 10)])
+    assert len(slow.after_disk) == room
+    slow.after_disk.durable(1)
+    assert slow.done[0] == RUN
+    assert slow.done[1] != Send(b"a", Nack(0))
+
+
+def test_a_retired_key_stays_retired_after_a_restart() -> None:
+    world = World(Setup(seed="retired"))
+    world.start()
+    world.run_for(0.5)
+    node = world.hosts["node1"].node
+    assert node is not None
+    node.past.retire("peers hold record 9 of this key, the store ends at 3")
+    world.hosts["node1"].act(node.context.outbox.take())
+    world.run_for(0.1)
+    world.crash("node1")
+    world.run_for(0.1)
+    world.start("node1")
+    world.run_for(5.0)
+    again = world.hosts["node1"].node
+    assert again is not None and again is not node
+    assert not again.context.ready
+    assert "record 9" in again.past.retired
+
+
+def test_a_witness_that_promised_and_voted_at_one_epoch_remembers_both() -> None:
+    people = People()
+    witness, holder = people.providers[0], people.providers[1]
+    job = people.submitter.record("job", people.job())
+    failure = holder.sign(st.Release(NETWORK, holder.peer, job.hash, 1, "out of memory"))
+    promise = st.Promise(NETWORK, witness.peer, job.hash, 2, holder.peer, None, (failure,))
+    vote = st.AcceptVote(NETWORK, witness.peer, job.hash, 2, people.value(holder))
+    rows = [
+        PutVote(job.hash, 2, "accept", witness.sign(vote)),
+        PutVote(job.hash, 2, "promise", witness.sign(promise)),
+    ]
+    for order in (rows, rows[::-1]):
+        ballot = Ballot(LedgerJob(job.hash, job, job.body), 0.0)
+        for row in order:
+            remember(ballot, row)
+        assert (ballot.epoch, ballot.holder, ballot.promise) == (2, holder.peer, rows[1].signed)
+        assert ballot.accepted == st.Accepted(2, vote.value)
+        assert list(ballot.failures) == [(holder.peer, 1)]
