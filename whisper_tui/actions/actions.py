@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from mesh_core.api.client import ControlError
-from mesh_core.config import MICRO_PER_AXL
+from mesh_core.config import MICRO_PER_AXL, limit
 from whisper_tui.actions import audit, targets
 from whisper_tui.errors import ActionError, UserError
 from whisper_tui.reach import Reach
@@ -21,7 +21,7 @@ from whisper_tui.supervisor.schema import GONE, WORKING, Outcome, Status
 
 T = TypeVar("T")
 
-TEXT_CHARS_MAX = 10_000
+TEXT_CHARS_MAX = limit("question_chars_max")
 
 
 class Submission(msgspec.Struct, frozen=True):

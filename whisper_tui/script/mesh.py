@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from mesh_core.api.client import ControlClient
 from whisper_tui.actions.actions import Actions
 from whisper_tui.errors import MeshUnreachable
 from whisper_tui.model.state import LogEntry, State, initial_state
+from whisper_tui.reach import live_source
 from whisper_tui.script.doing import Stage
 from whisper_tui.script.picture import Picture
 from whisper_tui.script.schema import Script
 from whisper_tui.settings import Settings
-from whisper_tui.sources.live import Endpoint, LiveSource
 from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor.launch import launch, until_ready
-from whisper_tui.supervisor.plan import Plan, Seat
+from whisper_tui.supervisor.plan import Plan
 from whisper_tui.supervisor.prepare import Wishes
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import WORKING
@@ -84,7 +83,7 @@ async def running(
         picture = Picture(
             initial_state(primary=plan.operator.peer, exec_delay_ms=plan.exec_delay * 1000), told
         )
-        async with contextlib.aclosing(_source(run, plan).events()) as events:
+        async with contextlib.aclosing(live_source(run, plan).events()) as events:
             following = asyncio.create_task(picture.follow(events))
             try:
                 yield Mesh(Stage(run, actions, picture, rng, say), plan)
@@ -95,27 +94,3 @@ async def running(
     finally:
         if run.running() is not None:
             await actions.down()
-
-
-def _source(run: RunDir, plan: Plan) -> LiveSource:
-    """The events of every participant and of the supervisor."""
-    supervisor = run.running()
-    if supervisor is None:
-        raise MeshUnreachable(f"the supervisor of {run.root} has ended")
-    token = run.token()
-
-    def locate(name: str) -> Endpoint | None:
-        known = plans.load(run.plan)
-        seats = known.participants if known else []
-        return next((_endpoint(seat) for seat in seats if seat.name == name), None)
-
-    return LiveSource(
-        [_endpoint(seat) for seat in plan.participants],
-        f"http://127.0.0.1:{supervisor.port}",
-        lambda url: ControlClient(url, token),
-        locate=locate,
-    )
-
-
-def _endpoint(seat: Seat) -> Endpoint:
-    return Endpoint(seat.name, f"http://127.0.0.1:{seat.control_port}", seat.peer)
