@@ -40,6 +40,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 CorpusOption = Annotated[
     Path | None, typer.Option(help="Folder of .txt .md .rst files, plain or .gz. [default: built in]")
 ]
+AsciiOption = Annotated[bool, typer.Option("--ascii", help="Draw the console without special characters.")]
 AxlNodeOption = Annotated[Path | None, typer.Option(help="Gensyn's Go node in place of the built-in one.")]
 Names = Annotated[list[str], typer.Argument(help="node3, 3, a peer id, holder:q1.2, random, all")]
 
@@ -105,6 +106,7 @@ def up(
         bool, typer.Option("--console/--no-console", help="Without: stay in the foreground.")
     ] = True,
     detach: Annotated[bool, typer.Option("--detach", help="Leave the mesh running and return.")] = False,
+    ascii_only: AsciiOption = False,
     run_dir: RunDirOption = None,
     json: JsonOption = False,
 ) -> int:
@@ -127,15 +129,15 @@ def up(
         auto_ports=auto,
         light=light,
     )
-    return up(_run(run_dir), wishes, settings, Manner(console, detach, json))
+    return up(_run(run_dir), wishes, settings, Manner(console, detach, ascii_only, json))
 
 
 @app.command()
-def attach(run_dir: RunDirOption = None) -> int:
+def attach(ascii_only: AsciiOption = False, run_dir: RunDirOption = None) -> int:
     """Open the console on a mesh that runs, read-only at first."""
     from whisper_tui.commands.console import attach
 
-    return attach(_run(run_dir))
+    return attach(_run(run_dir), ascii_only=ascii_only)
 
 
 @app.command()

@@ -24,22 +24,28 @@ def has_terminal() -> bool:
     return sys.stderr.isatty()
 
 
-def attach(run: RunDir) -> int:
+def attach(run: RunDir, *, ascii_only: bool) -> int:
     """The console on a mesh that runs already; it only reads until told otherwise."""
     if not has_terminal():
         raise BadInput("the console needs a terminal", "without one: whisper-tui nodes, jobs, ledger …")
     asyncio.run(SupervisorClient(run).status())  # says so when there is none
-    return open_console(run, read_only=True)
+    return open_console(run, read_only=True, ascii_only=ascii_only)
 
 
-def open_console(run: RunDir, *, read_only: bool) -> int:
-    """The console until the operator leaves it, and the mesh taken down if that was the wish."""
+def open_console(run: RunDir, *, read_only: bool, ascii_only: bool) -> int:
+    """The console until the operator leaves it, and the mesh taken down if that was the wish.
+
+    A terminal that is not told to take UTF-8 gets ASCII without being asked.
+    """
     from whisper_tui.app import ConsoleOptions, run_console  # noqa: PLC0415 - Textual takes its time
     from whisper_tui.screens.quit import ExitChoice  # noqa: PLC0415
 
     plan = Reach(run).plan()
     options = ConsoleOptions(
-        primary=plan.operator.peer, exec_delay_ms=plan.exec_delay * 1000, read_only=read_only
+        primary=plan.operator.peer,
+        exec_delay_ms=plan.exec_delay * 1000,
+        read_only=read_only,
+        ascii=ascii_only or "utf" not in sys.stderr.encoding.lower(),
     )
 
     async def session() -> None:

@@ -33,6 +33,7 @@ class Manner:
 
     with_console: bool
     detach: bool
+    ascii_only: bool
     as_json: bool
 
 
@@ -40,7 +41,9 @@ def up(run: RunDir, wishes: Wishes, settings: Settings, manner: Manner) -> int:
     """Start the mesh of `run`, or find it running, and stay in front of it."""
     with_console = manner.with_console and not manner.detach and console.has_terminal()
     started = asyncio.run(_up(run, wishes, settings, manner, foreground=not with_console))
-    return console.open_console(run, read_only=not started) if with_console else 0
+    if not with_console:
+        return 0
+    return console.open_console(run, read_only=not started, ascii_only=manner.ascii_only)
 
 
 async def _up(run: RunDir, wishes: Wishes, settings: Settings, manner: Manner, *, foreground: bool) -> bool:
