@@ -40,7 +40,7 @@ class Disk:
         self._written = 0
         self._synced = 0
         self._syncing = 0
-        self._pending: deque[tuple[Write, ...]] = deque()
+        self._pending: deque[Sequence[Write]] = deque()
         self._unsynced_votes: dict[VoteKey, bytes] = {}
         self._unsynced_blobs: dict[bytes, bytes] = {}
 
@@ -69,7 +69,7 @@ class Disk:
         """Number of the latest start of the host, 0 before the first."""
         return int(self.meta.get(BOOT, b"0"))
 
-    def append(self, writes: tuple[Write, ...]) -> int:
+    def append(self, writes: Sequence[Write]) -> int:
         """Queue a batch and return its position. Raises VoteOverwritten."""
         for write in writes:
             if isinstance(write, PutVote):
@@ -130,7 +130,7 @@ class Disk:
             raise VoteOverwritten(f"a second {vote.phase} at epoch {vote.epoch} of job {vote.job.hex()[:8]}")
         self._unsynced_votes[key] = vote.signed
 
-    def _apply(self, batch: tuple[Write, ...]) -> None:
+    def _apply(self, batch: Sequence[Write]) -> None:
         for write in batch:
             if isinstance(write, PutVote):
                 key = (write.job, write.epoch, write.phase)

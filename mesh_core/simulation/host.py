@@ -116,7 +116,7 @@ class Host:
         self._paused = False
         self._inbox: deque[bytes] = deque(maxlen=INBOX_FRAMES_MAX)
         self._deferred: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
-        self._after_disk = AfterDisk(self._write, self._carry_out)
+        self._after_disk = AfterDisk(self.disk.append, self._carry_out)
         self._transport = Transport(_nobody_home, self._carry)
         self._tick_at: float | None = None
         self._runs: dict[tuple[JobId, int], int] = {}
@@ -172,7 +172,7 @@ class Host:
         self.node = None
         self._paused = False
         self._deferred.clear()
-        self._after_disk = AfterDisk(self._write, self._carry_out)
+        self._after_disk = AfterDisk(self.disk.append, self._carry_out)
         self._runs.clear()
         self._tick_at = None
         if axl_too:
@@ -243,15 +243,10 @@ class Host:
 
     def _perform(self, effects: Sequence[Effect]) -> None:
         self._after_disk.perform(effects)
+        self._after_disk.durable(self.disk.acknowledged)
         self._sync()
         self._transport.flush()
         self._arm()
-
-    def _write(self, writes: Sequence[Write]) -> int:
-        self.disk.append(tuple(writes))
-        if self.disk.acknowledged >= self.disk.written:
-            self._after_disk.durable(self.disk.written)  # a control's disk acknowledges what it has not kept
-        return self.disk.written
 
     def _carry_out(self, effect: Effect) -> None:
         if type(effect) is Send:

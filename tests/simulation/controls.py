@@ -108,7 +108,7 @@ class EagerDisk(Disk):
         """Everything written."""
         return self.written
 
-    def append(self, writes: tuple[Write, ...]) -> int:
+    def append(self, writes: Sequence[Write]) -> int:
         """Write, and say at once that it is done."""
         position = super().append(writes)
         self.on_durable(writes)
@@ -214,7 +214,7 @@ class RunsAgain(Holder):
 class NoProposalsDisk(Disk):
     """Keeps no proposals, so that their key cannot stop a second one."""
 
-    def append(self, writes: tuple[Write, ...]) -> int:
+    def append(self, writes: Sequence[Write]) -> int:
         """Drop proposals."""
         kept = (write for write in writes if not (isinstance(write, PutVote) and write.phase == "propose"))
         return super().append(tuple(kept))
