@@ -139,6 +139,7 @@ LIMITS: tuple[Limit, ...] = (
     ),
     Limit("fetches_max", 64, "blobs", "on their way at the same time; requests for more are repeated later"),
     Limit("queries_kept_max", 500, "queries", "finished ones beyond it are forgotten, oldest first"),
+    Limit("price_micro_max", 10**12, "micro-AXL", "a million AXL per job: no sum of prices overflows"),
     Limit("own_jobs_max", 2_000, "jobs", "a node that has this many undecided jobs of its own takes no more"),
     Limit("question_chars_max", 4_000, "characters", "a question fits into a small model's context"),
     Limit("text_chars_max", 256, "characters", "names, models and reasons from other members"),

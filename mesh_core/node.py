@@ -35,6 +35,7 @@ from mesh_core.identity.statement import StatementError
 from mesh_core.lease.ballot import Witness
 from mesh_core.lease.holder import Holder
 from mesh_core.ledger.blobs import Blobs
+from mesh_core.ledger.chain import Chains
 from mesh_core.ledger.fold import Hooks, Ledger, proven_equivocator
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import Entry, read_record
@@ -66,7 +67,7 @@ class Node:
         self.config = config
         self.context = context = Context(config, doors, boot=boot)
         self.codec = FrameCodec(me=config.peer, network=config.network, boot=boot, crypto=doors.crypto)
-        self.ledger = ledger = Ledger(doors.crypto, config.network, self._hooks())
+        self.ledger = ledger = Ledger(doors.crypto, config.network, self._hooks(), Chains(self._is_known))
         self.membership = membership = Membership(
             me=config.peer,
             network=config.network,
@@ -438,6 +439,7 @@ class Node:
         self.witness.forget(job.id)
         self.holder.on_settled(self.context.now, job)
         self.auctioneer.on_settled(job)
+        self.desk.on_settled(job)
         self.cancellations.on_settled(job)
         self.blobs.settled(job.id)
         self.queries.on_settled(self.context.now, job)
@@ -459,6 +461,15 @@ class Node:
         self.context.outbox.notify("equivocation", author=author, kind=kind)
         if author == self.peer:
             self.past.retire(f"two {kind}s signed by this key for one slot")
+
+    def _is_known(self, author: PeerId) -> bool:
+        """Whether this is no passing stranger: itself, a submitter with credit, or a member that has answered."""
+        member = self.membership.members.get(author)
+        return (
+            author == self.peer
+            or author in self.config.credit
+            or (member is not None and member.proven_since is not None)
+        )
 
     def _on_member(self, now: float, peer: PeerId, before: MemberState | None, after: MemberState) -> None:
         if before == after:

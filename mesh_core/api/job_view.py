@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 from mesh_core.api.schema import AttemptView, AuctionView, BidView, JobState, JobView
@@ -90,7 +91,8 @@ class JobViews:
             return job.value.price_micro
         if job.holder is None:
             return 0
-        return price_of(job, job.holder, self._announcement(job.holder))
+        config, crypto = self._node.config, self._node.context.crypto
+        return price_of(crypto, config.network, job, job.holder, self._announcement(job.holder))
 
     def _attempt(self, job: LedgerJob, epoch: int, story: Story) -> AttemptView:
         holder, entry = job.leases[epoch]
@@ -184,7 +186,7 @@ def _bid(scored: Scored, ranking: list[bytes]) -> BidView:
     return BidView(
         peer=bid.author.hex(),
         price_micro=bid.price_micro,
-        load=bid.load,
+        load=bid.load if math.isfinite(bid.load) else 0.0,
         expected_ms=bid.expected_ms,
         model=bid.model,
         score=scored.score / MICRO_PER_AXL,

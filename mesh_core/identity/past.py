@@ -39,6 +39,7 @@ class Past:
         self._answered: set[PeerId] = set()
         self._on_ready: Callable[[float], None] | None = None
         self._latest = 0.0
+        self._warned = False
         self.retired = ""
 
     def start(self, now: float, on_ready: Callable[[float], None]) -> None:
@@ -90,7 +91,8 @@ class Past:
 
     def _judge(self, message: SelfAnswer) -> None:
         context = self._context
-        if message.boot > context.boot:
+        if message.boot > context.boot and not self._warned:
+            self._warned = True
             context.outbox.notify(
                 "problem",
                 text=f"a peer has seen start {message.boot} of this key, this is start {context.boot}: is the store an old backup?",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId, PutVote
-from mesh_core.identity.crypto import SecrecyError
+from mesh_core.identity.crypto import SecrecyError, Verifier
 from mesh_core.identity.statement import StatementError, check, digest, peek, sign
 from mesh_core.lease.certificate import CertificateError, check_lease
 from mesh_core.lease.committee import members
@@ -439,7 +439,8 @@ class Witness:
         return certificate.promises
 
     def _price_of(self, job: LedgerJob, holder: PeerId) -> int:
-        return price_of(job, holder, self._succession.announcement(holder))
+        announcement = self._succession.announcement(holder)
+        return price_of(self._context.crypto, self._context.config.network, job, holder, announcement)
 
     def _possess(self, now: float, sender: PeerId, message: ms.AcceptRequest, value: st.Value) -> bool:
         """Whether the sealed result is on this node; otherwise fetch it and judge the request again."""
@@ -477,13 +478,16 @@ def remember(ballot: Ballot, vote: PutVote) -> None:
             ballot.epoch, ballot.holder, ballot.promise = cast.epoch, None, None
 
 
-def price_of(job: LedgerJob, holder: PeerId, announcement: st.Announcement | None) -> int:
-    """What `holder` is paid, in micro-AXL: its bid in the award, else its announced price, at most the maximum."""
+def price_of(
+    verifier: Verifier, network: str, job: LedgerJob, holder: PeerId, announcement: st.Announcement | None
+) -> int:
+    """What `holder` is paid, in micro-AXL: its signed bid in the award, else its announced price, at most the maximum."""
     award = job.award
-    if award is not None:
-        for signed in award.bids:
-            bid = peek(signed, st.Bid)
-            if bid.author == holder:
-                return min(bid.price_micro, job.job.max_price_micro)
+    for signed in award.bids if award is not None else ():
+        if peek(signed, st.Bid).author == holder:
+            try:
+                return check(verifier, signed, st.Bid, network).price_micro
+            except StatementError:
+                break
     announced = announcement.price_micro if announcement else 0
-    return min(announced, job.job.max_price_micro)
+    return max(0, min(announced, job.job.max_price_micro))

@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
+from mesh_core.config import limit
 from mesh_core.identity.crypto import Verifier
 from mesh_core.identity.statement import StatementError, check
 from mesh_core.lease.committee import members, quorum, total_weight, weight_of
@@ -23,6 +24,7 @@ def check_lease(
     crypto: Verifier, network: str, job: st.Job, certificate: st.LeaseCertificate
 ) -> list[st.Promise]:
     """The promises of a valid lease certificate. Raises CertificateError."""
+    _require_possible(certificate.epoch)
     promises: dict[st.PeerId, st.Promise] = {}
     for signed in certificate.promises:
         promise = _checked(crypto, network, signed, st.Promise)
@@ -39,6 +41,7 @@ def check_lease(
 
 def check_settlement(crypto: Verifier, network: str, job: st.Job, certificate: st.SettleCertificate) -> None:
     """Nothing when the certificate settles the job. Raises CertificateError."""
+    _require_possible(certificate.epoch)
     value = certificate.value
     if value.holder not in members(job) or not 0 <= value.price_micro <= job.max_price_micro:
         raise CertificateError("its value pays an outsider or more than the job allows")
@@ -55,6 +58,11 @@ def check_settlement(crypto: Verifier, network: str, job: st.Job, certificate: s
 
 OUTCOMES: dict[str, str] = {"result": "settled", "cancelled": "cancelled", "failed": "failed"}
 """What a ballot may decide, and the final state it gives the job."""
+
+
+def _require_possible(epoch: int) -> None:
+    if not 1 <= epoch <= limit("sequence_max"):
+        raise CertificateError("an impossible epoch")
 
 
 def _require_quorum(job: st.Job, voters: set[st.PeerId], what: str) -> None:

@@ -374,6 +374,7 @@ class Holder:
         if share is not None:
             claim.shares.add_share(self._context.me, share)
         self._context.timers.set(("claim", "share", job.id), now + _SHARE_PATIENCE_S)
+        self._context.timers.set(("claim", "execution", job.id), now + job.job.execution_ms / 1000)
         if self._membership.is_dead(job.submitter):
             self._request_shares(claim)
         else:
@@ -456,7 +457,8 @@ class Holder:
             self.fail(now, job_id, epoch, "the result is too large")
             return
         self._context.outbox.notify("execution_finished", job=job_id, epoch=epoch, bytes=len(result))
-        price = price_of(claim.job, self._context.me, self._membership.announcement)
+        network, announcement = self._context.config.network, self._membership.announcement
+        price = price_of(self._context.crypto, network, claim.job, self._context.me, announcement)
         self.propose(
             now, claim, st.Value("result", self._blobs.put(sealed), len(sealed), "", self._context.me, price)
         )

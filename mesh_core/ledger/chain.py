@@ -8,7 +8,7 @@ whatever the order in which records came.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from mesh_core.config import limit
@@ -84,7 +84,9 @@ class AuthorChain:
 class Chains:
     """Every author's records, found by hash or by place."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_known: Callable[[PeerId], bool] = lambda _: False) -> None:
+        """`is_known` names authors for whom there is always room, however many strangers have come."""
+        self._is_known = is_known
         self.authors: dict[PeerId, AuthorChain] = {}
         self._by_hash: dict[bytes, Entry] = {}
         self._with_extras: dict[PeerId, AuthorChain] = {}
@@ -103,7 +105,7 @@ class Chains:
     def has_room(self, entry: Entry) -> bool:
         """Whether a record may be kept: those beyond a gap or a fork are bounded per author."""
         held = self.authors.get(entry.author)
-        if held is None and len(self.authors) >= limit("members_max"):
+        if held is None and len(self.authors) >= limit("members_max") and not self._is_known(entry.author):
             return False
         held = held or AuthorChain()
         if held.forked_at is None and entry.seq == held.head_seq + 1:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from mesh_core.identity.crypto import Verifier
 from mesh_core.identity.statement import StatementError, check, digest, encode
 from mesh_core.lease.certificate import CertificateError, check_lease, check_settlement
+from mesh_core.ledger.award import award_is_sound
 from mesh_core.ledger.chain import Chains
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import Entry, check_record
@@ -63,7 +64,6 @@ class Ledger:
     open_jobs: dict[st.JobId, LedgerJob] = field(default_factory=dict)
     accounts: dict[st.PeerId, Account] = field(default_factory=dict)
     equivocators: dict[st.PeerId, str] = field(default_factory=dict)
-    reserved_micro: dict[st.PeerId, int] = field(default_factory=dict)
     _waiting: dict[st.JobId, list[Entry]] = field(default_factory=dict)
     _root: bytes | None = None
 
@@ -83,7 +83,7 @@ class Ledger:
                 if job.final
             ]
             balances = [
-                (peer, account.balance_micro)
+                (peer, str(account.balance_micro))
                 for peer, account in sorted(self.accounts.items())
                 if account.balance_micro
             ]
@@ -118,7 +118,6 @@ class Ledger:
         job = LedgerJob(entry.hash, entry, body)
         self.jobs[job.id] = job
         self.open_jobs[job.id] = job
-        self.reserved_micro[job.submitter] = self.reserved_micro.get(job.submitter, 0) + body.max_price_micro
         self.hooks.on_job(job)
         for waiting in self._waiting.pop(job.id, []):
             self._apply(job, waiting)
@@ -137,7 +136,7 @@ class Ledger:
             return
 
     def _add_award(self, job: LedgerJob, entry: Entry) -> None:
-        if entry.author != job.submitter:
+        if entry.author != job.submitter or not award_is_sound(job.job, job.id, entry.body):
             return
         job.awards[entry.hash] = entry
         if len(job.awards) == 1:
@@ -175,7 +174,6 @@ class Ledger:
             return
         job.settle = entry
         self.open_jobs.pop(job.id, None)
-        self.reserved_micro[job.submitter] -= job.job.max_price_micro
         self._pay(job, 1)
         self.hooks.on_settled(job)
 

@@ -118,7 +118,7 @@ def job_is_sound(job: st.Job, submitter: st.PeerId) -> bool:
         and len(job.payload_hash) == 32
         and 0 < job.payload_bytes <= limit("blob_bytes_max")
         and 1 <= job.threshold <= max(1, len(job.shares))
-        and 0 <= job.max_price_micro < 1 << 50
+        and 0 <= job.max_price_micro <= limit("price_micro_max")
         and 0 < job.auction_ms <= 60_000
         and 0 < job.execution_ms <= 86_400_000
         and 0 < job.total_ms <= 30 * 86_400_000

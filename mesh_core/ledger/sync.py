@@ -176,7 +176,8 @@ class Replication:
                 break
         self._send_records(sender, lacking)
         for head in message.heads:
-            self._fetch_head(now, sender, head)
+            if 0 <= head.seq <= limit("sequence_max"):
+                self._fetch_head(now, sender, head)
 
     # ---------------------------------------------------------------------------------------- timers
 
@@ -286,7 +287,7 @@ class Replication:
 
 def _lacked_by(held: AuthorChain, head: Head | None) -> list[Entry]:
     """Records of one author that a replica with `head` does not hold."""
-    first = head.seq if head else 0
+    first = max(0, head.seq) if head else 0
     extras = set(head.extras) if head else set()
     lacking = [entry for entry in held.chain[first:] if entry.hash not in extras]
     forked = held.forked_at is not None

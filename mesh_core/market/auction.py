@@ -267,6 +267,7 @@ class Desk:
         self._replication = replication
         self._blobs = blobs
         self._credit = credit
+        self._admitted: set[JobId] = set()
         self.running = 0
         self.expected_ms = 0
 
@@ -274,11 +275,10 @@ class Desk:
         """Empty when this node takes part in the job; otherwise why it will not."""
         if self._ledger.equivocators.get(job.submitter):
             return "its submitter has signed contradicting statements"
-        if job.final:
+        if job.final or job.job.payload_hash in self._blobs:
+            # A job that was taken in stays in: its payload is kept only once it could be paid.
             return ""
-        if self._credit.available_micro(job.submitter) < 0 or self._credit.funds_micro(job.submitter) <= 0:
-            return "its submitter's credit does not cover it"
-        return ""
+        return "" if self._credit.covers(job) else "its submitter's credit does not cover it"
 
     def on_store(self, now: float, sender: PeerId, message: ms.StoreJob) -> None:
         """Keep a job and its payload, and answer once both are durable."""
@@ -293,7 +293,10 @@ class Desk:
         if self._context.me not in members(job.job):
             return
         refused = self.admissible(job)
-        if refused or len(self._ledger.open_jobs) > limit("open_jobs_max"):
+        if not refused:
+            self._admitted.add(job.id)
+        if refused or len(self._admitted) > limit("open_jobs_max"):
+            self._admitted.discard(job.id)
             reason = refused or "too many open jobs here, try again later"
             self._context.send(sender, ms.JobStored(job.id, b"", reason))
             return
@@ -306,6 +309,10 @@ class Desk:
             ("store", job.id, sender),
             lambda _: self._stored(sender, job),
         )
+
+    def on_settled(self, job: LedgerJob) -> None:
+        """The job is decided: there is room for another."""
+        self._admitted.discard(job.id)
 
     def _stored(self, sender: PeerId, job: LedgerJob) -> None:
         self._context.send(sender, ms.JobStored(job.id, self._bid(job), ""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mesh_core.context import Context
 from mesh_core.effects import PeerId
 from mesh_core.ledger.fold import Ledger
+from mesh_core.ledger.job import LedgerJob
 
 
 class Credit:
@@ -14,9 +15,18 @@ class Credit:
         self._context = context
         self._ledger = ledger
 
-    def available_micro(self, submitter: PeerId) -> int:
-        """Funds minus what open jobs reserve."""
-        return self.funds_micro(submitter) - self._ledger.reserved_micro.get(submitter, 0)
+    def covers(self, job: LedgerJob) -> bool:
+        """Whether the submitter's funds cover this job and all of its open jobs before it in its chain.
+
+        Later jobs do not count: who asks for too much waits with the last of it, not with everything.
+        """
+        funds_micro = self.funds_micro(job.submitter)
+        reserved_micro = sum(
+            other.job.max_price_micro
+            for other in self._ledger.open_jobs.values()
+            if other.submitter == job.submitter and other.entry.seq <= job.entry.seq
+        )
+        return funds_micro > 0 and reserved_micro <= funds_micro
 
     def funds_micro(self, submitter: PeerId) -> int:
         """Credit limit, minus what was spent, plus what was earned from submitters with a limit of their own.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from mesh_core.config import limit
 from mesh_core.effects import PeerId
+from mesh_core.ledger.award import bid_problem
 from mesh_core.wire.statements import Announcement, Bid, Job
 
 LOCALITY_MICRO = 5_000
@@ -36,7 +36,7 @@ class Scored:
 def score(bid: Bid, job: Job, announcement: Announcement | None) -> Scored:
     """Score a bid for a job; a bid that breaks a rule is refused with the reason."""
     home = job.shard is None or (announcement is not None and job.shard in announcement.shards)
-    refused = _broken_rule(bid, job)
+    refused = bid_problem(bid, job)
     if refused:
         return Scored(bid, {}, refused)
     parts = {
@@ -46,20 +46,6 @@ def score(bid: Bid, job: Job, announcement: Announcement | None) -> Scored:
         "time": bid.expected_ms * TIME_MICRO_PER_S // 1000,
     }
     return Scored(bid, parts)
-
-
-def _broken_rule(bid: Bid, job: Job) -> str:
-    if bid.price_micro < 0:
-        return "price below zero"
-    if bid.price_micro > job.max_price_micro:
-        return "over the maximum price"
-    if not 0.0 <= bid.load <= 1e6:  # also refuses NaN
-        return "impossible load"
-    if not 0 <= bid.expected_ms <= 86_400_000:
-        return "impossible expected time"
-    if len(bid.model) > limit("text_chars_max"):
-        return "model name too long"
-    return ""
 
 
 def rank(scored: Iterable[Scored], settled: Callable[[PeerId], int]) -> list[Scored]:

@@ -123,11 +123,7 @@ class Queries:
         return f"q{number}"
 
     def _committee(self, query_id: bytes, options: JobOptions) -> list[PeerId]:
-        live = [
-            peer
-            for peer in self._membership.live()
-            if self._membership.members[peer].announcement.role == "provider"
-        ]
+        live = [peer for peer in self._membership.live() if self._is_provider(peer)]
         if not live:
             raise Refusal("no live provider is known here yet")
         providers = choose_providers(query_id, live, limit("committee_providers"))
@@ -135,6 +131,11 @@ class Queries:
         if options.submitter_weight >= (total + options.fault_bound) // 2 + 1:
             raise Refusal(f"a submitter weight of {options.submitter_weight} would be a quorum by itself")
         return providers
+
+    def _is_provider(self, peer: PeerId) -> bool:
+        """Whether a member takes part in committees; one that has never answered may be an invention."""
+        member = self._membership.members[peer]
+        return member.announcement.role == "provider" and member.proven_since is not None
 
     def _create(self, now: float, query: Query, plan: JobPlan, providers: list[PeerId]) -> Auction:
         auction = self._auctioneer.create(now, plan, providers)

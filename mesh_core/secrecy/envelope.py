@@ -42,7 +42,7 @@ def open_work(crypto: Crypto, secret: bytes, payload: bytes) -> Work:
     """Inverse of `seal_work`. Raises SecrecyError for a wrong secret or an altered payload."""
     try:
         return _work.decode(crypto.decrypt(secret, payload))
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
         raise SecrecyError(f"the opened payload is no work: {error}") from error
 
 

@@ -50,6 +50,7 @@ class Setup:
     clocks: ClockError = EXACT
     fsync_s: tuple[float, float] = (0.0005, 0.004)
     hints: bool = True
+    credit_micro: int = 100 * MICRO_PER_AXL
     telling: bool = False
     alter: Callable[[HostSpec], HostSpec] | None = None
     """Lets a control replace a part of a host before it is built."""
@@ -82,7 +83,7 @@ class World:
             came_up=self._topology_changed,
         )
         names = [f"node{number}" for number in range(1, setup.providers + 1)]
-        self._credit = {self.keys.key(name): 100 * MICRO_PER_AXL for name in (*names, OPERATOR)}
+        self._credit = {self.keys.key(name): setup.credit_micro for name in (*names, OPERATOR)}
         for number, name in enumerate(names, start=1):
             self._add(name, number)
         self._add(OPERATOR, 0)

@@ -39,6 +39,7 @@ class Mix:
     outsider: float = 0.0
     blackouts: int = 0
     price_changes: int = 0
+    tight_credit: float = 0.0
     submitter_weights: tuple[int, ...] = (1,)
     rounds: int = 1
     clocks: ClockError = EXACT
@@ -88,6 +89,7 @@ PROFILES: dict[str, Mix] = {
         ambushes=8,
         kills=1,
         price_changes=10,
+        tight_credit=0.3,
         submitter_weights=(1, 2, 3),
     ),
     "marathon": Mix(

@@ -34,6 +34,11 @@ TROUBLE_S = 8.0
 FINISH_S = 25.0
 """Within this time after the healing everything must be at rest (with default timers: times three)."""
 
+TIGHT_CREDIT_MICRO = 350_000
+"""Enough for one query over six shards: with two, somebody has to wait."""
+
+GENEROUS_CREDIT_MICRO = 100_000_000
+
 _CRASH_GAPS_S = (0.05, 0.3, 1.0, 4.0)
 _PARTICIPANTS = (4, 5, 6, 6, 6, 7, 9)
 
@@ -78,6 +83,7 @@ class Scenario:
             straggling=mix.straggling,
         )
         providers = dice["size"].choice(_PARTICIPANTS)
+        tight = dice["credit"].random() < mix.tight_credit
         self.world = World(
             Setup(
                 seed=seed,
@@ -92,6 +98,7 @@ class Scenario:
                 ),
                 clocks=mix.clocks,
                 fsync_s=(0.002, 0.3) if dice["disk"].random() < mix.slow_disks else (0.0005, 0.004),
+                credit_micro=TIGHT_CREDIT_MICRO if tight else GENEROUS_CREDIT_MICRO,
                 hints=dice["hints"].random() < mix.hints,
                 telling=telling,
                 alter=alter,

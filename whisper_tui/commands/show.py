@@ -235,20 +235,20 @@ async def _write_receipt(reach: Reach, found: JobView, out: Path) -> None:
 def _job_lines(found: JobView, state: State) -> list[str]:
     names = _names(state)
     shard = "all shards" if found.shard is None else f"shard {found.shard}"
-    committee = " ".join(names.get(peer, short(peer)) for peer in found.committee)
+    committee = " ".join(inert(names.get(peer, short(peer))) for peer in found.committee)
     fields = [
         ("job", f"{inert(found.label)} {found.job}"),
         ("work", f"{inert(found.kind)}, {shard}"),
         ("state", found.state + (f": {inert(found.reason)}" if found.reason else "")),
-        ("holder", names.get(found.holder, NOTHING)),
+        ("holder", inert(names.get(found.holder, NOTHING))),
         ("price", f"{axl(found.price_micro)} AXL, at most {axl(found.max_price_micro)}"),
         ("committee", f"{committee}; quorum {found.quorum} of {found.weight}, alive {found.live_weight}"),
         ("sealed", f"{found.threshold} shares open the payload"),
-        ("votes", " ".join(names.get(peer, short(peer)) for peer in found.votes) or NOTHING),
+        ("votes", " ".join(inert(names.get(peer, short(peer))) for peer in found.votes) or NOTHING),
     ]
     lines = [f"{name:<10} {value}" for name, value in fields]
     for attempt in found.attempts:
-        holder = names.get(attempt.holder, short(attempt.holder))
+        holder = inert(names.get(attempt.holder, short(attempt.holder)))
         lines.append(
             f"epoch {attempt.epoch:<4} {holder} {inert(attempt.outcome)} {inert(attempt.note)}".rstrip()
         )

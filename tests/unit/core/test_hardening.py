@@ -8,8 +8,10 @@ from mesh_core.after_disk import AfterDisk
 from mesh_core.config import limit
 from mesh_core.effects import Effect, Execute, JobOptions, Persist, PutMeta, PutVote, Send, StopExecution
 from mesh_core.identity.statement import StatementError
-from mesh_core.lease.ballot import Ballot, remember
+from mesh_core.lease.ballot import Ballot, price_of, remember
 from mesh_core.lease.certificate import CertificateError, check_settlement
+from mesh_core.ledger.award import award_is_sound
+from mesh_core.ledger.chain import Chains
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import FIRST_PREV, check_record
 from mesh_core.simulation.world import OPERATOR, Setup, World
@@ -63,9 +65,9 @@ def test_what_invented_keys_pay_each_other_buys_nothing() -> None:
     account = node.ledger.accounts.setdefault(b"b" * 32, type(node.ledger.account(b""))())
     account.balance_micro = 10**9
     account.earned_micro[b"a" * 32] = 10**9
-    assert node.credit.available_micro(b"b" * 32) == 0
+    assert node.credit.funds_micro(b"b" * 32) == 0
     account.earned_micro[world.hosts[OPERATOR].peer] = 5
-    assert node.credit.available_micro(b"b" * 32) == 5
+    assert node.credit.funds_micro(b"b" * 32) == 5
 
 
 def test_a_job_below_every_providers_price_is_not_run() -> None:
@@ -206,3 +208,111 @@ def test_a_witness_that_promised_and_voted_at_one_epoch_remembers_both() -> None
         assert (ballot.epoch, ballot.holder, ballot.promise) == (2, holder.peer, rows[1].signed)
         assert ballot.accepted == st.Accepted(2, vote.value)
         assert list(ballot.failures) == [(holder.peer, 1)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"price_micro": -5},
+        {"price_micro": 50_001},
+        {"load": float("nan")},
+        {"load": float("inf")},
+        {"expected_ms": -1},
+        {"job": b"another" * 4},
+        {"author": b"o" * 32},
+    ],
+)
+def test_an_award_with_an_impossible_bid_means_nothing(changes: dict[str, object]) -> None:
+    people = People()
+    bidder = people.providers[0]
+    fields: dict[str, object] = {
+        "network": NETWORK,
+        "author": bidder.peer,
+        "job": JOB,
+        "price_micro": 9_000,
+        "load": 0.0,
+        "expected_ms": 0,
+        "model": "",
+    }
+    good = st.Bid(**fields)  # type: ignore[arg-type]
+    bad = st.Bid(**(fields | changes))  # type: ignore[arg-type]
+    assert award_is_sound(people.job(), JOB, st.Award(JOB, (bidder.sign(good),), (good.author,)))
+    assert not award_is_sound(people.job(), JOB, st.Award(JOB, (bidder.sign(bad),), (bad.author,)))
+
+
+@pytest.mark.parametrize("bids", [(b"garbage",), (b"",), (b"\x90" * 80,)])
+def test_an_award_of_garbage_means_nothing(bids: tuple[bytes, ...]) -> None:
+    people = People()
+    assert not award_is_sound(people.job(), JOB, st.Award(JOB, bids, (people.providers[0].peer,)))
+
+
+def test_a_price_is_taken_from_a_signed_bid_only() -> None:
+    people = People()
+    holder, forger = people.providers[0], people.submitter
+    job = people.submitter.record("job", people.job())
+    bid = st.Bid(NETWORK, holder.peer, job.hash, 1, 0.0, 0, "")
+    announcement = st.Announcement("node1", "provider", ("answer",), 9_000, (), (), "")
+    for signer, expected in ((holder, 1), (forger, 9_000)):
+        held = LedgerJob(job.hash, job, job.body)
+        award = people.submitter.record("award", st.Award(job.hash, (signer.sign(bid),), (holder.peer,)))
+        held.awards[award.hash] = award
+        assert price_of(forger.crypto, NETWORK, held, holder.peer, announcement) == expected
+
+
+@pytest.mark.parametrize("epoch", [0, -1, 2**53 + 1, 2**63])
+def test_a_certificate_for_an_impossible_epoch_is_void(epoch: int) -> None:
+    people = People()
+    value = people.value(people.providers[0])
+    with pytest.raises(CertificateError):
+        check_settlement(
+            people.submitter.crypto,
+            NETWORK,
+            people.job(),
+            people.settlement(JOB, value, people.providers[:4], epoch=epoch),
+        )
+
+
+def test_balances_of_any_size_have_a_root() -> None:
+    ledger = People().ledger()
+    ledger.accounts[b"a" * 32] = type(ledger.account(b""))(balance_micro=2**70)
+    assert len(ledger.state_root()) == 32
+
+
+def test_known_authors_have_room_however_many_strangers_have_come() -> None:
+    people = People()
+    known = people.submitter
+    chains = Chains(lambda author: author == known.peer)
+    for number in range(limit("members_max") + 5):
+        entry = people.person(f"stranger{number}").record("note", number)
+        if chains.has_room(entry):
+            chains.add(entry)
+    assert len(chains) == limit("members_max")
+    assert chains.has_room(known.record("note", "mine"))
+
+
+def test_members_that_never_answered_get_no_seat() -> None:
+    world = World(Setup(seed="ghosts"))
+    world.start()
+    world.run_for(1.0)
+    node = world.hosts[OPERATOR].node
+    assert node is not None
+    ghost = world.hosts["node3"].peer
+    node.membership.members[ghost].proven_since = None
+    world.submit(OPERATOR, "why?", [1], JobOptions(), "q1")
+    (auction,) = node.auctioneer.auctions.values()
+    assert ghost not in {seat.peer for seat in auction.job.job.committee}
+    assert len(auction.job.job.committee) == 6
+
+
+def test_a_submitter_at_its_limit_does_not_stop_its_own_accepted_jobs() -> None:
+    world = World(Setup(seed="limit"))
+    world.start()
+    world.run_for(1.0)
+    credit = world.hosts[OPERATOR].config.credit[world.hosts[OPERATOR].peer]
+    share = credit // 4
+    for number in range(3):
+        world.submit(OPERATOR, "why?", [1, 2], JobOptions(max_price_micro=share), f"q{number}")
+    node = world.hosts[OPERATOR].node
+    assert node is not None
+    answered = lambda: all(query.finished for query in node.queries.queries.values())  # noqa: E731
+    assert world.run_while(lambda: not answered(), 60.0)

@@ -125,4 +125,3 @@ def test_nothing_is_lost_or_created_when_jobs_are_paid() -> None:
         accounts = host.node.ledger.accounts
         assert sum(account.balance_micro for account in accounts.values()) == 0
         assert accounts[world.hosts["operator"].peer].balance_micro < 0
-        assert host.node.ledger.reserved_micro[world.hosts["operator"].peer] == 0
