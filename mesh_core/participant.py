@@ -25,8 +25,9 @@ from mesh_core.api.server import ControlServer
 from mesh_core.api.view import About, NodeViews
 from mesh_core.config import DEFAULT, FAST
 from mesh_core.context import Doors, NodeConfig
-from mesh_core.effects import Leave, PutMeta, Stored
+from mesh_core.effects import Executed, Leave, Progressed, PutMeta, Stored
 from mesh_core.io.axl_transport import AxlTransport
+from mesh_core.io.backend_watch import BackendWatch
 from mesh_core.io.clock import Clock
 from mesh_core.io.crypto import KeyCrypto
 from mesh_core.io.executions import Executions, Executor
@@ -95,8 +96,14 @@ class Participant:
             self._client, node.seal_frame, runtime.receive, runtime.neighbours, self._axl_problem
         )
         self._executor = executor
+        self._backend = BackendWatch(
+            executor,
+            settings.backend.has_model,
+            lambda line: self._log.write("backend", {"text": line}),
+            self._announce,
+        )
         self._preparing: asyncio.Task[None] | None = None
-        self._executions = Executions(executor, runtime.step, runtime.bug)
+        self._executions = Executions(executor, self._executed, runtime.bug)
         runtime.connect(self._transport, self._executions)
         corpus, shards = self._about.corpus, settings.shards_total
         self._commands = Commands(node, runtime.step, runtime.submit, self.stopped.set, corpus, shards)
@@ -121,7 +128,8 @@ class Participant:
         self._transport.start()
         self._node_changed()
         if self._settings.executes:
-            self._preparing = asyncio.create_task(self._prepare())
+            # Joining the mesh does not wait for that.
+            self._preparing = asyncio.create_task(self._backend.run())
 
     async def close(self) -> None:
         """Say goodbye, end what runs, leave a store that opens again."""
@@ -152,12 +160,15 @@ class Participant:
             raise PortTakenError(f"control API: {host}:{port}: {error.strerror}") from None
         self._log.write("listening", {"host": host, "port": self._server.port})
 
-    async def _prepare(self) -> None:
-        """Find out what executes workloads here and announce it; joining the mesh does not wait for that."""
-        self._log.write("backend", {"text": await self._executor.prepare()})
+    def _executed(self, event: Executed | Progressed) -> None:
+        self._runtime.step(event)
+        if isinstance(event, Executed):
+            self._backend.look()
+
+    def _announce(self, backend: str) -> None:
+        """Tell the mesh what writes the answers here."""
         announcement = self._node.membership.announcement
-        models = (self._executor.backend_name,)
-        self._runtime.announce(msgspec.structs.replace(announcement, models=models))
+        self._runtime.announce(msgspec.structs.replace(announcement, models=(backend,)))
         self._node_changed()
 
     # ------------------------------------------------------------------------------- for the control API

@@ -40,6 +40,11 @@ class Backend(Struct, frozen=True, forbid_unknown_fields=True):
     openai_key_env: str = ""
     llama_cpp_url: str = ""
 
+    @property
+    def has_model(self) -> bool:
+        """Whether a model is named, so that search is not all there can be."""
+        return bool(self.ollama_url or self.openai_url or self.llama_cpp_url)
+
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Content of provider.toml. `control_port` 0 picks a free one; `shards` are home shards, counted from 0;

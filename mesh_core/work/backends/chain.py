@@ -49,10 +49,15 @@ class Chain:
         return next(backend for backend in self._backends if backend not in self._failed).name
 
     async def prepare(self) -> str:
-        """Ask every backend whether it can be used; one line with the choice, and why not a preferred one."""
+        """Ask every backend whether it can be used; one line with the choice, and why not a preferred one.
+
+        Asked again, it is about what is there by then.
+        """
         problems = await asyncio.gather(*(backend.probe() for backend in self._backends))
         for backend, problem in zip(self._backends, problems, strict=True):
-            if problem:
+            if not problem:
+                self._failed.pop(backend, None)
+            else:
                 # Asked again for the first answer: a server that starts beside this provider may be up by then.
                 self._failed[backend] = _Failure(problem, time.monotonic())
         reasons = [f"{backend.name}: {failure.reason}" for backend, failure in self._failed.items()]

@@ -104,3 +104,12 @@ async def test_cancelling_closes_the_backend_and_asks_no_other() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert writer.closed == 1
+
+
+async def test_a_backend_that_has_become_ready_is_found_when_asked_again() -> None:
+    writer = Writer("Honey.", problem="loading its model")
+    chain = Chain([writer], 5)
+    await chain.prepare()
+    writer.problem = None
+    assert await chain.prepare() == "fake writer"
+    assert chain.name == "fake writer"
