@@ -411,5 +411,7 @@ def _complain(error: UserError | typer.TyperException) -> int:
         line, hint = error.format_message(), f"{context.command_path if context else 'whisper-tui'} --help"
     typer.echo("whisper-tui: " + " ".join(line.split()), err=True)
     if hint:
-        typer.echo(f"  {hint}", err=True)
+        from whisper_tui.program import typed
+
+        typer.echo(f"  {typed(hint)}", err=True)
     return error.exit_code

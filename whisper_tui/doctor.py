@@ -19,6 +19,7 @@ from msgspec import Struct
 from whisper_tui import __version__
 from whisper_tui.backends import MODEL_PACKAGES, OLLAMA_DEFAULT_URL, has_local_model, listens
 from whisper_tui.errors import UserError
+from whisper_tui.program import typed
 from whisper_tui.settings import VARIABLES, Settings
 from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor import ports
@@ -180,7 +181,10 @@ def _ports(run: RunDir) -> Finding:
         return Finding("ports", "ok", f"free, from {plan.port_base} on")
     named = ", ".join(f"{port} ({purpose})" for port, purpose in busy[:3])
     return Finding(
-        "ports", "note" if plan.auto_ports else "bad", f"in use: {named}", "whisper-tui up --port-base auto"
+        "ports",
+        "note" if plan.auto_ports else "bad",
+        f"in use: {named}",
+        typed("whisper-tui up --port-base auto"),
     )
 
 
@@ -215,4 +219,4 @@ def _next(run: RunDir) -> Finding:
     except UserError:
         runs = False
     todo = 'whisper-tui submit "your question"' if runs else "whisper-tui up"
-    return Finding("next", "ok", f"type: {todo}")
+    return Finding("next", "ok", f"type: {typed(todo)}")

@@ -37,7 +37,7 @@ class Reach:
         """What the mesh consists of; MeshUnreachable when there never was one."""
         plan = plans.load(self.run.plan)
         if plan is None:
-            raise MeshUnreachable(f"no mesh in {self.run.root}", "start one with `whisper-tui up`")
+            raise self.run.nobody()
         return plan
 
     def control(self, seat: Seat) -> ControlClient:
@@ -138,7 +138,7 @@ def live_source(run: RunDir, plan: Plan) -> LiveSource:
     """The events of every participant, those added later too, and of the supervisor that runs now."""
     supervisor = run.running()
     if supervisor is None:
-        raise MeshUnreachable(f"no mesh runs in {run.root}", "start one with `whisper-tui up`")
+        raise run.nobody()
     token = run.token()
 
     def locate(name: str) -> Endpoint | None:

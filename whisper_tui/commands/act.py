@@ -9,6 +9,7 @@ from whisper_tui.actions.actions import Actions
 from whisper_tui.commands import answer
 from whisper_tui.commands.output import print_json, print_line
 from whisper_tui.errors import BadInput
+from whisper_tui.program import typed
 from whisper_tui.reach import Reach
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import Outcome
@@ -29,6 +30,8 @@ async def report(done: Awaitable[Outcome], as_json: bool) -> None:
         return
     for view in outcome.processes:
         print_line(f"{view.name} {view.part}: {view.state}" + (f", pid {view.pid}" if view.pid else ""))
+    for line in outcome.skipped:
+        print_line(line)
 
 
 async def submit(run: RunDir, text: str, max_price_axl: float | None, wait: bool, as_json: bool) -> None:
@@ -40,7 +43,7 @@ async def submit(run: RunDir, text: str, max_price_axl: float | None, wait: bool
     elif as_json:
         print_json(taken)
     else:
-        print_line(f"{taken.label} {taken.state}: {len(taken.jobs)} jobs; see whisper-tui jobs")
+        print_line(typed(f"{taken.label} {taken.state}: {len(taken.jobs)} jobs; see whisper-tui jobs"))
 
 
 def micro(price_axl: float | None) -> int | None:

@@ -8,6 +8,7 @@ import sys
 from whisper_tui.actions.actions import Actions
 from whisper_tui.commands.output import print_line
 from whisper_tui.errors import BadInput
+from whisper_tui.program import typed
 from whisper_tui.reach import Reach, live_source
 from whisper_tui.supervisor.client import SupervisorClient
 from whisper_tui.supervisor.rundir import RunDir
@@ -52,9 +53,9 @@ def open_console(run: RunDir, *, read_only: bool, ascii_only: bool) -> int:
         choice = await run_console(live_source(run, plan), Actions(run, "console"), options=options)
         if choice is ExitChoice.STOP:
             await Actions(run, "console").down()
-            print_line("the mesh is down; `whisper-tui up` brings it back as it was")
+            print_line(typed("the mesh is down; `whisper-tui up` brings it back as it was"))
         elif run.running() is not None:
-            print_line("the mesh stays up: `whisper-tui attach` shows it, `whisper-tui down` ends it")
+            print_line(typed("the mesh stays up: `whisper-tui attach` shows it, `whisper-tui down` ends it"))
 
     asyncio.run(session())
     return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from axl.keys import KeyFileError, address_of, load, make
 from whisper_tui.commands.output import print_json, print_line, print_table
 from whisper_tui.errors import BadInput
+from whisper_tui.program import typed
 from whisper_tui.supervisor.rundir import RunDir
 
 
@@ -20,7 +21,7 @@ def show(run: RunDir, as_json: bool) -> None:
     print_table(
         ["NAME", "PEER ID", "ADDRESS", "FILE"],
         [[row["name"], row["peer"], row["address"], row["file"]] for row in rows],
-        f"no keys in {run.root}; `whisper-tui up` makes them",
+        typed(f"no keys in {run.root}; `whisper-tui up` makes them"),
     )
 
 

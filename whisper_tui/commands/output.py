@@ -74,7 +74,17 @@ class Progress:
             sys.stderr.flush()
             self._shown = len(line)
 
+    def tell(self, line: str) -> None:
+        """Print a line that stays, in place of what is shown now."""
+        self._wipe()
+        print_line(line)
+        sys.stdout.flush()
+
     def __exit__(self, *_: object) -> None:
+        self._wipe()
+
+    def _wipe(self) -> None:
         if self._shown:
             sys.stderr.write("\r" + " " * self._shown + "\r")
             sys.stderr.flush()
+            self._shown = 0

@@ -15,6 +15,7 @@ from whisper_tui.commands.output import axl, print_json, print_line, print_table
 from whisper_tui.errors import ActionError, BadInput
 from whisper_tui.model.inert import inert
 from whisper_tui.model.selectors import NotFound, find_job
+from whisper_tui.program import typed
 from whisper_tui.reach import Reach, picture_of
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import Status
@@ -111,7 +112,7 @@ async def jobs(run: RunDir, as_json: bool) -> None:
             ]
             for job in sorted(state.jobs, key=lambda job: (job.submitted_ms, job.label))
         ],
-        NO_JOBS,
+        typed(NO_JOBS),
     )
 
 
@@ -141,7 +142,7 @@ async def bids(run: RunDir, word: str | None, as_json: bool) -> None:
             for job in chosen
             for bid in sorted(job.auction.bids, key=lambda bid: (bool(bid.refused), bid.rank))
         ],
-        NO_JOBS,
+        typed(NO_JOBS),
     )
 
 
@@ -218,7 +219,7 @@ async def job(run: RunDir, word: str, out: Path | None, as_json: bool) -> None:
     for line in _job_lines(found, state):
         print_line(line)
     if out is not None:
-        print_line(f"receipt written to {out}; check it with: whisper-tui verify receipt {out}")
+        print_line(typed(f"receipt written to {out}; check it with: whisper-tui verify receipt {out}"))
 
 
 async def _write_receipt(reach: Reach, found: JobView, out: Path) -> None:

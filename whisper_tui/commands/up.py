@@ -16,6 +16,7 @@ from whisper_tui.commands.act import actions
 from whisper_tui.commands.output import Progress, print_json, print_line
 from whisper_tui.errors import MeshUnreachable, TimedOut
 from whisper_tui.model.inert import inert
+from whisper_tui.program import typed
 from whisper_tui.reach import Reach
 from whisper_tui.settings import Settings
 from whisper_tui.supervisor.launch import launch, not_up, until_answered
@@ -51,9 +52,9 @@ async def _up(run: RunDir, wishes: Wishes, settings: Settings, manner: Manner, *
     began = time.monotonic()
     with Progress() as progress:
         progress.say("starting …")
-        started = await launch(run, wishes, settings, print_line)
+        started = await launch(run, wishes, settings, progress.tell)
         try:
-            status = await _until_met(run)
+            status = await _until_met(run, progress)
         except BaseException:
             if started:
                 await actions(run).down()
@@ -65,14 +66,14 @@ async def _up(run: RunDir, wishes: Wishes, settings: Settings, manner: Manner, *
     return started
 
 
-async def _until_met(run: RunDir) -> Status:
+async def _until_met(run: RunDir, progress: Progress) -> Status:
     """Wait until all participants have come up and met. The mesh goes on without one that cannot."""
     status = await until_answered(run)
     lost = not_up(status)
     if OPERATOR in lost or len(lost) >= status.plan.count:
         raise MeshUnreachable(f"the mesh did not come up: {'; '.join(lost.values())}")
     for line in lost.values():
-        print_line(f"{line}; the others go on without it")
+        progress.tell(f"{line}; the others go on without it")
     try:
         async with asyncio.timeout(CONVERGED_S):
             await Reach(run).until_met()
@@ -90,8 +91,8 @@ def _tell(status: Status, as_json: bool, took_s: float | None) -> None:
     how = "running already" if took_s is None else f"up and converged in {took_s:.2f} s"
     up = status.plan.count - len(not_up(status))
     print_line(f"{up} providers and the operator {how}: {status.run_dir}")
-    print_line('ask something:  whisper-tui submit "How does a network learn from its mistakes?"')
-    print_line("look around:    whisper-tui nodes | jobs | bids | leases | ledger")
+    print_line(typed('ask something:  whisper-tui submit "How does a network learn from its mistakes?"'))
+    print_line(typed("look around:    whisper-tui nodes | jobs | bids | leases | ledger"))
 
 
 async def _stay(run: RunDir, as_json: bool) -> None:

@@ -28,6 +28,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m whisper_tui.supervisor")
     parser.add_argument("--run-dir", type=Path, required=True)
     run = RunDir(parser.parse_args().run_dir)
+    os.umask(0o077)  # logs and stores of all children are the user's own
     if os.fork():
         os._exit(0)  # nobody's child from here on: whoever started it need not wait for it
     try:

@@ -54,7 +54,7 @@ class SupervisorClient:
     def _control(self) -> ControlClient:
         supervisor = self._run.running()
         if supervisor is None:
-            raise MeshUnreachable(f"no mesh runs in {self._run.root}", "start one with `whisper-tui up`")
+            raise self._run.nobody()
         return ControlClient(f"http://127.0.0.1:{supervisor.port}", self._run.token(), COMMAND_S)
 
     def _unreachable(self, error: Exception) -> MeshUnreachable:

@@ -24,7 +24,7 @@ from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor.child import child_environment, last_line
 from whisper_tui.supervisor.client import SupervisorClient
 from whisper_tui.supervisor.plan import MODEL_PORT_OFFSET, Plan
-from whisper_tui.supervisor.prepare import Wishes, differences, make_plan, prepare
+from whisper_tui.supervisor.prepare import Wishes, check_paths, differences, make_plan, prepare
 from whisper_tui.supervisor.rundir import RunDir, lock
 from whisper_tui.supervisor.schema import GONE, Status
 
@@ -53,6 +53,9 @@ async def launch(run: RunDir, wishes: Wishes, settings: Settings, say: Say) -> b
     BadInput when it runs with other settings than wished for, or when something wished for cannot be;
     MeshUnreachable when it does not start. `say` gets one line about anything that takes its time.
     """
+    check_paths(wishes.corpus, wishes.axl_node)
+    if not run.root.exists():
+        make_plan(None, wishes)  # what is refused leaves no folders behind
     run.make()
     with lock(run.up_lock_file, wait=True):
         if run.running() is not None:
@@ -73,9 +76,12 @@ async def launch(run: RunDir, wishes: Wishes, settings: Settings, say: Say) -> b
 
 def _refuse_other_settings(plan: Plan, wishes: Wishes) -> None:
     other = differences(plan, wishes)
-    if other:
+    has = [f"has {', '.join(other)}"] if other else []
+    if wishes.corpus is not None and wishes.corpus != plan.corpus:
+        has.append(f"answers from another corpus ({plan.corpus or 'built in'})")
+    if has:
         raise BadInput(
-            f"the mesh that runs here has {', '.join(other)}",
+            f"the mesh that runs here {' and '.join(has)}",
             "leave the flag out to attach to it, or end it first: whisper-tui down",
         )
 
@@ -115,6 +121,7 @@ async def _start_supervisor(run: RunDir, environment: Mapping[str, str]) -> None
     One whose greeting nobody hears ends again: an interrupted start leaves nothing behind.
     """
     log = run.logs / "supervisor.log"
+    log.touch(0o600)
     read_end, write_end = os.pipe()
     with log.open("ab") as errors:
         process = subprocess.Popen(  # noqa: ASYNC220, S603 - it forks and leaves at once; the argv is ours

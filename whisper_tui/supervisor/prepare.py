@@ -55,16 +55,16 @@ class Wishes(msgspec.Struct, frozen=True):
 
 
 def differences(plan: Plan, wishes: Wishes) -> list[str]:
-    """`field value` of everything in which a running mesh differs from what is asked for."""
+    """`field value` of every setting but the corpus in which a running mesh differs from what is asked for."""
     return [
         f"{name.replace('_', '-')} {_shown(getattr(plan, name))}"
         for name, value in wishes.said().items()
-        if getattr(plan, name) != value
+        if name != "corpus" and getattr(plan, name) != value
     ]
 
 
 def _shown(value: object) -> str:
-    return str(value) if not isinstance(value, bool) else ("on" if value else "off")
+    return str(value) or "built in" if not isinstance(value, bool) else ("on" if value else "off")
 
 
 def make_plan(stored: Plan | None, wishes: Wishes) -> Plan:
@@ -95,12 +95,15 @@ def _check(plan: Plan) -> None:
         raise BadInput(f"--exec-delay {plan.exec_delay:g}: expected 0…{EXEC_DELAY_MAX_S:g} seconds")
     if not plan.auto_ports:
         ports.check_base(plan.port_base)
-    if plan.corpus and not Path(plan.corpus).is_dir():
-        raise BadInput(f"--corpus {plan.corpus}: no such folder")
-    if plan.axl_node and not Path(plan.axl_node).is_file():
-        raise BadInput(
-            f"--axl-node {plan.axl_node}: no such program", "leave it out to use the built-in node"
-        )
+    check_paths(plan.corpus, plan.axl_node)
+
+
+def check_paths(corpus: str | None, axl_node: str | None) -> None:
+    """BadInput when a folder or program that was named is not there."""
+    if corpus and not Path(corpus).is_dir():
+        raise BadInput(f"--corpus {corpus}: no such folder")
+    if axl_node and not Path(axl_node).is_file():
+        raise BadInput(f"--axl-node {axl_node}: no such program", "leave it out to use the built-in node")
 
 
 def seats_of(plan: Plan) -> list[Seat]:

@@ -26,6 +26,8 @@ from whisper_tui.errors import BadInput, MeshUnreachable
 
 TOKEN_BYTES = 32
 PROJECT_MARK = 'name = "whisper-mesh"'
+INSTALLED_IN = Path(__file__).resolve().parents[2]
+"""The checkout, when this program is installed from one and not copied."""
 
 
 class SupervisorFile(msgspec.Struct, frozen=True):
@@ -126,6 +128,12 @@ class RunDir:
                 "a supervisor runs here, but its port is unknown: end it by its pid, its children follow",
             ) from error
 
+    def nobody(self) -> MeshUnreachable:
+        """The error that says that no mesh runs here."""
+        return MeshUnreachable(
+            f"no mesh runs in {self.root}", "start one with `whisper-tui up`; a mesh elsewhere: --run-dir DIR"
+        )
+
 
 class Locked(Exception):
     """Somebody else holds the lock."""
@@ -146,13 +154,17 @@ def lock(path: Path, *, wait: bool = False, shared: bool = False) -> Iterator[No
 
 
 def find(flag: Path | None) -> RunDir:
-    """The run directory: `flag`, else `.whisper` of the checkout around here, else the user's state folder."""
+    """The run directory: `flag`, else `.whisper` of the checkout around here, else of the one this program is
+    installed from if it has been used there, else the user's state folder."""
     if flag is not None:
         return RunDir(flag.expanduser().absolute())
     here = Path.cwd()
     for folder in (here, *here.parents):
         if _is_checkout(folder):
             return RunDir(folder / ".whisper")
+    own = INSTALLED_IN / ".whisper"
+    if own.is_dir() and _is_checkout(INSTALLED_IN):
+        return RunDir(own)
     state = os.environ.get("XDG_STATE_HOME", "")
     return RunDir((Path(state) if state else Path.home() / ".local" / "state") / "whisper")
 

@@ -64,7 +64,11 @@ class Status(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True):
-    """Answer to a command: what was done and when, and the processes it concerned as they are now."""
+    """Answer to a command: what was done and when, and the processes it concerned as they are now.
+
+    `skipped` has a line about each participant that needed nothing to be done.
+    """
 
     action: ActionMoment
     processes: list[ProcessView]
+    skipped: list[str] = []

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+
+import msgspec
 
 from mesh_core.api.client import ControlError, ControlUnavailable
 from mesh_core.api.http import HttpError
@@ -130,39 +132,36 @@ class Supervisor:
     async def kill(self, names: list[str], only: Only | None = None, *, by: str = "") -> Outcome:
         """SIGKILL the provider and the AXL node of each, or `only` one of the two, all at once."""
         async with self._turn():
-            chosen = self._named(names)
-            for participant in chosen:
-                if not any(child.alive and only in {None, child.view.part} for child in participant.children):
-                    raise HttpError(
-                        409, f"{participant.seat.name} does not run" + (f" its {only}" if only else "")
-                    )
+            chosen, skipped = self._needing(
+                names,
+                lambda one: any(child.alive and only in {None, child.view.part} for child in one.children),
+                f"does not run its {only}" if only else "is down already",
+            )
+            names = _names(chosen)
             action = self._tell("kill", names, command_line("kill", *names, only=only), by)
             killed = [child for participant in chosen for child in participant.kill(only)]
             await all_gone(killed)
-            return Outcome(action, [child.view for child in killed])
+            return Outcome(action, [child.view for child in killed], skipped)
 
     async def pause(self, names: list[str], *, by: str = "") -> Outcome:
         """SIGSTOP both processes of each."""
         async with self._turn():
-            chosen = self._named(names)
-            for participant in chosen:
-                if not participant.whole:
-                    raise HttpError(409, f"{participant.seat.name} does not run, or is paused already")
+            chosen, skipped = self._needing(
+                names, lambda one: one.whole, "does not run, or is paused already"
+            )
+            names = _names(chosen)
             action = self._tell("pause", names, command_line("pause", *names), by)
             for participant in chosen:
                 participant.pause()
-            return _outcome(action, chosen)
+            return _outcome(action, chosen, skipped)
 
     async def revive(self, names: list[str], *, by: str = "") -> Outcome:
         """Start again what is gone, with the same key and store; wake what is paused. Answers once they do."""
         async with self._turn():
-            chosen = self._named(names)
-            for participant in chosen:
-                if participant.whole:
-                    raise HttpError(409, f"{participant.seat.name} runs: nothing to revive")
-            return await self._bring_up(
-                chosen, self._tell("revive", names, command_line("revive", *names), by)
-            )
+            chosen, skipped = self._needing(names, lambda one: not one.whole, "runs: nothing to revive")
+            names = _names(chosen)
+            action = self._tell("revive", names, command_line("revive", *names), by)
+            return msgspec.structs.replace(await self._bring_up(chosen, action), skipped=skipped)
 
     async def add(self, *, by: str = "") -> Outcome:
         """One more provider, with a key of its own."""
@@ -257,14 +256,30 @@ class Supervisor:
             )
         return [self._participants[name] for name in dict.fromkeys(names)]
 
+    def _needing(
+        self, names: list[str], needs: Callable[[Participant], bool], why_not: str
+    ) -> tuple[list[Participant], list[str]]:
+        """Those among `names` that the command is for, and a line about each of the others; 409 without any."""
+        named = self._named(names)
+        chosen = [participant for participant in named if needs(participant)]
+        skipped = [f"{participant.seat.name} {why_not}" for participant in named if not needs(participant)]
+        if not chosen:
+            raise HttpError(409, "; ".join(skipped))
+        return chosen, skipped
+
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
-def _outcome(action: ActionMoment, chosen: list[Participant]) -> Outcome:
-    return Outcome(action, [child.view for participant in chosen for child in participant.children])
+def _outcome(action: ActionMoment, chosen: list[Participant], skipped: Sequence[str] = ()) -> Outcome:
+    views = [child.view for participant in chosen for child in participant.children]
+    return Outcome(action, views, list(skipped))
+
+
+def _names(chosen: list[Participant]) -> list[str]:
+    return [participant.seat.name for participant in chosen]
 
 
 def _why_not_up(participant: Participant) -> str:

@@ -12,11 +12,14 @@ import pytest
 from axl import keys
 from whisper_tui import cli
 from whisper_tui.supervisor.command_line import command_line
+from whisper_tui.supervisor.rundir import PROJECT_MARK
 
 HEAVY = {"asyncio", "msgspec", "rich", "textual", "cryptography", "nacl", "httpx", "web3", "mesh_core"}
 
 
 def whisper(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run it in a checkout of its own, so that no mesh of somebody else is meant."""
+    (cwd / "pyproject.toml").write_text(PROJECT_MARK)
     return subprocess.run(
         [sys.executable, "-c", "from whisper_tui.cli import main; main()", *args],
         cwd=cwd,
@@ -54,7 +57,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["verify", "receipt", "/etc/passwd"], 1, "proves nothing"),
         (["nodes"], 3, "no mesh runs in"),
         (["down"], 3, "no mesh runs in"),
-        (["submit", "why?"], 3, "no mesh in"),
+        (["submit", "why?"], 3, "no mesh runs in"),
         (["attach"], 2, "the console needs a terminal"),
     ],
 )
@@ -66,6 +69,12 @@ def test_a_mistake_is_one_line_and_a_hint(args: list[str], code: int, line: str,
     assert said[0].startswith("whisper-tui: ")
     assert line in said[0]
     assert len(said) <= 2
+
+
+def test_a_refused_start_leaves_no_folder_behind(tmp_path: Path) -> None:
+    for refused in (["--count", "99"], ["--corpus", "/nowhere"], ["--axl-node", "/nowhere"]):
+        assert whisper("up", "--run-dir", "new", *refused, cwd=tmp_path).returncode == 2
+        assert not (tmp_path / "new").exists()
 
 
 def test_debug_shows_where_it_went_wrong(tmp_path: Path) -> None:
@@ -113,7 +122,8 @@ def test_doctor_says_what_to_type_next(tmp_path: Path) -> None:
     findings = json.loads(whisper("doctor", "--json", cwd=tmp_path).stdout)
     by_name = {finding["name"]: finding for finding in findings}
     assert by_name["packages"]["verdict"] == "ok"
-    assert by_name["next"]["text"] == "type: whisper-tui up"
+    assert by_name["next"]["text"].startswith("type: ")
+    assert by_name["next"]["text"].endswith("whisper-tui up")
     assert {"python", "local model", "search", "run directory", "ports", "open files", "disk"} <= set(by_name)
 
 

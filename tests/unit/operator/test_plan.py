@@ -89,6 +89,8 @@ def test_only_what_was_asked_for_can_differ(plan: Plan) -> None:
     assert differences(plan, Wishes()) == []
     assert differences(plan, Wishes(count=2, auto_ports=True, fast=False)) == []
     assert differences(plan, Wishes(count=6, fast=True)) == ["count 2", "fast off"]
+    assert differences(plan, Wishes(corpus="/else")) == []  # said in a sentence of its own
+    assert differences(plan, Wishes(axl_node="/else")) == ["axl-node built in"]
 
 
 def test_keys_are_private_and_named_by_the_plan(run: RunDir, plan: Plan) -> None:

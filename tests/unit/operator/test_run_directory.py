@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.operator.conftest import Running
 from whisper_tui.errors import BadInput
+from whisper_tui.supervisor import rundir
 from whisper_tui.supervisor.rundir import PROJECT_MARK, RunDir, find, lock
 
 
@@ -25,11 +26,26 @@ def test_in_a_checkout_it_is_its_whisper_folder(tmp_path: Path, monkeypatch: pyt
 
 def test_elsewhere_it_is_in_the_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(rundir, "INSTALLED_IN", tmp_path / "site-packages")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     assert find(None).root == tmp_path / "state" / "whisper"
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert find(None).root == tmp_path / "home" / ".local" / "state" / "whisper"
+
+
+def test_elsewhere_a_used_checkout_that_the_program_is_installed_from_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    (checkout / "pyproject.toml").write_text(PROJECT_MARK)
+    monkeypatch.setattr(rundir, "INSTALLED_IN", checkout)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    assert find(None).root == tmp_path / "state" / "whisper"
+    (checkout / ".whisper").mkdir()
+    assert find(None).root == checkout / ".whisper"
 
 
 def test_a_token_is_made_once_and_is_private(run: RunDir) -> None:

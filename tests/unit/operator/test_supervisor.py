@@ -56,11 +56,29 @@ async def test_only_one_of_the_two_may_be_killed(supervisor: Supervisor) -> None
         await supervisor.kill(["node1"], "provider")
 
 
-async def test_a_kill_that_cannot_be_kills_nobody(supervisor: Supervisor) -> None:
+async def test_who_is_down_already_is_said_and_keeps_no_other_alive(supervisor: Supervisor) -> None:
     await supervisor.kill(["node1"])
-    with pytest.raises(HttpError, match="node1 does not run"):
-        await supervisor.kill(["node2", "node1"])
+    outcome = await supervisor.kill(["node2", "node1"])
+    assert (outcome.action.targets, outcome.skipped) == (["node2"], ["node1 is down already"])
+    assert outcome.action.command == "whisper-tui kill node2"
+    assert states(supervisor, "node2") == {"axl": "killed", "provider": "killed"}
+    with pytest.raises(HttpError, match="node1 is down already; node2 is down already"):
+        await supervisor.kill(["node1", "node2"])
+
+
+async def test_a_kill_of_somebody_unknown_kills_nobody(supervisor: Supervisor) -> None:
+    with pytest.raises(HttpError, match="no participant is called nobody"):
+        await supervisor.kill(["node2", "nobody"])
     assert states(supervisor, "node2") == {"axl": "running", "provider": "running"}
+
+
+async def test_pause_and_revive_leave_out_those_that_need_neither(supervisor: Supervisor) -> None:
+    await supervisor.pause(["node1"])
+    paused = await supervisor.pause(["node1", "node2"])
+    assert (paused.action.targets, len(paused.skipped)) == (["node2"], 1)
+    await supervisor.revive(["node1"])
+    revived = await supervisor.revive(["node1", "node2"])
+    assert (revived.action.targets, revived.skipped) == (["node2"], ["node1 runs: nothing to revive"])
 
 
 async def test_revive_starts_what_is_gone_and_leaves_the_rest(supervisor: Supervisor) -> None:
