@@ -153,8 +153,10 @@ class Play:
     async def _do(self, step: Step, mesh: Mesh) -> str:
         verb = VERBS[step.action]
         try:
-            args = msgspec.convert(fill(msgspec.to_builtins(step.args), self._variables), verb.args)
-        except msgspec.ValidationError as error:
+            filled = fill(msgspec.to_builtins(step.args), self._variables)
+            verb.check(filled)
+            args = msgspec.convert(filled, verb.args)
+        except ValueError as error:
             raise ActionError(f"{step.action}: {error}") from error
         return await verb.perform(mesh.stage, args)
 

@@ -28,7 +28,7 @@ from whisper_tui.script.schema import (
     Step,
 )
 from whisper_tui.script.variables import NAME, VARIABLE, UnknownVariable, fill
-from whisper_tui.script.verbs import VERBS
+from whisper_tui.script.verbs import VERBS, Verb
 from whisper_tui.supervisor.plan import COUNT_MAX
 
 FILE_BYTES_MAX = 1 << 20
@@ -118,6 +118,7 @@ class _Reader:
         self._given = given
         self._headers = [number for number, line in enumerate(self._lines, 1) if _STEP_HEADER.match(line)]
         self._known: dict[str, str] = {}
+        self._saved_names: set[str] = set()
 
     def script(self) -> Script:
         raw = self._raw()
@@ -246,8 +247,20 @@ class _Reader:
             args = msgspec.convert(raw.args or {}, verb.args)
         except msgspec.ValidationError as error:
             self._fail(line, f"step {number}: args of {raw.do}: {_explained(error)[1]}")
-        self._filled(msgspec.to_builtins(args), line)
+        self._check_args(number, line, verb, msgspec.to_builtins(args))
         return args
+
+    def _check_args(self, number: int, line: int, verb: Verb, args: Mapping[str, Any]) -> None:
+        """Refuse what can be known to be wrong now: all but what an earlier step saves."""
+        filled = self._filled(args, line)
+        used = {name for value in args.values() for name in VARIABLE.findall(str(value))}
+        if used & self._saved_names:
+            return
+        try:
+            verb.check(filled)
+        except ValueError as error:
+            given = ", ".join(f"--var {name}={self._given[name]}" for name in sorted(used & set(self._given)))
+            self._fail(line, f"step {number}: {error}" + (f" ({given})" if given else ""))
 
     def _conditions(
         self, number: int, key: str, raw: dict[str, Any] | list[dict[str, Any]] | None
@@ -296,6 +309,7 @@ class _Reader:
             except looking.BadPath as error:
                 self._fail(line, f"step {number}: save: {error}")
             self._known[name] = ""
+            self._saved_names.add(name)
         return save
 
     # ----------------------------------------------------------------------------------------- helpers

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from whisper_tui.script import doing
+from whisper_tui.script import doing, durations
 from whisper_tui.script.bridges import bridge_roundtrip
 from whisper_tui.script.doing import Nodes, Nothing, OneJob, Question, Stage, Victims
 from whisper_tui.script.storm import Storm, storm
@@ -14,10 +14,23 @@ from whisper_tui.script.storm import Storm, storm
 
 @dataclass(frozen=True)
 class Verb:
-    """What the arguments look like, and who does it; `perform` answers in a few words what was done."""
+    """What the arguments look like, and who does it; `perform` answers in a few words what was done.
+
+    `durations` names the arguments that are durations.
+    """
 
     args: type[Any]
     perform: Callable[[Stage, Any], Awaitable[str]]
+    durations: tuple[str, ...] = ()
+
+    def check(self, args: Mapping[str, Any]) -> None:
+        """ValueError when a duration among `args`, whose variables have been filled in, is none or is zero."""
+        for name in self.durations:
+            try:
+                if durations.seconds(args[name]) == 0:
+                    raise ValueError("expected more than nothing")
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
 
 
 VERBS: Mapping[str, Verb] = {
@@ -30,5 +43,5 @@ VERBS: Mapping[str, Verb] = {
     "add": Verb(Nothing, doing.add),
     "cancel": Verb(OneJob, doing.cancel),
     "bridge_roundtrip": Verb(Nothing, bridge_roundtrip),
-    "storm": Verb(Storm, storm),
+    "storm": Verb(Storm, storm, ("lasting", "every", "away")),
 }

@@ -193,3 +193,34 @@ def test_a_file_that_is_not_text_is_refused_in_one_line(tmp_path) -> None:
         load(str(file), {})
     with pytest.raises(BadInput, match="cannot be read"):
         load(str(tmp_path), {})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        (
+            "minutes",
+            "abc",
+            "lasting: expected a duration such as 3s, 500ms or 2m, not 'abcm' (--var minutes=abc)",
+        ),
+        (
+            "every",
+            "soon",
+            "every: expected a duration such as 3s, 500ms or 2m, not 'soon' (--var every=soon)",
+        ),
+        ("every", "0s", "every: expected more than nothing (--var every=0s)"),
+        ("delay", "abc", "expected a duration such as 3s, 500ms or 2m, not 'abc'"),
+    ],
+)
+def test_a_variable_that_makes_no_duration_is_refused_before_anything_starts(
+    name: str, value: str, complaint: str
+) -> None:
+    with pytest.raises(BadInput) as caught:
+        load("chaos", {name: value})
+    assert caught.value.message.startswith("chaos.toml:")
+    assert caught.value.message.endswith(complaint)
+
+
+def test_a_duration_that_an_earlier_step_saves_is_not_known_yet() -> None:
+    text = GOOD + '\n[[step]]\ndo = "storm"\nargs = { lasting = "${q}s", query = "why?" }\n'
+    assert read(text).steps[-1].args.lasting == "${q}s"
