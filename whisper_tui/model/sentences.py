@@ -153,6 +153,17 @@ def _dead(state: State, entry: LogEntry, _glyphs: Glyphs) -> str:
     return f"{peer} confirmed dead, {count} accusers, seen by {reporters(state, entry)}"
 
 
+def _awarded(state: State, entry: LogEntry, _glyphs: Glyphs) -> str:
+    words = _Words(state, entry.data)
+    if entry.data.get("winner"):
+        return _SENTENCES["auction_closed"].format_map(words)
+    bids = _number(entry.data.get("bids"))
+    why = (
+        "nobody bid" if not bids else "its only bid was refused" if bids == 1 else f"all {bids} bids refused"
+    )
+    return f"{words['job']} awarded to nobody: {why}"
+
+
 def _leased(state: State, entry: LogEntry, glyphs: Glyphs) -> str:
     words = _Words(state, entry.data)
     return "{job} epoch {epoch} {to} {holder}, {promised} promised".format_map({**words, "to": glyphs.to})
@@ -208,6 +219,7 @@ _SPECIAL: dict[str, Callable[[State, LogEntry, Glyphs], str]] = {
     "member_suspected": _suspected,
     "neighbour_lost": _link_lost,
     "member_dead": _dead,
+    "auction_closed": _awarded,
     "lease_granted": _leased,
     "job_settled": _settled,
     "action": _acted,

@@ -40,6 +40,7 @@ class ConfirmDialog(Dialog[bool]):
         super().__init__(monotonic)
         self._question = question
         self._painter = painter
+        self._missed = False
 
     def compose(self) -> ComposeResult:
         """The question, and a field if something must be typed."""
@@ -48,7 +49,7 @@ class ConfirmDialog(Dialog[bool]):
             body.styles.height = len(self._body())
             yield body
             if self._question.typed:
-                yield Input(id="typed", max_length=80)
+                yield Input(id="typed", max_length=80, placeholder="type it here")
 
     def redraw(self) -> None:
         """The question and how to answer it."""
@@ -60,14 +61,17 @@ class ConfirmDialog(Dialog[bool]):
         lines += [(Span(piece, "warn" if asked.typed else "text"),) for piece in wrap(asked.impact, WIDTH)]
         lines += [(), *[(Span(piece, "dim"),) for piece in wrap(asked.command, WIDTH)], ()]
         if asked.typed:
-            return [
-                *lines,
-                (Span("type "), Span(asked.typed, "accent"), Span(" and enter to do it, esc to leave")),
-            ]
+            return [*lines, self._how_to_type()]
         return [
             *lines,
             (Span("y", "accent"), Span(" do it    "), Span("esc", "accent"), Span(" leave it  (default)")),
         ]
+
+    def _how_to_type(self) -> Line:
+        wanted = Span(f"“{self._question.typed}”", "accent")
+        if self._missed:
+            return (Span("that is not ", "warn"), wanted, Span("; nothing was done, esc leaves"))
+        return (Span("type "), wanted, Span(" and press enter to do it, esc leaves"))
 
     def action_yes(self) -> None:
         """Do it."""
@@ -77,5 +81,10 @@ class ConfirmDialog(Dialog[bool]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Do it if the name was typed."""
         event.stop()
-        if self.listens() and event.value.strip() == self._question.typed:
+        if not self.listens():
+            return
+        if event.value.strip() == self._question.typed:
             self.dismiss(True)
+            return
+        self._missed = bool(event.value.strip())
+        self.redraw()

@@ -113,8 +113,9 @@ async def test_killing_several_asks_for_their_number_to_be_typed() -> None:
     async with bench.console.run_test(size=(80, 24)) as pilot:
         await bench.press(pilot, "space", "space", "space", "X", "k")
         assert "3 nodes hold 3 leases · 3 of 6 providers stay" in bench.text()
+        assert "type “3 nodes” and press enter" in bench.text() and "type it here" in bench.text()
         await bench.press(pilot, "y", "enter")
-        assert bench.deeds.done == []
+        assert bench.deeds.done == [] and "that is not “3 nodes”" in bench.text()
         await bench.press(pilot, "backspace", *"3", "space", *"nodes", "enter")
         assert bench.deeds.done == [("kill", "node1", "node2", "node3")]
 

@@ -229,3 +229,17 @@ def test_keys_are_unique_where_they_work_and_all_in_the_help() -> None:
         assert len(here) == len(set(here)), context
     assert all(key.help in shown for key in KEYS)
     assert len({key.id for key in KEYS}) == len(KEYS)
+
+
+def test_an_auction_that_nobody_won_says_why() -> None:
+    mesh = rescue_story(until="running")
+    job = mesh.jobs["q1.6"].job
+    for count in (6, 1, 0):
+        mesh.wait(10_000)
+        mesh.tell("operator", "auction_closed", {"job": job, "winner": "", "bids": count, "took_ms": 9})
+    state = mesh.state(primary=peer_of("operator"))
+    assert [sentence(state, entry, UNICODE) for entry in state.log[-3:]] == [
+        "q1.6 awarded to nobody: all 6 bids refused",
+        "q1.6 awarded to nobody: its only bid was refused",
+        "q1.6 awarded to nobody: nobody bid",
+    ]
