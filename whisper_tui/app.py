@@ -277,7 +277,8 @@ class Console(App[ExitChoice], inherit_bindings=False):
     async def action_quit(self) -> None:
         """Ask whether the mesh stays up."""
         if not isinstance(self.screen, QuitDialog):
-            self.push_screen(QuitDialog(self._painter, self._options.monotonic), self._leave)
+            dialog = QuitDialog(self._painter, self._options.monotonic, stopped=self._state.stopped)
+            self.push_screen(dialog, self._leave)
 
     def action_help_quit(self) -> None:
         """Textual's answer to Ctrl-C is a hint; here it is the question."""

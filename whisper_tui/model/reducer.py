@@ -240,7 +240,24 @@ def _source(state: State, event: Event) -> State:
         state = _with_observer(state, replace(observer, generation=observer.generation + 1))
     if before is not None and before.state != source.state:
         state = journal.record(state, event)
-    return _with_liveness(state, event.at_ms)
+    return _with_liveness(replace(state, stopped=_is_stopped(state)), event.at_ms)
+
+
+def _is_stopped(state: State) -> bool:
+    """Whether the supervisor is gone after saying that it takes the mesh down, or with everybody else."""
+    supervisor = state.sources.get(SUPERVISOR)
+    if supervisor is None or supervisor.state == "live":
+        return False
+    return all(source.state == "lost" for source in state.sources.values()) or _was_taken_down(state)
+
+
+def _was_taken_down(state: State) -> bool:
+    for entry in reversed(state.log):
+        if entry.kind == "action" and entry.data.get("action") == "down":
+            return True
+        if entry.kind == "source" and (entry.data["node"], entry.data["state"]) == (SUPERVISOR, "live"):
+            return False
+    return False
 
 
 def _action(state: State, event: Event) -> State:

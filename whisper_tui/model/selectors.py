@@ -37,20 +37,29 @@ class Node(Struct, frozen=True):
     member: MemberView | None
     provider: Process | None
     axl: Process | None
+    stopped: bool = False
+    """Whether the whole mesh was taken down."""
 
     @property
     def runs(self) -> bool:
         """Whether none of its processes is known to be down."""
-        return all(process is None or process.state not in DOWN for process in (self.provider, self.axl))
+        return not self.stopped and all(
+            process is None or process.state not in DOWN for process in (self.provider, self.axl)
+        )
 
     @property
     def state(self) -> str:
-        """How the operator's node sees it: alive, suspect, dead, left; `unknown` before it has been seen."""
+        """How the operator's node sees it: alive, suspect, dead, left; `unknown` before it has been seen,
+        `stopped` with the mesh."""
+        if self.stopped:
+            return "stopped"
         return self.member.state if self.member else "unknown"
 
     @property
     def process(self) -> str:
         """How its processes are, the worst of them; empty when no supervisor told."""
+        if self.stopped:
+            return "stopped"
         states = [process.state for process in (self.provider, self.axl) if process]
         return min(states, key=lambda state: state not in DOWN, default="")
 
@@ -82,6 +91,7 @@ def node_of(state: State, peer: str) -> Node:
         member=entry.view if entry else None,
         provider=state.processes.get((name, "provider")),
         axl=state.processes.get((name, "axl")),
+        stopped=state.stopped,
     )
 
 

@@ -214,7 +214,7 @@ class State(Struct, frozen=True):
     is not heard everybody's word is taken. `deaf` are the peers that cannot be heard: a process of theirs is
     down or their stream is interrupted. `names` are the names the operator's side uses for peers.
     `converged_ms` is since when all live replicas agree, None while they do not; `divergence_ms` how long
-    they last took to agree again.
+    they last took to agree again. `stopped`: the mesh was taken down, and nothing of it is heard any more.
     """
 
     primary: str = ""
@@ -224,6 +224,7 @@ class State(Struct, frozen=True):
     observers: Mapping[str, Observer] = {}
     deaf: frozenset[str] = frozenset()
     names: Mapping[str, str] = {}
+    stopped: bool = False
     processes: Mapping[tuple[str, str], Process] = {}
     sources: Mapping[str, Source] = {}
     members: Mapping[str, MemberEntry] = {}

@@ -40,20 +40,29 @@ class QuitDialog(Dialog[ExitChoice]):
         (Span("esc", "accent"), Span("  stay here  (default)")),
     )
 
-    def __init__(self, painter: Painter, monotonic: Callable[[], float]) -> None:
+    STOPPED: Lines = (
+        (Span("Quit the console", "title"),),
+        (),
+        (Span("l", "accent"), Span("    leave; the mesh was stopped  (`whisper-tui up` brings it back)")),
+        (Span("esc", "accent"), Span("  stay here  (default)")),
+    )
+
+    def __init__(self, painter: Painter, monotonic: Callable[[], float], *, stopped: bool) -> None:
         super().__init__(monotonic)
         self._painter = painter
+        self._stopped = stopped
+        self._body = self.STOPPED if stopped else self.BODY
 
     def compose(self) -> ComposeResult:
-        """Three choices."""
+        """The choices there are."""
         with Vertical(id="dialog"):
             body = LinesPane(self._painter, id="dialog-body")
-            body.styles.height = len(self.BODY)
+            body.styles.height = len(self._body)
             yield body
 
     def redraw(self) -> None:
-        """The three choices."""
-        self.query_one(LinesPane).sync(self.BODY)
+        """The choices there are."""
+        self.query_one(LinesPane).sync(self._body)
 
     def action_leave(self) -> None:
         """Quit, the mesh goes on."""
@@ -61,6 +70,6 @@ class QuitDialog(Dialog[ExitChoice]):
             self.dismiss(ExitChoice.LEAVE)
 
     def action_stop(self) -> None:
-        """Quit, the mesh ends."""
-        if self.listens():
+        """Quit, the mesh ends, unless it has ended already."""
+        if self.listens() and not self._stopped:
             self.dismiss(ExitChoice.STOP)

@@ -10,6 +10,7 @@ from tests.unit.console.feeder import Feeder, peer_of, rescue_story
 from tests.unit.console.harness import Bench
 from whisper_tui.app import ConsoleOptions, run_console
 from whisper_tui.errors import UserError
+from whisper_tui.model.state import SUPERVISOR
 from whisper_tui.screens.quit import ExitChoice
 
 SIZES = [(80, 24), (120, 40)]
@@ -315,3 +316,35 @@ async def test_without_a_terminal_the_console_says_so_in_one_line(monkeypatch: p
     bench = Bench(Feeder())
     with pytest.raises(UserError, match="needs a terminal"):
         await run_console(bench.source, bench.deeds, options=ConsoleOptions())
+
+
+@pytest.mark.parametrize("said", [True, False])
+async def test_a_mesh_taken_down_from_elsewhere_is_said_to_be_stopped_and_can_only_be_left(
+    said: bool,
+) -> None:
+    mesh = rescue_story(until="running")
+    bench = Bench(mesh)
+    async with bench.console.run_test(size=(120, 40)) as pilot:
+        mesh.tell(SUPERVISOR, "source", {"node": SUPERVISOR, "state": "live"})
+        if said:
+            mesh.action("down", mesh.everyone, "whisper-tui down")
+        mesh.tell(SUPERVISOR, "source", {"node": SUPERVISOR, "state": "stale" if said else "lost"})
+        for name in mesh.everyone:
+            mesh.source(name, "lost")
+        await bench.settle(pilot)
+        shown = bench.text()
+        assert "the mesh was stopped; q quits" in shown and "0/6 up" in shown and "alive" not in shown
+        await bench.press(pilot, "q")
+        assert "stop the mesh" not in bench.text() and "the mesh was stopped" in bench.text()
+        await bench.press(pilot, "s")
+        assert bench.console.return_value is None
+        await bench.press(pilot, "l")
+    assert bench.console.return_value is ExitChoice.LEAVE
+
+
+def test_a_mesh_that_comes_back_is_not_stopped_any_more() -> None:
+    mesh = rescue_story(until="running")
+    mesh.action("down", mesh.everyone, "whisper-tui down")
+    for state, stopped in (("stale", True), ("live", False), ("stale", False)):
+        mesh.tell(SUPERVISOR, "source", {"node": SUPERVISOR, "state": state})
+        assert mesh.state().stopped is stopped

@@ -62,6 +62,8 @@ def _network(frame: Frame) -> Line:
 
 
 def _freshness(frame: Frame, running: Running) -> Line:
+    if frame.state.stopped:
+        return (Span("the mesh was stopped; q quits", "warn"),)
     source = interrupted(frame)
     if source is not None:
         age = seconds(max(0.0, frame.now_ms - source.since_ms))

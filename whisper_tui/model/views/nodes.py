@@ -65,7 +65,7 @@ def state_of(state: State, node: Node, glyphs: Glyphs) -> Line:
 def _process(node: Node, glyphs: Glyphs) -> Line:
     if not node.process:
         return (Span(glyphs.nothing, "dim"),)
-    if node.runs:
+    if node.runs or node.stopped:
         return (Span(node.process, "dim"),)
     down = [process for process in (node.provider, node.axl) if process is not None]
     parts = [process.part for process in down if process.state == node.process]
