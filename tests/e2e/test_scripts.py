@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import select
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.scripts import Scripts
+from whisper_tui.backends import has_local_model
 
 ENDLESS = """
 name = "endless"
@@ -50,8 +52,12 @@ def wait_until_released(run: Path) -> None:
 
 
 def test_judge_three_of_six_die_and_every_job_is_settled_once(scripts: Scripts) -> None:
+    """With the local model where it is installed; CI has to have it."""
+    in_ci = os.environ.get("CI") == "true"
+    with_model = in_ci or has_local_model()
+    light = [] if with_model else ["--light"]
     code, report, progress = scripts.run(
-        "judge", "--light", "--var", "query=gradient descent", "--var", "delay=1s"
+        "judge", *light, "--var", "query=gradient descent", "--var", "delay=1s", ci=in_ci
     )
     assert code == 0, progress
     assert (report["passed"], report["source"], report["clock"]) == (True, "live", "real")
@@ -71,9 +77,10 @@ def test_judge_three_of_six_die_and_every_job_is_settled_once(scripts: Scripts) 
     assert 0 < incident["suspected_ms"] <= incident["confirmed_ms"]
     assert incident["reclaimed_ms"] > 0
     assert incident["converged_ms"] > 0
-    assert report["backend"] == "search"
+    assert (report["backend"] != "search") == with_model
     answer = report["answers"][0]
     assert answer["query"] == "gradient descent"
+    assert (answer["backend"] != "search") == with_model
     assert answer["passages"]
     assert set(report["versions"]) == {"whisper", "python", "system"}
     assert scripts.leftovers() == []
