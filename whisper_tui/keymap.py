@@ -39,7 +39,7 @@ KEYS: tuple[Key, ...] = (
     Key("mark", "space", "space", "mark a node, for actions on several", "tables"),
     Key("open", "enter", "enter", "open the node or job", "tables", "open"),
     Key("copy", "y", "y", "copy its id", "tables"),
-    Key("kill", "k", "k", "kill the bound nodes (SIGKILL)", "chaos", "kill"),
+    Key("kill", "k", "k", "kill the chosen nodes (SIGKILL)", "chaos", "kill"),
     Key("pause", "z", "z", "pause them (SIGSTOP)", "chaos", "pause"),
     Key("revive", "r", "r", "revive them", "chaos", "revive"),
     Key("partition", "c", "c", "cut them off from the others", "chaos", "cut off"),

@@ -9,7 +9,7 @@ from textual.containers import Container, Vertical
 
 from whisper_tui.model.glyphs import Glyphs
 from whisper_tui.model.views import events, incidents, jobs, ledger, market, nodes, topology
-from whisper_tui.model.views.base import Frame, Line, Lines, Span, fit_line, rule
+from whisper_tui.model.views.base import Frame, Line, Lines, Role, Span, fit_line, rule
 from whisper_tui.widgets.lines import LinesPane
 from whisper_tui.widgets.painting import Painter
 from whisper_tui.widgets.table import LineTable
@@ -118,8 +118,12 @@ class Overview(Container):
         self.nodes.styles.height = min(NODES_ROWS_MAX, count, max(7, self.size.height // 3)) + 1
         self.jobs.styles.height = "1fr" if self._shape == "wide" else self.nodes.styles.height
 
-    def _titled(self, pane: LinesPane, title: str, lines: Lines) -> None:
-        pane.sync((rule(title, pane.size.width, self._glyphs), *lines))
+    def _titled(self, pane: LinesPane, title: str, lines: Lines, role: Role = "title") -> None:
+        pane.sync((rule(title, pane.size.width, self._glyphs, role=role), *lines))
+
+    def _title_role(self, table: LineTable) -> Role:
+        """The title of the table that keys go to is brighter than the other one's."""
+        return "title" if table.has_focus else "dim"
 
     def _grown(self, pane: LinesPane, title: str, lines: Lines) -> None:
         """The same for a pane that is as high as what it shows."""
@@ -131,8 +135,8 @@ class Overview(Container):
         self._titled(self._mesh, "Mesh", topology.ring(frame, mesh.width, mesh.height - 1))
         self._grown(self._replicas, "Replicas: records missing", ledger.matrix(frame, mesh.width))
         self._titled(self._tail, "Ledger", ledger.tail(frame, tail.height - 1))
-        self._titled(self._nodes_title, "Nodes", ())
-        self._titled(self._jobs_title, "Jobs", jobs.questions(frame, 1))
+        self._titled(self._nodes_title, "Nodes", (), self._title_role(self.nodes))
+        self._titled(self._jobs_title, "Jobs", jobs.questions(frame, 1), self._title_role(self.jobs))
         self._titled(self._market, "Auctions and leases", self._auctions_and_leases(frame))
         self._grown(self._incident, incidents.incident_title(frame), incidents.incident_lines(frame))
         self._titled(self._events, "Events", events.event_lines(frame, shown.height - 1, shown.width))

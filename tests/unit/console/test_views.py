@@ -11,7 +11,7 @@ from whisper_tui.keymap import KEYS
 from whisper_tui.model.glyphs import ASCII, UNICODE, Glyphs
 from whisper_tui.model.impact import describe, impact_of_silencing, seat_weight, tolerance
 from whisper_tui.model.sentences import sentence
-from whisper_tui.model.views import events, header, incidents, jobs, ledger, market, topology
+from whisper_tui.model.views import events, header, incidents, jobs, ledger, market, nodes, topology
 from whisper_tui.model.views.base import Frame, Line, line_cells
 from whisper_tui.model.views.help import help_lines
 from whisper_tui.model.views.log import LogReader
@@ -243,3 +243,16 @@ def test_an_auction_that_nobody_won_says_why() -> None:
         "q1.6 awarded to nobody: its only bid was refused",
         "q1.6 awarded to nobody: nobody bid",
     ]
+
+
+def test_a_stage_that_leaves_out_the_configured_delay_says_so() -> None:
+    mesh = rescue_story()
+    state = mesh.state(primary=peer_of("operator"), exec_delay_ms=2_000)
+    lines = [text_of(line) for line in incidents.incident_lines(Frame(state, mesh.now_ms, UNICODE))]
+    assert "FINISHED*" in lines[0] and lines[-1] == " * without the configured delay of 2s per run"
+
+
+def test_prices_have_four_decimals_as_in_the_shell() -> None:
+    mesh = rescue_story()
+    row = nodes.nodes_table(frame_of(mesh)).row(peer_of("node1"))
+    assert "0.0100" in [text_of(cell) for cell in row]

@@ -160,9 +160,9 @@ def wrap(text: str, width: int) -> list[str]:
     return [*lines, current] if current or not lines else lines
 
 
-def rule(title: str, width: int, glyphs: Glyphs, note: Sequence[Span] = ()) -> Line:
+def rule(title: str, width: int, glyphs: Glyphs, note: Sequence[Span] = (), *, role: Role = "title") -> Line:
     """A heading: a line across with a title in it, and something short at its end."""
-    start = (Span(f"{glyphs.rule} ", "rule"), Span(title, "title"), Span(" ", "rule")) if title else ()
+    start = (Span(f"{glyphs.rule} ", "rule"), Span(title, role), Span(" ", "rule")) if title else ()
     end = (Span(" ", "rule"), *note, Span(f" {glyphs.rule}", "rule")) if note else ()
     filling = max(0, width - line_cells(start) - line_cells(end))
     return fit_line((*start, Span(glyphs.rule * filling, "rule"), *end), width)
@@ -172,8 +172,8 @@ def rule(title: str, width: int, glyphs: Glyphs, note: Sequence[Span] = ()) -> L
 
 
 def axl(micro: int) -> str:
-    """A price in AXL, always with three decimals."""
-    return f"{micro / 1_000_000:.3f}"
+    """A price in AXL, always with four decimals, as in the shell."""
+    return f"{micro / 1_000_000:.4f}"
 
 
 def seconds(ms: float | None, *, signed: bool = False, nothing: str = "–") -> str:

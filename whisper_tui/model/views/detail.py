@@ -91,7 +91,9 @@ def _attempt(frame: Frame, job: JobView, index: int) -> Line:
         Span(f"epoch {attempt.epoch:<3}", "strong"),
         Span(fit(inert(name_of(frame.state, attempt.holder), 20), 11)),
         Span(f"{fit(inert(attempt.outcome, 20), 9)} ", roles.get(attempt.outcome, "warn")),
-        Span(f"leased {began:>8}  for {lasted:>6}  {attempt.tokens:>5} tokens  ", "dim"),
+        Span(
+            f"leased {began:>8}  for {lasted:>6}  {attempt.tokens or frame.glyphs.nothing:>5} tokens  ", "dim"
+        ),
         Span(inert(attempt.note, 80), "dim"),
     )
 
@@ -276,7 +278,7 @@ def _holdings(frame: Frame, peer: str) -> list[Line]:
             INDENT,
             Span(fit(inert(job.label, 20), 8), "strong"),
             *job_views.state_of(frame.state, job, frame.glyphs),
-            Span(f"  epoch {job.epoch}  {job.tokens} tokens", "dim"),
+            Span(f"  epoch {job.epoch}  {job.tokens or frame.glyphs.nothing} tokens", "dim"),
         )
         for job in jobs_held(frame.state, peer)
     ]

@@ -31,7 +31,14 @@ def incident_lines(frame: Frame) -> tuple[Line, ...]:
     incident = last_incident(frame.state)
     if incident is None:
         return ((Span(" none yet: press X to disturb the mesh", "dim"),),)
-    heading = (Span(f" {'':<5}" + "".join(f"{_NAMES[stage].upper():>12}" for stage in STAGES), "dim"),)
+    delay_ms = frame.state.exec_delay_ms
+    names = {**_NAMES, "finished_ms": "finished*"} if delay_ms else _NAMES
+    legend: tuple[Line, ...] = (
+        ((Span(f" * without the configured delay of {delay_ms / 1000:g}s per run", "dim"),),)
+        if delay_ms
+        else ()
+    )
+    heading = (Span(f" {'':<5}" + "".join(f"{names[stage].upper():>12}" for stage in STAGES), "dim"),)
     applies = _applicable(incident)
     now: list[Span] = [Span(f" {'now' if incident.open else 'last':<5}", "dim")]
     for stage in STAGES:
@@ -44,10 +51,11 @@ def incident_lines(frame: Frame) -> tuple[Line, ...]:
             )
         )
     if len(frame.state.incidents) < 2:
-        return (heading, tuple(now))
+        return (heading, tuple(now), *legend)
     medians = [stage_percentiles(frame.state, stage).p50 for stage in STAGES]
     told = (seconds(p50, signed=True) if p50 is not None else frame.glyphs.nothing for p50 in medians)
-    return (heading, tuple(now), (Span(f" {'p50':<5}" + "".join(f"{text:>12}" for text in told), "dim"),))
+    p50 = (Span(f" {'p50':<5}" + "".join(f"{text:>12}" for text in told), "dim"),)
+    return (heading, tuple(now), p50, *legend)
 
 
 def _applicable(incident: Incident) -> dict[str, bool]:

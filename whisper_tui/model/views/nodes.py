@@ -14,7 +14,7 @@ COLUMNS = (
     Column("STATE", 10),
     Column("PROCESS", 9),
     Column("SHARD", 5, "right"),
-    Column("PRICE", 6, "right"),
+    Column("PRICE", 7, "right"),
     Column("LEASES", 6, "right"),
     Column("DONE", 5, "right"),
     Column("RESC", 4, "right"),
