@@ -136,7 +136,7 @@ class Console(App[ExitChoice], inherit_bindings=False):
 
     def get_default_screen(self) -> Screen[Any]:
         """The screen under everything."""
-        return MainScreen(self._painter, self._glyphs)
+        return MainScreen(self._painter, self._glyphs, self._options.monotonic)
 
     def on_ready(self) -> None:
         """There is a screen to draw on: begin to listen and to draw."""

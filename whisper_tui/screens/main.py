@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -33,7 +34,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         Binding(key.keys, f"app.{key.id}", key.help, show=False, id=key.id) for key in keys_of("everywhere")
     ]
 
-    def __init__(self, painter: Painter, glyphs: Glyphs) -> None:
+    def __init__(self, painter: Painter, glyphs: Glyphs, monotonic: Callable[[], float]) -> None:
         super().__init__()
         self._view = "Overview"
         self._message: Span | None = None
@@ -42,7 +43,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._header = LinesPane(painter, id="header")
         self._tabs = LinesPane(painter, id="tabs")
         self._keys = LinesPane(painter, id="keys")
-        self.overview = Overview(painter, glyphs)
+        self.overview = Overview(painter, glyphs, monotonic)
         self.log_view = LogView(painter, glyphs)
 
     def compose(self) -> ComposeResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from textual.app import ComposeResult
@@ -28,14 +29,14 @@ NODES_ROWS_MAX = 17
 class Overview(Container):
     """Draws a frame into the panes of the present layout. Emits `LineTable.Opened` for nodes and jobs."""
 
-    def __init__(self, painter: Painter, glyphs: Glyphs) -> None:
+    def __init__(self, painter: Painter, glyphs: Glyphs, monotonic: Callable[[], float]) -> None:
         super().__init__(id="overview")
         self._glyphs = glyphs
         self._shape: Layout = "compact"
         self._main: Literal["nodes", "jobs"] = "nodes"
         self._frame: Frame | None = None
         self.nodes = LineTable(painter, glyphs, id="nodes", markable=True)
-        self.jobs = LineTable(painter, glyphs, id="jobs")
+        self.jobs = LineTable(painter, glyphs, id="jobs", newest_first=monotonic)
         self._mesh = LinesPane(painter, id="mesh")
         self._replicas = LinesPane(painter, id="replicas")
         self._tail = LinesPane(painter, id="tail")

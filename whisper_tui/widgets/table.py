@@ -6,6 +6,7 @@ that costs ten times the processor and the bytes of this one.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -20,11 +21,20 @@ from whisper_tui.model.glyphs import Glyphs
 from whisper_tui.model.views.base import Column, Line, Span, Table, fit, fit_line
 from whisper_tui.widgets.painting import Painter, changed_cells
 
+FOLLOW_AFTER_S = 5.0
+"""A cursor that the operator moved within this time is not taken away from its row."""
+
+FOLLOW_EVERY_S = 5.0
+"""A table that jumps more often than this cannot be read, and every jump is sent to the terminal in full."""
+
 
 class LineTable(Widget, can_focus=True):
     """Rows under a heading, a cursor that stays on its row when rows move, marks.
 
-    The cursor is bound to the row's key, never to a position. Messages: `Opened` and `Copied` carry the key.
+    The cursor is bound to the row's key, never to a position. With `newest_first`, a monotonic clock, it goes to
+    new rows that come in on top, a burst of them once, unless the operator has just moved it; never moved, it stays
+    on top.
+    Messages: `Opened` and `Copied` carry the key.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -51,12 +61,22 @@ class LineTable(Widget, can_focus=True):
             self.key = key
 
     def __init__(
-        self, painter: Painter, glyphs: Glyphs, *, id: str | None = None, markable: bool = False
+        self,
+        painter: Painter,
+        glyphs: Glyphs,
+        *,
+        id: str | None = None,
+        markable: bool = False,
+        newest_first: Callable[[], float] | None = None,
     ) -> None:
         super().__init__(id=id)
         self._painter = painter
         self._glyphs = glyphs
         self._markable = markable
+        self._newest_first = newest_first
+        self._moved_at: float | None = None
+        self._followed_at = float("-inf")
+        self._behind = False
         self._table = Table((), (), lambda _: ())
         self._widths: tuple[int, ...] = ()
         self._top = 0
@@ -69,6 +89,9 @@ class LineTable(Widget, can_focus=True):
     def sync(self, table: Table) -> None:
         """Show these rows from now on."""
         lost_at = self._index() if self._cursor else 0
+        if self._follows(table.keys):
+            self._cursor, self._behind = table.keys[0], False
+            self._followed_at = self._newest_first() if self._newest_first else 0.0
         self._table = table
         self._widths = _widths(table.columns, self.size.width - 2)
         self._marks &= frozenset(table.keys)
@@ -76,6 +99,16 @@ class LineTable(Widget, can_focus=True):
             self._cursor = table.keys[min(lost_at, len(table.keys) - 1)] if table.keys else None
         self._scroll_to_cursor()
         self._redraw()
+
+    def _follows(self, keys: Sequence[str]) -> bool:
+        """Whether the cursor goes to the first of the new `keys`."""
+        if self._newest_first is None or not keys or keys[0] == self._cursor:
+            return False
+        now = self._newest_first()
+        if keys[0] not in self._table.keys:
+            self._behind = self._moved_at is None or now - self._moved_at >= FOLLOW_AFTER_S
+        wanted = self._behind or self._moved_at is None
+        return wanted and now - self._followed_at >= FOLLOW_EVERY_S
 
     @property
     def cursor(self) -> str | None:
@@ -182,6 +215,8 @@ class LineTable(Widget, can_focus=True):
     def _move_to(self, at: int) -> None:
         keys = self._table.keys
         if keys:
+            self._moved_at = self._newest_first() if self._newest_first else None
+            self._behind = False
             self._cursor = keys[max(0, min(len(keys) - 1, at))]
             self._scroll_to_cursor()
             self._redraw()

@@ -348,3 +348,33 @@ def test_a_mesh_that_comes_back_is_not_stopped_any_more() -> None:
     for state, stopped in (("stale", True), ("live", False), ("stale", False)):
         mesh.tell(SUPERVISOR, "source", {"node": SUPERVISOR, "state": state})
         assert mesh.state().stopped is stopped
+
+
+async def test_the_cursor_goes_to_a_new_question_unless_it_was_just_moved() -> None:
+    bench = Bench(rescue_story())
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, "tab")
+        jobs = bench.console.main.overview.jobs
+
+        async def ask(label: str) -> str:
+            bench.mesh.wait(1_000)
+            bench.clock.seconds += 1
+            query = bench.mesh.submit(label=label)
+            await bench.settle(pilot)
+            return query.jobs[0]
+
+        bench.clock.seconds += 5
+        first = await ask("q2")
+        assert first == jobs.cursor
+        second = await ask("q3")
+        assert first == jobs.cursor  # a burst is caught up with, not followed
+        bench.clock.seconds += 5
+        await bench.settle(pilot)
+        assert second == jobs.cursor
+        await bench.press(pilot, "j", "j")
+        moved_to = jobs.cursor
+        await ask("q4")
+        assert jobs.cursor == moved_to
+        bench.clock.seconds += 6
+        assert await ask("q5") == jobs.cursor
+        assert "q5.1" in bench.text()
