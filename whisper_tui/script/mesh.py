@@ -86,6 +86,8 @@ async def running(
         async with contextlib.aclosing(live_source(run, plan).events()) as events:
             following = asyncio.create_task(picture.follow(events))
             try:
+                # What the supervisor does is told to those who listen: nobody acts before somebody does.
+                await picture.until(lambda state: bool(state.processes))
                 yield Mesh(Stage(run, actions, picture, rng, say), plan)
             finally:
                 following.cancel()
