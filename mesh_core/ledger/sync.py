@@ -50,7 +50,6 @@ class Replication:
         self._adverts: dict[PeerId, list[bytes]] = {}
         self._wanted: dict[bytes, _Wanted] = {}
         self._hlc_ms = 0
-        self._told: dict[PeerId, bytes] = {}
         self.roots: dict[PeerId, Digest] = {}
 
     def start(self, now: float) -> None:
@@ -163,7 +162,7 @@ class Replication:
         own = self._ledger.chains.vector_hash()
         if message.vector_hash != own:
             self._context.send(sender, Vector(self._ledger.chains.vector()))
-        elif self._told.get(sender) != own:
+        elif not message.known:
             self._send_digest(sender)
 
     def on_vector(self, now: float, sender: PeerId, message: Vector) -> None:
@@ -203,7 +202,6 @@ class Replication:
     def forget(self, peer: PeerId) -> None:
         """A member is gone: what it said of its replica is of no use any more."""
         self.roots.pop(peer, None)
-        self._told.pop(peer, None)
         self._adverts.pop(peer, None)
 
     def compare(self, peer: PeerId) -> None:
@@ -217,8 +215,9 @@ class Replication:
 
     def _send_digest(self, peer: PeerId) -> None:
         chains = self._ledger.chains
-        self._told[peer] = chains.vector_hash()
-        self._context.send(peer, Digest(chains.vector_hash(), self._ledger.state_root(), len(chains)))
+        own, theirs = chains.vector_hash(), self.roots.get(peer)
+        known = theirs is not None and theirs.vector_hash == own
+        self._context.send(peer, Digest(own, self._ledger.state_root(), len(chains), known))
 
     def _send_records(self, to: PeerId, entries: Iterable[Entry], *, more: bool = False) -> None:
         batch: list[bytes] = []

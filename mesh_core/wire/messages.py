@@ -101,11 +101,15 @@ class FetchRecords(Struct, array_like=True, frozen=True, tag=12):
 
 
 class Digest(Struct, array_like=True, frozen=True, tag=13):
-    """The state of a replica: hash of its version vector, its state root, how many records it holds."""
+    """The state of a replica: hash of its version vector, its state root, how many records it holds.
+
+    `known`: the sender has heard that the receiver holds the same, and needs no answer to that.
+    """
 
     vector_hash: bytes
     state_root: bytes
     records: int
+    known: bool = False
 
 
 class Head(Struct, array_like=True, frozen=True):
