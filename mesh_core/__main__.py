@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import msgspec
 
 from axl import keys
 from axl.keys import KeyFileError, PrivateKey
+from axl.program import EXIT_REFUSED, Parser, UsageError, heed_signals, lifeline
 from mesh_core.io import settings as settings_file
 from mesh_core.io.axl_transport import WrongKeyError
 from mesh_core.io.executions import Executor, NoExecutor
@@ -23,20 +20,7 @@ from mesh_core.io.store import Store
 from mesh_core.io.store_file import StoreError
 from mesh_core.participant import Participant, PortTakenError
 
-LIFELINE_VARIABLE = "WHISPER_LIFELINE_FD"
-"""Names the read end of a pipe whose write end only the supervisor holds: its end means that nobody is left."""
-
-EXIT_REFUSED = 2
 EXIT_STORE = 3
-
-
-class UsageError(Exception):
-    """The command line or environment makes no sense; the message is one line."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; usage: {self.format_usage().removeprefix('usage: ').strip()}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,8 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cannot be used (any more); then one line on stderr says what to do."""
     try:
         settings = settings_file.load(_config_path(arguments))
-        lifeline = _lifeline()
-        asyncio.run(_run(settings, lifeline))
+        descriptor = lifeline()
+        asyncio.run(_run(settings, descriptor))
     except StoreError as error:
         return _refuse(EXIT_STORE, error)
     except (UsageError, SettingsError, KeyFileError, PortTakenError, WrongKeyError) as error:
@@ -59,25 +43,13 @@ def _refuse(code: int, error: Exception) -> int:
 
 
 def _config_path(arguments: Sequence[str] | None) -> Path:
-    parser = _Parser(prog="mesh_core", description="One participant of a mesh.", allow_abbrev=False)
+    parser = Parser(prog="mesh_core", description="One participant of a mesh.", allow_abbrev=False)
     parser.add_argument("--config", required=True, type=Path, metavar="provider.toml")
     path: Path = parser.parse_args(arguments).config
     return path
 
 
-def _lifeline() -> int | None:
-    value = os.environ.get(LIFELINE_VARIABLE)
-    if value is None:
-        return None
-    try:
-        descriptor = int(value)
-        os.fstat(descriptor)
-    except (ValueError, OSError):
-        raise UsageError(f"{LIFELINE_VARIABLE}={value[:40]!r} is not an open file descriptor") from None
-    return descriptor
-
-
-async def _run(settings: Settings, lifeline: int | None) -> None:
+async def _run(settings: Settings, descriptor: int | None) -> None:
     """Run until told to stop. Raises what `main` explains."""
     key = keys.load(settings.path(settings.key))
     token = settings_file.read_token(settings)
@@ -87,7 +59,7 @@ async def _run(settings: Settings, lifeline: int | None) -> None:
     except BaseException:
         store.close()
         raise
-    _heed_signals(participant.stopped, lifeline)
+    heed_signals(participant.stopped, descriptor)
     try:
         await _until_stopped(participant)
     finally:
@@ -114,21 +86,6 @@ def _executor(settings: Settings) -> Executor:
 
     index = settings.path(settings.corpus_index) if settings.corpus_index else None
     return Worker(WorkSettings(index, settings.exec_delay_s, **msgspec.structs.asdict(settings.backend)))
-
-
-def _heed_signals(stop: asyncio.Event, lifeline: int | None) -> None:
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    # With a lifeline Ctrl-C is the supervisor's business: it decides whether the mesh stays.
-    loop.add_signal_handler(signal.SIGINT, stop.set if lifeline is None else lambda: None)
-    if lifeline is not None:
-        loop.add_reader(lifeline, _read_lifeline, lifeline, stop)
-
-
-def _read_lifeline(descriptor: int, stop: asyncio.Event) -> None:
-    if not os.read(descriptor, 64):
-        asyncio.get_running_loop().remove_reader(descriptor)
-        stop.set()
 
 
 async def _until_stopped(participant: Participant) -> None:
