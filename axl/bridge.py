@@ -26,7 +26,7 @@ BATCH_MESSAGES_MAX = 1024
 BATCH_BYTES_MAX = 1024 * 1024
 """Bodies in one batch, unless it is a single larger one."""
 
-_LOOPBACK_HOST = re.compile(rb"(?:127(?:\.[0-9]{1,3}){3}|localhost|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
+_LOOPBACK = rb"127(?:\.[0-9]{1,3}){3}|localhost|\[::1\]"
 _SECONDS = re.compile(rb"[0-9]{1,6}(?:\.[0-9]{1,6})?")
 _NUMBER = re.compile(rb"[0-9]{1,18}")
 _BYTES = b"Content-Type: application/octet-stream\r\n"
@@ -45,7 +45,7 @@ class Bridge:
     def __init__(self, neighbours: Neighbours, inbox: Inbox, host: str) -> None:
         self._neighbours = neighbours
         self._inbox = inbox
-        self._own_host = _named_host(host)
+        self._hosts = re.compile(rb"(?:%s)(?::[0-9]{1,5})?" % _answered_hosts(host), re.IGNORECASE)
         self._loop = asyncio.get_running_loop()
         self._clients: set[HttpConnection] = set()
         """Connections on which somebody has waited for messages: while one is open, a client is there."""
@@ -92,8 +92,7 @@ class Bridge:
                 self._neighbours.set_attached(False)
 
     def _is_local(self, headers: Headers) -> bool:
-        host = headers.get(b"host", b"")
-        if not _LOOPBACK_HOST.fullmatch(host) and host.rpartition(b":")[0] != self._own_host:
+        if not self._hosts.fullmatch(headers.get(b"host", b"")):
             return False
         return b"origin" not in headers and not any(name.startswith(b"sec-fetch-") for name in headers)
 
@@ -202,12 +201,13 @@ class _Delivery:
         self._connection.answer_text(502, f"cannot reach {self._peer.hex()}: {reason}")
 
 
-def _named_host(listening: str) -> bytes | None:
-    """The address a bridge was told to listen on, as a Host header has it; "every interface" is no address."""
+def _answered_hosts(listening: str) -> bytes:
+    """The hosts a Host header may name, as a pattern: loopback, and the address the bridge was told to listen on;
+    "every interface" is no address."""
     endpoint = Endpoint(listening, 0)
     if endpoint.is_wildcard or not endpoint.is_numeric:
-        return None
-    return endpoint.authority.removesuffix(":0").encode()
+        return _LOOPBACK
+    return _LOOPBACK + b"|" + re.escape(endpoint.authority.removesuffix(":0").encode())
 
 
 def _parameters(query: bytes) -> dict[bytes, bytes]:

@@ -246,7 +246,7 @@ class AxlClient:
             raise AxlError(f"/topology: {response.status} {_text(response)}")
         try:
             return _topology(json.loads(response.body))
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise AxlError("/topology: the answer is not what an AXL node gives") from None
 
     @contextmanager

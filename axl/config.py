@@ -112,7 +112,7 @@ def parse(content: bytes) -> NodeConfig:
         document = json.loads(content)
     except json.JSONDecodeError as error:
         raise ConfigError(f"line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from None
-    except (UnicodeDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # no text, a number of thousands of digits, or nested without end
         raise ConfigError("is not JSON") from None
     if not isinstance(document, dict):
         raise ConfigError('must hold a JSON object, as in {"api_port": 9002}')

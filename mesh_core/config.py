@@ -131,6 +131,7 @@ LIMITS: tuple[Limit, ...] = (
         "",
         "record numbers, epochs and the like; a store's integers hold twice as much",
     ),
+    Limit("nesting_max", 32, "levels", "of a statement's fields: what one replica can read, all can"),
     Limit(
         "effects_waiting_max",
         50_000,

@@ -38,8 +38,8 @@ class ControlUnavailable(Exception):
 
 
 class ControlClient:
-    """Talks to the control API at `url`; `token` is needed for commands and results, which take at most
-    `answer_s` seconds."""
+    """Talks to the control API at `url`; `token` is needed for everything but `health` and `metrics`. Answers
+    take at most `answer_s` seconds."""
 
     def __init__(self, url: str, token: str | None = None, answer_s: float = ANSWER_S) -> None:
         parts = urlsplit(url)

@@ -1,5 +1,8 @@
 """A loopback HTTP/1.1 server in one piece, on h11: short answers, and streams that last.
 
+Who may ask is decided here, for everything that is served alike: programs of this machine that name it by a loopback
+address, come from no web page, and show the token. Other users of the machine reach the port as well.
+
 aiohttp would cost each participant 12 MB of private memory and 90 ms at start; a control API answers a
 handful of requests a second. One request a connection keeps every rule visible here.
 """
@@ -7,13 +10,18 @@ handful of requests a second. One request a connection keeps every rule visible 
 from __future__ import annotations
 
 import asyncio
+import hmac
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
+from typing import TypeVar
+from urllib.parse import unquote
 
 import h11
 import msgspec
+
+from mesh_core.wire.malformed import MALFORMED
 
 BODY_BYTES_MAX = 256 << 10
 HEAD_BYTES_MAX = 16 << 10
@@ -21,7 +29,12 @@ CONNECTIONS_MAX = 128
 REQUEST_S = 10.0
 WRITE_STALLED_S = 30.0
 CLOSE_S = 0.3
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+_LOOPBACK_HOST = re.compile(
+    r"(?:127(?:\.[0-9]{1,3}){3}|localhost|\[::1\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE
+)
+
+T = TypeVar("T")
 
 
 class HttpError(Exception):
@@ -42,6 +55,15 @@ class Request:
     headers: dict[str, str]
     body: bytes
 
+    def json(self, kind: type[T]) -> T:
+        """The body as `kind`, nothing at all as an empty object. Raises HttpError."""
+        try:
+            return msgspec.json.decode(self.body or b"{}", type=kind)
+        except RecursionError:
+            raise HttpError(400, "the body is nested too deeply") from None
+        except MALFORMED as error:
+            raise HttpError(400, f"the body is not the JSON object that is wanted here: {error}") from None
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -56,11 +78,39 @@ class Answer:
 Handler = Callable[[Request], Awaitable[Answer]]
 
 
-class Server:
-    """Serves `handler` at one address until closed."""
+@dataclass(frozen=True, slots=True)
+class _Guard:
+    """Who is answered. Whoever shows no token is told only what stands at the paths `open_to_all`."""
 
-    def __init__(self, handler: Handler) -> None:
+    token: str
+    open_to_all: frozenset[str]
+
+    def check(self, request: Request) -> None:
+        """Raises HttpError when `request` is not to be answered."""
+        # No web page may talk to us, neither as itself nor by rebinding its name to this machine.
+        if not _LOOPBACK_HOST.fullmatch(request.headers.get("host", "")):
+            raise HttpError(403, "only loopback host names are answered")
+        if "origin" in request.headers:
+            raise HttpError(403, "requests from web pages are not answered")
+        if request.path not in self.open_to_all:
+            self._check_token(request.headers.get("authorization", ""))
+
+    def _check_token(self, shown: str) -> None:
+        scheme, _, given = shown.partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self.token.encode()):
+            raise HttpError(
+                401,
+                "this needs the token of the run directory: `Authorization: Bearer` and what its file `token` holds",
+            )
+
+
+class Server:
+    """Serves `handler` at one address until closed, to whoever shows `token`; `open_to_all` are the paths that
+    everybody on this machine may read."""
+
+    def __init__(self, handler: Handler, token: str, open_to_all: frozenset[str] = frozenset()) -> None:
         self._handler = handler
+        self._guard = _Guard(token, open_to_all)
         self._open: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self.port = 0
@@ -88,7 +138,7 @@ class Server:
             return
         self._open.add(task)
         try:
-            await _Exchange(reader, writer).serve(self._handler)
+            await _Exchange(reader, writer).serve(self._guard, self._handler)
         except (OSError, h11.ProtocolError, TimeoutError, asyncio.CancelledError):
             # The client went away, stalled or talks something else; cancellation only ever means "closing".
             pass
@@ -105,11 +155,12 @@ class _Exchange:
         self._writer = writer
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
 
-    async def serve(self, handler: Handler) -> None:
+    async def serve(self, guard: _Guard, handler: Handler) -> None:
         """Read, handle, answer. Raises OSError, TimeoutError or h11.ProtocolError when the client fails."""
         try:
             async with asyncio.timeout(REQUEST_S):
                 request = await self._read_request()
+            guard.check(request)
             answer = await handler(request)
         except HttpError as error:
             answer = Answer(msgspec.json.encode({"error": error.line}) + b"\n", error.status)
@@ -143,8 +194,7 @@ class _Exchange:
             elif isinstance(event, h11.EndOfMessage):
                 assert head is not None
                 headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
-                _check_origin(headers)
-                path = unquote(urlsplit(head.target.decode("latin-1")).path)
+                path = unquote(head.target.decode("latin-1").partition("?")[0])
                 return Request(head.method.decode("latin-1"), path, headers, bytes(body))
             else:
                 raise ConnectionResetError("the client closed the connection")
@@ -193,17 +243,6 @@ class _Exchange:
         """Wait for a slow client, but not for one that reads nothing at all."""
         async with asyncio.timeout(WRITE_STALLED_S):
             await self._writer.drain()
-
-
-def _check_origin(headers: dict[str, str]) -> None:
-    """No web page may talk to us, neither as itself nor by rebinding its name to this machine."""
-    host = ""
-    with suppress(ValueError):
-        host = urlsplit("//" + headers.get("host", "")).hostname or ""
-    if host not in LOOPBACK_HOSTS:
-        raise HttpError(403, "only loopback host names are answered")
-    if "origin" in headers:
-        raise HttpError(403, "requests from web pages are not answered")
 
 
 def _report(error: Exception) -> None:

@@ -1,12 +1,11 @@
 """The control API of one participant (docs: the tables of `mesh_core.api.schema`).
 
-Reads need no token except opened results; whatever changes something does. Only loopback host names and no
-browser origins are answered (`mesh_core.api.http`).
+Questions and answers pass through here, so everything but `/health` and `/metrics` needs the token
+(`mesh_core.api.http` asks for it).
 """
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -15,6 +14,9 @@ import msgspec
 from mesh_core.api.http import Answer, HttpError, Request, Server
 from mesh_core.api.hub import EventHub
 from mesh_core.api.schema import COMMANDS, State
+
+OPEN_TO_ALL = frozenset({"/health", "/metrics"})
+"""What every user of this machine may read: that a participant works, and numbers."""
 
 _JOB_BYTES = 32
 
@@ -51,8 +53,7 @@ class ControlServer:
     def __init__(self, participant: Participant, hub: EventHub, token: str) -> None:
         self._participant = participant
         self._hub = hub
-        self._token = token
-        self._server = Server(self._answer)
+        self._server = Server(self._answer, token, OPEN_TO_ALL)
         self._routes: dict[tuple[str, str], Callable[[Request], Awaitable[Answer]]] = {
             ("GET", "/health"): self._health,
             ("GET", "/state"): self._state,
@@ -82,13 +83,11 @@ class ControlServer:
             case "GET", ["jobs", job, "certificate"]:
                 return _file(self._participant.certificate(_job_id(job)), f"job {job} has no certificate yet")
             case "GET", ["jobs", job, "result"]:
-                self._check_token(request)
                 return _file(
                     self._participant.result(_job_id(job)), f"job {job} has no result that this node can open"
                 )
             case "POST", ["commands", name]:
-                self._check_token(request)
-                return await self._command(name, request.body)
+                return await self._command(name, request)
         known = {path for _, path in self._routes}
         if request.path in known or request.path.startswith(("/jobs/", "/commands/")):
             raise HttpError(405, f"{request.method} is not answered at {request.path}")
@@ -112,25 +111,15 @@ class ControlServer:
         position = int(last_seen[:20]) if last_seen is not None else None
         return Answer(content_type="text/event-stream", stream=self._hub.stream(position))
 
-    async def _command(self, name: str, body: bytes) -> Answer:
+    async def _command(self, name: str, request: Request) -> Answer:
         if name not in {spec.name for spec in COMMANDS}:
             raise HttpError(
                 404, f"no command {name!r}; there are {', '.join(spec.name for spec in COMMANDS)}"
             )
         try:
-            args = msgspec.json.decode(body or b"{}", type=dict[str, Any])
-        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
-            raise HttpError(400, "the body of a command is one JSON object") from None
-        try:
-            return _json(await self._participant.command(name, args))
+            return _json(await self._participant.command(name, request.json(dict[str, Any])))
         except CommandRefusedError as error:
             raise HttpError(409, str(error)) from None
-
-    def _check_token(self, request: Request) -> None:
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        expected = self._token.encode()
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), expected):
-            raise HttpError(401, "this needs `Authorization: Bearer` with the token of the run directory")
 
 
 def _json(value: object) -> Answer:

@@ -7,8 +7,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from mesh_core.config import limit
 from mesh_core.identity.crypto import Crypto, Verifier
 from mesh_core.wire import statements as st
+from mesh_core.wire.malformed import MALFORMED
+from mesh_core.wire.nesting import nests_deeper
 
 SIGNATURE_BYTES = 64
 
@@ -60,7 +63,7 @@ def peek(signed: bytes, kind: type[S]) -> S:
     """
     try:
         decoded: S = _DECODERS[kind].decode(signed[:-SIGNATURE_BYTES])
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+    except MALFORMED as error:
         raise StatementError(f"not a valid {KINDS[kind]}: {error}") from error
     return decoded
 
@@ -71,12 +74,22 @@ def check(crypto: Verifier, signed: bytes, kind: type[S], network: str) -> S:
     Raises StatementError when it is malformed, of another network, or the signature is not the author's.
     """
     statement = peek(signed, kind)
+    require_shallow(signed[:-SIGNATURE_BYTES], statement)
     named: Any = statement
     if named.network != network:
         raise StatementError(f"{KINDS[kind]} of network {named.network!r}, this is {network!r}")
     if not crypto.verify(named.author, _DOMAINS[kind] + signed[:-SIGNATURE_BYTES], signed[-SIGNATURE_BYTES:]):
         raise StatementError(f"{KINDS[kind]} is not signed by its author")
     return statement
+
+
+def require_shallow(packed: bytes | memoryview, decoded: object) -> None:
+    """Raises StatementError when bytes that were decoded as `decoded` nest so deep that others might not read them.
+
+    What is known of a statement is flat: only one that holds more is walked through.
+    """
+    if len(_ENCODER.encode(decoded)) != len(packed) and nests_deeper(packed, limit("nesting_max")):
+        raise StatementError("nested too deeply")
 
 
 def body_hash(signed: bytes) -> bytes:

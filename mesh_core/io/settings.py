@@ -15,10 +15,15 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct, field
 
+from mesh_core.config import limit
+from mesh_core.work.options import SHARDS_MAX
+
 Role: TypeAlias = Literal["provider", "operator", "submitter"]
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
-Count: TypeAlias = Annotated[int, Meta(ge=0)]
+Price: TypeAlias = Annotated[int, Meta(ge=0, le=limit("price_micro_max"))]
+Shards: TypeAlias = Annotated[int, Meta(ge=0, le=SHARDS_MAX)]
+Micro: TypeAlias = Annotated[int, Meta(ge=0, le=limit("sequence_max"))]
 PeerHex: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 _MESSAGE = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<where>.*)`)?$")
@@ -64,13 +69,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     control_host: str = "127.0.0.1"
     executes: bool = False
     capabilities: list[Name] = field(default_factory=list)
-    price_micro: Count = 0
-    shards: list[Count] = field(default_factory=list)
-    shards_total: Count = 0
+    price_micro: Price = 0
+    shards: list[Shards] = field(default_factory=list)
+    shards_total: Shards = 0
     exec_delay_s: Annotated[float, Meta(ge=0, le=3600)] = 0.0
     corpus_index: str = ""
     ens_name: Annotated[str, Meta(max_length=255)] = ""
-    credit: dict[PeerHex, Count] = field(default_factory=dict)
+    credit: dict[PeerHex, Micro] = field(default_factory=dict)
     backend: Backend = field(default_factory=Backend)
     folder: str = ""
     """Set by `load`: where relative paths start."""
@@ -88,7 +93,9 @@ def load(path: Path) -> Settings:
         raise SettingsError(f"settings {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise SettingsError(f"settings {path} is not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise SettingsError(f"settings {path} is nested too deeply") from None
+    except ValueError as error:  # TOML's own error is one; so is a number of thousands of digits
         raise SettingsError(f"settings {path} is not TOML: {error}") from None
     if "folder" in table:
         raise SettingsError(f"settings {path}: folder: is not a setting")

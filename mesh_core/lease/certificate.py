@@ -14,6 +14,7 @@ from mesh_core.identity.statement import StatementError, check
 from mesh_core.lease.committee import members, quorum, total_weight, weight_of
 from mesh_core.ledger.record import check_record
 from mesh_core.wire import statements as st
+from mesh_core.wire.malformed import MALFORMED
 
 
 class CertificateError(ValueError):
@@ -126,7 +127,7 @@ def verify_receipt(crypto: Verifier, data: bytes) -> ReceiptReport:
     """Check a receipt with public keys alone. Raises ReceiptError with the first thing that is wrong."""
     try:
         receipt = _receipts.decode(data)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except MALFORMED as error:
         raise ReceiptError(f"not a receipt: {error}") from error
     try:
         job_entry = check_record(crypto, receipt.job, receipt.network)

@@ -10,8 +10,17 @@ from msgspec import Raw
 
 from mesh_core.config import PROTOCOL_VERSION, limit
 from mesh_core.identity.crypto import Crypto, Verifier
-from mesh_core.identity.statement import StatementError, body_hash, check, encode, peek, sign
+from mesh_core.identity.statement import (
+    StatementError,
+    body_hash,
+    check,
+    encode,
+    peek,
+    require_shallow,
+    sign,
+)
 from mesh_core.wire import statements as st
+from mesh_core.wire.malformed import MALFORMED
 
 FIRST_PREV = bytes(32)
 
@@ -85,7 +94,9 @@ def check_record(crypto: Verifier, signed: bytes, network: str) -> Entry:
         or len(record.prev) != 32
     ):
         raise StatementError("record has an impossible head")
-    return _entry(signed, record)
+    entry = _entry(signed, record)
+    require_shallow(memoryview(record.body), entry.body)
+    return entry
 
 
 def _entry(signed: bytes, record: st.Record) -> Entry:
@@ -94,7 +105,7 @@ def _entry(signed: bytes, record: st.Record) -> Entry:
     if decoder is not None:
         try:
             body = decoder.decode(record.body)
-        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+        except MALFORMED:
             body = None
     if isinstance(body, st.Job) and not job_is_sound(body, record.author):
         body = None

@@ -9,6 +9,7 @@ import msgspec
 
 from mesh_core.identity.crypto import Crypto, SecrecyError
 from mesh_core.identity.statement import digest
+from mesh_core.wire.malformed import MALFORMED
 from mesh_core.wire.messages import Work
 from mesh_core.wire.statements import Job, PeerId, Share
 
@@ -42,7 +43,7 @@ def open_work(crypto: Crypto, secret: bytes, payload: bytes) -> Work:
     """Inverse of `seal_work`. Raises SecrecyError for a wrong secret or an altered payload."""
     try:
         return _work.decode(crypto.decrypt(secret, payload))
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+    except MALFORMED as error:
         raise SecrecyError(f"the opened payload is no work: {error}") from error
 
 

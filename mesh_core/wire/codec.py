@@ -16,6 +16,7 @@ from msgspec import Raw, Struct
 
 from mesh_core.config import PROTOCOL_VERSION, limit
 from mesh_core.identity.crypto import Crypto
+from mesh_core.wire.malformed import MALFORMED
 from mesh_core.wire.messages import Message
 from mesh_core.wire.statements import PeerId
 
@@ -125,7 +126,7 @@ class FrameCodec:
         body = frame[:-_SIGNATURE_BYTES]
         try:
             opened = _frames.decode(body)
-        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+        except MALFORMED:
             raise FrameError("malformed") from None
         if opened.version != PROTOCOL_VERSION:
             raise FrameError("other_version")
@@ -147,7 +148,7 @@ class FrameCodec:
         for raw in frame.messages:
             try:
                 yield _messages.decode(raw)
-            except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+            except MALFORMED:
                 yield None
 
     def _admit(self, frame: Frame) -> None:

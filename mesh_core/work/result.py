@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from mesh_core.wire.malformed import MALFORMED
 from mesh_core.work.errors import ResultError
 
 RESULT_BYTES_MAX: Final = 512 << 10
@@ -69,5 +70,5 @@ def decode_answer(data: bytes) -> Answer:
         raise ResultError(f"a result of {len(data)} bytes; at most {RESULT_BYTES_MAX} are read")
     try:
         return _DECODER.decode(data)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+    except MALFORMED as error:
         raise ResultError(f"not a result this version reads: {error}") from error

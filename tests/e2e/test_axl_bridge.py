@@ -192,6 +192,10 @@ async def test_a_loopback_host_is_welcome(http: httpx.AsyncClient, host: str) ->
         {"Host": "10.0.0.1:9002"},
         {"Host": "localhost:9002, evil.example"},
         {"Host": "[::2]"},
+        {"Host": "evil@127.0.0.1"},
+        {"Host": "evil@127.0.0.1:9002"},
+        {"Host": "127.0.0.1:evil"},
+        {"Host": ""},
         {"Origin": "http://localhost:9002"},
         {"Origin": "null"},
         {"Sec-Fetch-Site": "same-origin"},
@@ -208,6 +212,23 @@ async def test_web_pages_and_other_machines_are_refused(
     assert response.status_code == 403
     assert (await http.get("/recv")).content == b"secret"
     assert (await http.get("/recv")).status_code == 204
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        b"Host: localhost\r\nHost: evil.example\r\n",
+        b"Host: evil.example\r\nHost: localhost\r\n",
+        b"Host: localhost\r\nHost: localhost\r\n",
+        b"",
+    ],
+)
+async def test_a_request_names_exactly_one_host(ann: Member, hosts: bytes) -> None:
+    address, _, port = ann.node.bridge_url.removeprefix("http://").rpartition(":")
+    reader, writer = await asyncio.open_connection(address, int(port))
+    writer.write(b"GET /topology HTTP/1.1\r\n" + hosts + b"\r\n")
+    assert (await reader.readline()).split()[1] == b"400"
+    writer.close()
 
 
 async def test_a_bridge_told_to_listen_elsewhere_goes_by_that_address_too(mesh: Members) -> None:

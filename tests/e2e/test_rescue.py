@@ -169,7 +169,8 @@ expect = [
 
 async def operators_query(mesh: Mesh, wanted: str) -> Event:
     """The operator's view of its newest question as soon as its state or its number of running jobs is as wanted."""
-    control = ControlClient(f"http://127.0.0.1:{mesh.nodes()['operator']['control_port']}")
+    token = (mesh.folder / "token").read_text().strip()
+    control = ControlClient(f"http://127.0.0.1:{mesh.nodes()['operator']['control_port']}", token)
     async with asyncio.timeout(60), aclosing(control.events()) as events:
         async for event in events:
             if event.kind == "query" and wanted in (event.data["state"], f"{event.data['running']} running"):

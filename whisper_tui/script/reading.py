@@ -149,6 +149,10 @@ class _Reader:
             line = int(found[1]) if found else max(1, len(self._lines))
             what = str(error).partition(" (at ")[0]
             self._fail(line, f"not TOML: {what[:1].lower()}{what[1:]}")
+        except RecursionError:
+            self._fail(1, "not TOML: nested too deeply")
+        except ValueError as error:
+            self._fail(1, f"not TOML: {error}")
         try:
             return msgspec.convert(table, _File)
         except msgspec.ValidationError as error:

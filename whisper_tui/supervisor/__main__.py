@@ -48,7 +48,7 @@ async def _supervise(run: RunDir) -> None:
         raise MeshUnreachable(f"{run.plan} is missing")
     read_end, write_end = os.pipe()  # the write end stays here: its end is the end of every child
     supervisor = Supervisor(run, plan, read_end, os.environ)
-    server = Server(Api(supervisor, run.token()))
+    server = Server(Api(supervisor), run.token())
     try:
         supervisor.start()
         await server.start("127.0.0.1", 0)

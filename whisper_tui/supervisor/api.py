@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -48,11 +47,10 @@ class Command:
 
 
 class Api:
-    """Answers requests for one supervisor. Reading is free on this machine, changing needs the token."""
+    """Answers requests for one supervisor."""
 
-    def __init__(self, supervisor: Supervisor, token: str) -> None:
+    def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
-        self._token = token
         self._commands = {
             "kill": Command(Kill, lambda args: supervisor.kill(args.names, args.only, by=args.by)),
             "pause": Command(Named, lambda args: supervisor.pause(args.names, by=args.by)),
@@ -83,14 +81,7 @@ class Api:
             raise HttpError(404, f"no such command; there are {', '.join(self._commands)}")
         if request.method != "POST":
             raise HttpError(405, "commands are POSTed")
-        given = request.headers.get("authorization", "")
-        if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
-            raise HttpError(401, "the token of the run directory is needed: Authorization: Bearer TOKEN")
-        try:
-            args = msgspec.json.decode(request.body or b"{}", type=command.args)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise HttpError(400, f"{name}: {error}") from error
-        return Answer(msgspec.json.encode(await command.do(args)) + b"\n")
+        return Answer(msgspec.json.encode(await command.do(request.json(command.args))) + b"\n")
 
 
 def _last_event(request: Request) -> int | None:

@@ -78,10 +78,12 @@ def test_a_wrong_field_is_named_in_one_line(tmp_path: Path, document: object, wo
         (b'{\n"Peers": [,]}', "line 2, column 11: not JSON"),
         (b"\xff{}", "is not JSON"),
         (b"[" * 100_000, "is not JSON"),
+        (b'{"api_port": %s}' % (b"9" * 5_000), "is not JSON"),
+        (b'{"api_port": NaN}', "must be a whole number"),
         (b"[]", "must hold a JSON object"),
         (b" " * (1024 * 1024 + 1), "is larger than"),
     ],
-    ids=range(6),
+    ids=range(8),
 )
 def test_a_file_that_is_no_json_object_is_refused_in_one_line(content: bytes, words: str) -> None:
     with pytest.raises(ConfigError) as caught:

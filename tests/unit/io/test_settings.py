@@ -90,6 +90,11 @@ def test_paths_do_not_depend_on_where_the_process_runs(
         ("fast = true", "fast = yes", "is not TOML: Invalid value (at line 5"),
         ("fast = true", 'folder = "/"', "folder: is not a setting"),
         ("exec_delay_s = 0.0", "exec_delay_s = nan", "exec_delay_s"),
+        ("exec_delay_s = 0.0", "exec_delay_s = inf", "exec_delay_s"),
+        ("price_micro = 10500", f"price_micro = {10**30}", "price_micro"),
+        ("price_micro = 10500", f"price_micro = {'9' * 5_000}", "is not TOML: Exceeds the limit"),
+        ("shards_total = 6", "shards_total = 1_000_000", "shards_total: expected int <= 1000"),
+        ("shards = [0]", f"shards = {'[' * 5_000}", "is nested too deeply"),
     ],
 )
 def test_a_mistake_is_one_line_with_file_and_key(tmp_path: Path, old: str, new: str, said: str) -> None:

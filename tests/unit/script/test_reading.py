@@ -83,6 +83,8 @@ def test_the_promised_scripts_are_built_in() -> None:
     [
         ('name = "x"\nwhat is this\n', "a.toml:2: not TOML: expected '='"),
         ('name = "x"\n[[step]]\ndo = "heal\n', "a.toml:3: not TOML"),
+        ("name = " + "[" * 5_000, "a.toml:1: not TOML: nested too deeply"),
+        (f"name = {'9' * 5_000}", "a.toml:1: not TOML: Exceeds the limit"),
         ('name = "x"\nsorce = "live"\n[[step]]\ndo = "heal"\n', "a.toml:2: sorce is not known here"),
         ('timeout = "1m"\n[[step]]\ndo = "heal"\n', "a.toml:1: name is missing"),
         ('name = "x"\n\n', "expected at least one [[step]]"),
