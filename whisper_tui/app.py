@@ -19,6 +19,7 @@ from mesh_core.api.schema import FINAL_STATES, Event, JobView
 from whisper_tui import themes
 from whisper_tui.errors import UserError
 from whisper_tui.intents import Actions, Intents
+from whisper_tui.model.access import Hindrance, against_asking, against_disturbing
 from whisper_tui.model.glyphs import ASCII, UNICODE, Glyphs
 from whisper_tui.model.inert import inert
 from whisper_tui.model.reducer import reduce
@@ -58,8 +59,9 @@ def _hz() -> int:
 class ConsoleOptions(Struct, frozen=True):
     """How the console looks and what it starts from.
 
-    `primary` is the operator's peer id, `exec_delay_ms` the configured delay of executions. `wall_ms` and
-    `monotonic` are the clocks; tests stop them.
+    `primary` is the operator's peer id, `exec_delay_ms` the configured delay of executions. `typed` turns
+    `whisper-tui COMMAND` into what works in the operator's shell. `wall_ms` and `monotonic` are the clocks;
+    tests stop them.
     """
 
     primary: str = ""
@@ -68,6 +70,7 @@ class ConsoleOptions(Struct, frozen=True):
     ascii: bool = False
     no_color: bool = False
     hz: int = 0
+    typed: Callable[[str], str] = str
     wall_ms: Callable[[], float] = lambda: time.time() * 1000
     monotonic: Callable[[], float] = time.monotonic
 
@@ -127,6 +130,7 @@ class Console(App[ExitChoice], inherit_bindings=False):
             self._painter,
             state=lambda: self._state,
             say=self.say,
+            typed=options.typed,
             monotonic=options.monotonic,
         )
         self.set_class(plain, "-plain")
@@ -167,8 +171,8 @@ class Console(App[ExitChoice], inherit_bindings=False):
     def frame(self) -> Frame:
         """What is shown now."""
         if self._frozen is not None:
-            return Frame(self._frozen.state, self._frozen.now_ms, self._glyphs)
-        return Frame(self._state, self._options.wall_ms(), self._glyphs)
+            return Frame(self._frozen.state, self._frozen.now_ms, self._glyphs, self._options.typed)
+        return Frame(self._state, self._options.wall_ms(), self._glyphs, self._options.typed)
 
     def tick(self) -> None:
         """Draw a frame, unless it would be the one before."""
@@ -247,12 +251,14 @@ class Console(App[ExitChoice], inherit_bindings=False):
         pager = self._pager(
             lambda frame: detail.job_title(frame, key),
             lambda frame, width: detail.job_detail(frame, key, width),
-            can_cancel=self._open_job(key) is not None,
+            lambda: (
+                self._open_job(key) is not None and not self._read_only and not against_asking(self._state)
+            ),
         )
         self._page(pager, partial(self._cancel, key))
 
-    def _pager(self, title: Title, content: Content, *, can_cancel: bool = False) -> Pager:
-        return Pager(title, content, self._painter, self._options.monotonic, can_cancel=can_cancel)
+    def _pager(self, title: Title, content: Content, can_cancel: Callable[[], bool] = lambda: False) -> Pager:
+        return Pager(title, content, self._painter, self._options.monotonic, can_cancel)
 
     def _open_job(self, job: str | None) -> JobView | None:
         entry = self._state.jobs.get(job or "")
@@ -277,7 +283,8 @@ class Console(App[ExitChoice], inherit_bindings=False):
     async def action_quit(self) -> None:
         """Ask whether the mesh stays up."""
         if not isinstance(self.screen, QuitDialog):
-            dialog = QuitDialog(self._painter, self._options.monotonic, stopped=self._state.stopped)
+            options = self._options
+            dialog = QuitDialog(self._painter, options.monotonic, options.typed, stopped=self._state.stopped)
             self.push_screen(dialog, self._leave)
 
     def action_help_quit(self) -> None:
@@ -292,12 +299,12 @@ class Console(App[ExitChoice], inherit_bindings=False):
 
     def action_submit(self) -> None:
         """Ask the mesh something."""
-        if self._may_act():
+        if self._may_act(against_asking):
             self._intents.submit()
 
     def action_chaos(self) -> None:
         """Choose what happens to the chosen nodes; they are bound now, by peer id."""
-        if self._may_act():
+        if self._may_act(against_disturbing):
             self._intents.disturb(self._chosen(), self.main.overview.nodes.clear_marks)
 
     def _chosen(self) -> tuple[str, ...]:
@@ -313,10 +320,15 @@ class Console(App[ExitChoice], inherit_bindings=False):
         return (overview.nodes.cursor,) if overview.nodes.cursor else ()
 
     def _cancel(self, job: str, chosen: str | None) -> None:
-        if chosen == "cancel_job" and self._may_act():
+        if chosen == "cancel_job" and self._may_act(against_asking):
             self._intents.cancel(job)
 
-    def _may_act(self) -> bool:
+    def _may_act(self, against: Callable[[State], Hindrance | None]) -> bool:
+        """Whether nothing stands against it; what does is said."""
         if self._read_only:
             self.say("read-only: W allows actions", "warn")
-        return not self._read_only
+            return False
+        hindrance = against(self._state)
+        if hindrance is not None:
+            self.say(self._options.typed(hindrance.told), "warn")
+        return hindrance is None

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 from textual.app import App
 
+from mesh_core.config import MICRO_PER_AXL
 from whisper_tui.errors import UserError
 from whisper_tui.model import selectors
 from whisper_tui.model.impact import describe, impact_of_silencing
@@ -19,6 +20,7 @@ from whisper_tui.model.views.base import Role
 from whisper_tui.screens.chaos import ChaosMenu
 from whisper_tui.screens.confirm import ConfirmDialog, Question
 from whisper_tui.screens.submit import Submission, SubmitDialog
+from whisper_tui.supervisor.command_line import command_line
 from whisper_tui.widgets.painting import Painter
 
 Act = Callable[[], Awaitable[str]]
@@ -91,6 +93,7 @@ class Intents:
         *,
         state: Callable[[], State],
         say: Callable[[str, Role], None],
+        typed: Callable[[str], str],
         monotonic: Callable[[], float],
     ) -> None:
         self._app = app
@@ -98,6 +101,7 @@ class Intents:
         self._painter = painter
         self._state = state
         self._say = say
+        self._typed = typed
         self._monotonic = monotonic
 
     def submit(self) -> None:
@@ -109,9 +113,9 @@ class Intents:
     def _submit(self, submission: Submission | None) -> None:
         if submission is None:
             return
-        command = f"whisper-tui submit {_quoted(submission.text)}"
-        if submission.max_price_micro is not None:
-            command += f" --max-price {submission.max_price_micro / 1_000_000:g}"
+        price = submission.max_price_micro
+        max_price = None if price is None else f"{price / MICRO_PER_AXL:g}"
+        command = self._command("submit", submission.text, max_price=max_price)
 
         async def ask() -> str:
             label = await self._actions.submit(submission.text, submission.max_price_micro)
@@ -124,7 +128,7 @@ class Intents:
         entry = self._state().jobs.get(job)
         if entry is None:
             return
-        command = f"whisper-tui cancel {inert(entry.view.label, 40)}"
+        command = self._command("cancel", entry.view.label)
         impact = "it ends as cancelled, unless its result is settled first; work that was done is not paid"
         title = f"Cancel {inert(entry.view.label, 40)}?"
         self._confirm(
@@ -139,10 +143,10 @@ class Intents:
 
     def _disturb(self, bound: Mapping[str, str], acted: Callable[[], None], deed: str | None) -> None:
         if deed == "heal":
-            question = Question("Heal the partition?", "all hear each other again", "whisper-tui heal")
+            question = Question("Heal the partition?", "all hear each other again", self._command("heal"))
             self._confirm(question, self._told(question.command, self._actions.heal))
         elif deed == "add":
-            question = Question("Add a node?", "one more provider joins", "whisper-tui add")
+            question = Question("Add a node?", "one more provider joins", self._command("add"))
             self._confirm(question, self._told(question.command, self._actions.add))
         elif deed is not None and not bound:
             self._say("no node was chosen: go to one in the table of nodes, then X", "warn")
@@ -151,7 +155,7 @@ class Intents:
 
     def _ask(self, name: str, bound: Mapping[str, str], acted: Callable[[], None]) -> None:
         deed, names = DEEDS[name], list(bound.values())
-        command = inert(f"whisper-tui {deed.command} {' '.join(names)}")
+        command = self._command(deed.command, *names)
         title = inert(f"{deed.title} {', '.join(names)}?")
         if deed.silences:
             impact = impact_of_silencing(self._state(), tuple(bound))
@@ -183,6 +187,10 @@ class Intents:
             await self._actions.partition((), names)
         return command
 
+    def _command(self, action: str, *words: str, **flags: object) -> str:
+        """The command line that does the same, as it works in the operator's shell."""
+        return inert(self._typed(command_line(action, *words, **flags)))
+
     def _told(self, command: str, act: Callable[[], Awaitable[object]]) -> Act:
         async def done() -> str:
             await act()
@@ -204,13 +212,9 @@ class Intents:
         try:
             self._say(await act(), "text")
         except UserError as error:
-            self._say(f"{error.message}  {error.hint}".rstrip(), "warn")
+            self._say(self._typed(f"{error.message}  {error.hint}".rstrip()), "warn")
 
 
 def _phrase(names: Sequence[str]) -> str:
     """What must be typed before several nodes, or a quorum, are lost."""
     return names[0] if len(names) == 1 else f"{len(names)} nodes"
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

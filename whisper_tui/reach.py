@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TypeVar
 
 import msgspec
@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from mesh_core.api.client import ControlClient, ControlError, ControlUnavailable
 from mesh_core.api.schema import Event, State
-from whisper_tui.errors import BadInput, MeshUnreachable
+from whisper_tui.errors import BadInput, MeshUnreachable, UserError
 from whisper_tui.model import state as model
 from whisper_tui.model.reducer import reduce
 from whisper_tui.model.state import initial_state
@@ -55,7 +55,7 @@ class Reach:
         for seat in seats:
             try:
                 return await self.control(seat).state()
-            except (ControlUnavailable, msgspec.MsgspecError) as error:
+            except (ControlUnavailable, ControlError, msgspec.MsgspecError) as error:
                 reason = str(error)
         raise MeshUnreachable(
             f"no participant answers: {reason}" if seats else "every participant is down",
@@ -73,7 +73,7 @@ class Reach:
         async def ask(seat: Seat) -> tuple[str, State | None]:
             try:
                 return seat.name, await self.control(seat).state()
-            except (ControlUnavailable, msgspec.MsgspecError):
+            except (ControlUnavailable, ControlError, msgspec.MsgspecError):
                 return seat.name, None
 
         answers = await asyncio.gather(*map(ask, _by_preference(await self.status())))
@@ -136,21 +136,30 @@ def _by_preference(status: Status) -> list[Seat]:
 
 def live_source(run: RunDir, plan: Plan) -> LiveSource:
     """The events of every participant, those added later too, and of the supervisor that runs now."""
-    supervisor = run.running()
+    supervisor = _supervisor_of(run)
     if supervisor is None:
         raise run.nobody()
     token = run.token()
 
     def locate(name: str) -> Endpoint | None:
-        known = plans.load(run.plan) or plan
-        return next((_endpoint(seat) for seat in known.participants if seat.name == name), None)
+        with suppress(UserError):  # a file that cannot be read now says nothing new
+            if name == SUPERVISOR:
+                return _supervisor_of(run)
+            known = plans.load(run.plan) or plan
+            return next((_endpoint(seat) for seat in known.participants if seat.name == name), None)
+        return None
 
     return LiveSource(
         [_endpoint(seat) for seat in plan.participants],
-        f"http://127.0.0.1:{supervisor.port}",
+        supervisor.url,
         lambda url: ControlClient(url, token),
         locate=locate,
     )
+
+
+def _supervisor_of(run: RunDir) -> Endpoint | None:
+    found = run.running()
+    return Endpoint(SUPERVISOR, f"http://127.0.0.1:{found.port}") if found is not None else None
 
 
 def _endpoint(seat: Seat) -> Endpoint:

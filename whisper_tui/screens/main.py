@@ -12,7 +12,9 @@ from textual.events import Click, Resize
 from textual.screen import Screen
 
 from whisper_tui.keymap import hints_of, keys_of
+from whisper_tui.model.access import against_asking, against_disturbing, interrupted, withheld
 from whisper_tui.model.glyphs import Glyphs
+from whisper_tui.model.inert import inert
 from whisper_tui.model.views import header
 from whisper_tui.model.views.base import Frame, Span
 from whisper_tui.screens.log import LogView
@@ -81,7 +83,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         """Draw this frame into what is visible."""
         self._frame, self._condition = frame, running
         self._sync_edges()
-        interruption = header.interrupted(frame)
+        interruption = interrupted(frame.state)
         self.set_class(interruption is not None, "-stale")
         if interruption is not None:
             # What was running then may not run now: time in the picture stops where knowledge of it ends.
@@ -117,10 +119,26 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._tabs.sync((header.tabs(VIEWS, self._view, self._tabs.size.width),))
         self._sync_keys()
 
+    def _withheld(self) -> frozenset[str]:
+        """Keys that would do nothing now are not offered."""
+        if self._condition.read_only:
+            return frozenset({"submit", "chaos"})
+        return withheld(self._frame.state) if self._frame is not None else frozenset()
+
+    def _hindrance(self) -> Span | None:
+        """What to type when the operator's node or its supervisor is gone; of a stopped mesh the header tells."""
+        if self._frame is None or self._frame.state.stopped:
+            return None
+        found = against_asking(self._frame.state) or against_disturbing(self._frame.state)
+        return Span(inert(self._frame.typed(found.told)), "warn") if found is not None else None
+
     def _sync_keys(self) -> None:
         pane = self._keys
+        without = set(self._withheld())
         if self._view == "Log":
-            hints = hints_of("log", "everywhere", without={"next_pane"})
+            hints = hints_of("log", "everywhere", without={"next_pane", *without})
         else:
-            hints = hints_of("everywhere", "tables")
-        pane.sync((header.keys(hints, pane.size.width, self._message),))
+            hints = hints_of("everywhere", "tables", without=without)
+        if self._condition.read_only:
+            hints.append(("W", "allow actions"))
+        pane.sync((header.keys(hints, pane.size.width, self._message or self._hindrance()),))

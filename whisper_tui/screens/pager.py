@@ -37,8 +37,7 @@ class Pager(Dialog[str]):
         content: Content,
         painter: Painter,
         monotonic: Callable[[], float],
-        *,
-        can_cancel: bool = False,
+        can_cancel: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(monotonic)
         self._title = title
@@ -68,7 +67,7 @@ class Pager(Dialog[str]):
         note = (Span(f"{below} more below", "dim"),) if below > 0 else ()
         self._head.sync((rule(self._title(frame), self._head.size.width, frame.glyphs, note),))
         hints = [("esc", "back"), ("j k", "scroll")]
-        if self._can_cancel:
+        if self._can_cancel():
             hints.append(("C", "cancel job"))
         self._foot.sync((keys(hints, self._foot.size.width),))
 
@@ -119,5 +118,5 @@ class Pager(Dialog[str]):
 
     def action_choose(self, id: str) -> None:
         """Leave with an action, if it is on offer."""
-        if self._can_cancel:
+        if self._can_cancel():
             self.dismiss(id)

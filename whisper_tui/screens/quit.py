@@ -32,26 +32,18 @@ class QuitDialog(Dialog[ExitChoice]):
         Binding("s", "stop", show=False),
     ]
 
-    BODY: Lines = (
-        (Span("Quit the console", "title"),),
-        (),
-        (Span("l", "accent"), Span("    leave the mesh running  (`whisper-tui attach` comes back)")),
-        (Span("s", "accent"), Span("    stop the mesh; keys, ledgers and open jobs stay on disk")),
-        (Span("esc", "accent"), Span("  stay here  (default)")),
-    )
-
-    STOPPED: Lines = (
-        (Span("Quit the console", "title"),),
-        (),
-        (Span("l", "accent"), Span("    leave; the mesh was stopped  (`whisper-tui up` brings it back)")),
-        (Span("esc", "accent"), Span("  stay here  (default)")),
-    )
-
-    def __init__(self, painter: Painter, monotonic: Callable[[], float], *, stopped: bool) -> None:
+    def __init__(
+        self,
+        painter: Painter,
+        monotonic: Callable[[], float],
+        typed: Callable[[str], str],
+        *,
+        stopped: bool,
+    ) -> None:
         super().__init__(monotonic)
         self._painter = painter
         self._stopped = stopped
-        self._body = self.STOPPED if stopped else self.BODY
+        self._body = _lines(typed, stopped=stopped)
 
     def compose(self) -> ComposeResult:
         """The choices there are."""
@@ -73,3 +65,20 @@ class QuitDialog(Dialog[ExitChoice]):
         """Quit, the mesh ends, unless it has ended already."""
         if self.listens() and not self._stopped:
             self.dismiss(ExitChoice.STOP)
+
+
+def _lines(typed: Callable[[str], str], *, stopped: bool) -> Lines:
+    """The choices, each with the command that takes it back."""
+
+    def choice(key: str, does: str, command: str = "") -> Lines:
+        line = (Span(f"{key:<5}", "accent"), Span(does))
+        return (line, (Span(f"     {typed(command)}", "dim"),)) if command else (line,)
+
+    if stopped:
+        leave = choice("l", "leave; the mesh was stopped, this starts it again:", "whisper-tui up")
+    else:
+        leave = (
+            *choice("l", "leave the mesh running; this comes back to it:", "whisper-tui attach"),
+            *choice("s", "stop the mesh; keys, ledgers and open jobs stay on disk"),
+        )
+    return ((Span("Quit the console", "title"),), (), *leave, *choice("esc", "stay here  (default)"))

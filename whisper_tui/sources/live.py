@@ -11,7 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -48,8 +48,9 @@ class Endpoint(Struct, frozen=True):
 class LiveSource:
     """Events of every participant and of the supervisor as one stream.
 
-    `connect` makes a client from a URL. A participant that the supervisor reports running later is looked up
-    with `locate` and followed too; `watch` adds or moves one by hand.
+    `connect` makes a client from a URL. `locate` says where somebody is now: it is asked before every new attempt,
+    since a mesh that was taken down and started again may listen elsewhere, and for participants that the
+    supervisor reports running later. `watch` adds or moves one by hand.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class LiveSource:
             return
         if follower is not None:
             self._tasks.pop(endpoint.name).cancel()
-        follower = _Follower(endpoint, self._connect, self._queue, self._jitter)
+        follower = _Follower(endpoint, self._connect, self._locate, self._queue, self._jitter)
         self._followers[endpoint.name] = follower
         self._tasks[endpoint.name] = asyncio.create_task(follower.run(), name=f"events of {endpoint.name}")
 
@@ -123,12 +124,14 @@ class _Follower:
         self,
         endpoint: Endpoint,
         connect: Callable[[str], EventClient],
+        locate: Callable[[str], Endpoint | None],
         queue: asyncio.Queue[Event],
         jitter: random.Random,
     ) -> None:
         self.endpoint = endpoint
         self.connected = False
         self._connect = connect
+        self._locate = locate
         self._queue = queue
         self._jitter = jitter
         self._wake = asyncio.Event()
@@ -152,10 +155,15 @@ class _Follower:
             state = "lost" if self._failures >= LOST_AFTER else "stale"
             await self._report(state, retry_ms=round(delay_s * 1000), reason=reason)
             self._wake.clear()
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), delay_s)
-            except TimeoutError:
-                continue
+            self._find()
+
+    def _find(self) -> None:
+        """Look where the other side is by now; at another address it counts its events from one."""
+        found = self._locate(self.endpoint.name)
+        if found is not None and found.url != self.endpoint.url:
+            self.endpoint, self._peer, self._last = found, found.peer, None
 
     async def _stream(self) -> str:
         """Pass events on until the stream ends; why it did, in one line."""

@@ -323,7 +323,7 @@ async def test_a_mesh_taken_down_from_elsewhere_is_said_to_be_stopped_and_can_on
     said: bool,
 ) -> None:
     mesh = rescue_story(until="running")
-    bench = Bench(mesh)
+    bench = Bench(mesh, typed=lambda text: text.replace("whisper-tui ", ".venv/bin/whisper-tui "))
     async with bench.console.run_test(size=(120, 40)) as pilot:
         mesh.tell(SUPERVISOR, "source", {"node": SUPERVISOR, "state": "live"})
         if said:
@@ -333,13 +333,60 @@ async def test_a_mesh_taken_down_from_elsewhere_is_said_to_be_stopped_and_can_on
             mesh.source(name, "lost")
         await bench.settle(pilot)
         shown = bench.text()
-        assert "the mesh was stopped; q quits" in shown and "0/6 up" in shown and "alive" not in shown
+        assert "the mesh was stopped; to start it again: .venv/bin/whisper-tui up" in shown
+        assert "alive" not in shown and "submit" not in last_line(bench) and "chaos" not in last_line(bench)
+        await bench.press(pilot, "s")
+        assert "Ask the mesh" not in bench.text() and "the mesh was stopped" in last_line(bench)
+        await bench.press(pilot, "X")
+        assert "cut off" not in bench.text()
         await bench.press(pilot, "q")
         assert "stop the mesh" not in bench.text() and "the mesh was stopped" in bench.text()
         await bench.press(pilot, "s")
         assert bench.console.return_value is None
         await bench.press(pilot, "l")
     assert bench.console.return_value is ExitChoice.LEAVE
+
+
+def last_line(bench: Bench) -> str:
+    return bench.text().rstrip().splitlines()[-1]
+
+
+async def test_without_the_operators_node_nothing_can_be_asked_but_it_can_be_revived() -> None:
+    mesh = rescue_story(until="running")
+    mesh.kill("operator")
+    bench = Bench(mesh)
+    async with bench.console.run_test(size=(120, 40)) as pilot:
+        await bench.settle(pilot)
+        assert "operator is killed; to bring it back: whisper-tui revive operator" in last_line(bench)
+        assert " s submit" not in last_line(bench) and " X chaos" in last_line(bench)
+        await bench.press(pilot, "s")
+        assert "Ask the mesh" not in bench.text() and "operator is killed" in last_line(bench)
+        await bench.press(pilot, "G", "X", "r", "y")
+        assert bench.deeds.done == [("revive", "operator")]
+
+
+async def test_without_the_supervisor_nothing_can_be_done_and_the_picture_is_old() -> None:
+    mesh = rescue_story(until="running")
+    bench = Bench(mesh)
+    async with bench.console.run_test(size=(120, 40)) as pilot:
+        mesh.tell(SUPERVISOR, "source", {"node": SUPERVISOR, "state": "stale"})
+        await bench.settle(pilot)
+        assert "STALE" in bench.text() and "to see whether it runs: whisper-tui nodes" in last_line(bench)
+        await bench.press(pilot, "s", "X")
+        assert "Ask the mesh" not in bench.text() and "cut off" not in bench.text()
+
+
+async def test_a_read_only_console_offers_no_action_but_the_key_that_allows_them() -> None:
+    bench = Bench(rescue_story(until="running"), read_only=True)
+    async with bench.console.run_test(size=(120, 40)) as pilot:
+        await bench.settle(pilot)
+        assert " s submit" not in last_line(bench) and "W allow actions" in last_line(bench)
+        await bench.press(pilot, "tab", "enter", "C")
+        assert "cancel job" not in bench.text() and "Cancel q1.1?" not in bench.text()
+        await bench.press(pilot, "escape", "W")
+        bench.clock.seconds += 10
+        await bench.settle(pilot)
+        assert " s submit" in last_line(bench) and "W allow actions" not in last_line(bench)
 
 
 def test_a_mesh_that_comes_back_is_not_stopped_any_more() -> None:

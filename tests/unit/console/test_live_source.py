@@ -119,6 +119,19 @@ async def test_the_supervisors_word_that_a_provider_runs_ends_the_wait() -> None
     assert "node9 1" in {event.data.get("text") for event in taken}
 
 
+async def test_whoever_came_back_at_another_address_is_found_there() -> None:
+    server = Server()
+    server.script = {
+        "http://sup": [[Event(7, 1.0, SUPERVISOR, "ready", {})]],
+        "http://sup2": [[Event(8, 1.0, SUPERVISOR, "ready", {})]],
+    }
+    moved = {SUPERVISOR: Endpoint(SUPERVISOR, "http://sup2")}
+    source = LiveSource([], "http://sup", server.connect, locate=moved.get, jitter=random.Random(1))
+    taken = await take(source, 5)
+    assert [event.seq for event in taken if event.kind == "ready"] == [7, 8]
+    assert server.asked["http://sup2"] == [None]
+
+
 async def test_nobody_speaks_for_another_or_for_the_operators_side() -> None:
     server = Server()
     forged = [

@@ -48,11 +48,15 @@ Lines: TypeAlias = tuple[Line, ...]
 
 
 class Frame(NamedTuple):
-    """One picture: a state, the moment it is drawn (wall-clock ms), and the signs to draw it with."""
+    """One picture: a state, the moment it is drawn (wall-clock ms), and the signs to draw it with.
+
+    `typed` turns `whisper-tui COMMAND` into what works in the operator's shell.
+    """
 
     state: State
     now_ms: float
     glyphs: Glyphs = UNICODE
+    typed: Callable[[str], str] = str
 
 
 class Column(NamedTuple):

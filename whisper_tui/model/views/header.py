@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from mesh_core.api.schema import FINAL_STATES
+from whisper_tui.model import access
+from whisper_tui.model.access import interrupted
 from whisper_tui.model.inert import inert
 from whisper_tui.model.selectors import (
     Convergence,
@@ -17,7 +19,6 @@ from whisper_tui.model.selectors import (
     open_jobs,
     stage_percentiles,
 )
-from whisper_tui.model.state import SUPERVISOR, Source
 from whisper_tui.model.views.base import Frame, Line, Span, between, fit_line, line_cells, seconds
 
 GAP = Span("   ")
@@ -33,7 +34,12 @@ class Running(Struct, frozen=True):
 
 
 def header(frame: Frame, running: Running, width: int) -> Line:
-    """Network, liveness, nodes, agreement, jobs, time to recover, rights; the rightmost go first in a narrow one."""
+    """Network, liveness, nodes, agreement, jobs, time to recover, rights; the rightmost go first in a narrow one.
+
+    Of a mesh that was stopped: that, and how to start it again.
+    """
+    if frame.state.stopped:
+        return _stopped(frame, width)
     parts = [
         _network(frame),
         _freshness(frame, running),
@@ -61,10 +67,20 @@ def _network(frame: Frame) -> Line:
     return (Span("whisper", "title"), Span(f" {network}"))
 
 
+def _stopped(frame: Frame, width: int) -> Line:
+    """In as many words as there is room for: the command line is not cut before all of them are gone."""
+    gone, sign = access.STOPPED, frame.glyphs.dead
+    command = Span(frame.typed(gone.command), "accent")
+    line: Line = ()
+    for told in (f"{sign} {gone.why}; {gone.remedy}: ", f"{sign} stopped; type: ", f"{sign} "):
+        line = (Span(" "), *_network(frame), Span("  "), Span(told, "warn"), command)
+        if line_cells(line) <= width:
+            break
+    return fit_line(line, width)
+
+
 def _freshness(frame: Frame, running: Running) -> Line:
-    if frame.state.stopped:
-        return (Span("the mesh was stopped; q quits", "warn"),)
-    source = interrupted(frame)
+    source = interrupted(frame.state)
     if source is not None:
         age = seconds(max(0.0, frame.now_ms - source.since_ms))
         word = "STALE" if source.since_ms else "CONNECTING"
@@ -76,19 +92,9 @@ def _freshness(frame: Frame, running: Running) -> Line:
     return (Span(f"{frame.glyphs.alive} LIVE", "alive"), Span(f" {running.hz}Hz", "dim"))
 
 
-def interrupted(frame: Frame) -> Source | None:
-    """The stream whose interruption makes the picture old: the operator's node's, or the supervisor's."""
-    state = frame.state
-    for source in state.sources.values():
-        decisive = source.peer == state.primary if state.primary else source.node == "operator"
-        if source.state != "live" and (decisive or source.node == SUPERVISOR):
-            return source
-    return None
-
-
 def moves(frame: Frame) -> bool:
     """Whether the picture changes by the passing of time alone: work in progress, or an interruption's age."""
-    return bool(open_jobs(frame.state)) or interrupted(frame) is not None
+    return bool(open_jobs(frame.state)) or interrupted(frame.state) is not None
 
 
 def _nodes(frame: Frame) -> Line:
@@ -167,10 +173,8 @@ def tab_at(views: Sequence[tuple[str, str]], column: int) -> str:
 
 
 def keys(hints: Sequence[tuple[str, str]], width: int, message: Span | None = None) -> Line:
-    """What can be pressed now, as (key, what it does); a message takes its place while there is one."""
-    if message is not None:
-        return fit_line((Span(" "), message), width)
-    spans: list[Span] = []
+    """A message, if there is one, then what can be pressed now, as (key, what it does), as far as it fits."""
+    spans: list[Span] = [Span(" "), message, Span("  ")] if message is not None else []
     for key, does in hints:
         pair = (Span(f" {key} ", "accent"), Span(f"{does} ", "dim"))
         if line_cells(tuple(spans)) + line_cells(pair) > width:

@@ -1,0 +1,67 @@
+"""What can be done to the mesh now; where something cannot: why, and what to type."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from whisper_tui.model.selectors import name_of
+from whisper_tui.model.state import DOWN, SUPERVISOR, Source, State
+
+
+class Hindrance(Struct, frozen=True):
+    """Why something cannot be done, what would help, and the command line for that."""
+
+    why: str
+    remedy: str
+    command: str
+
+    @property
+    def told(self) -> str:
+        """All of it in one line."""
+        return f"{self.why}; {self.remedy}: {self.command}"
+
+
+STOPPED = Hindrance("the mesh was stopped", "to start it again", "whisper-tui up")
+DESERTED = Hindrance("the mesh does not answer", "to see whether it runs", "whisper-tui nodes")
+
+
+def interrupted(state: State) -> Source | None:
+    """The stream whose interruption makes the picture old: the operator's node's, or the supervisor's."""
+    for source in state.sources.values():
+        if source.state != "live" and (_is_operators(state, source) or source.node == SUPERVISOR):
+            return source
+    return None
+
+
+def _is_operators(state: State, source: Source) -> bool:
+    return source.peer == state.primary if state.primary else source.node == "operator"
+
+
+def against_disturbing(state: State) -> Hindrance | None:
+    """What stands against killing, reviving, partitioning: that is the supervisor's to do."""
+    if state.stopped:
+        return STOPPED
+    supervisor = state.sources.get(SUPERVISOR)
+    return DESERTED if supervisor is not None and supervisor.state != "live" else None
+
+
+def against_asking(state: State) -> Hindrance | None:
+    """What stands against asking a question or cancelling a job: both need the operator's own node."""
+    if state.stopped:
+        return STOPPED
+    source = interrupted(state)
+    if source is None:
+        return None
+    if against_disturbing(state) is not None:
+        return DESERTED
+    name = name_of(state, state.primary) if state.primary else source.node
+    process = state.processes.get((name, "provider"))
+    why = f"{name} is {process.state}" if process and process.state in DOWN else f"{name} does not answer"
+    return Hindrance(why, "to bring it back", f"whisper-tui revive {name}")
+
+
+def withheld(state: State) -> frozenset[str]:
+    """Keys (by id) that would do nothing now."""
+    asking = {"submit"} if against_asking(state) else set()
+    disturbing = {"chaos"} if against_disturbing(state) else set()
+    return frozenset(asking | disturbing)
