@@ -22,7 +22,7 @@ class Member:
 
     `signed` is the member's own `Alive` statement of `incarnation`; `accusations` are signed statements
     against that incarnation, by accuser. `proven_since` is when this node first reached it in its present life,
-    None until then. `answered` is when it last answered a probe, `contacted` when it was last told that it is
+    None until then. `answered` is when it last answered a probe, `asked` when it last probed this node, `contacted` when it was last told that it is
     held for dead, `exchanged` when it last got all this node knows.
     """
 
@@ -36,6 +36,7 @@ class Member:
     attached: bool = False
     proven_since: float | None = None
     answered: float = NEVER
+    asked: float = NEVER
     contacted: float = NEVER
     exchanged: float = NEVER
     accusations: dict[PeerId, Signed] = field(default_factory=dict)

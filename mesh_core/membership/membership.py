@@ -248,6 +248,9 @@ class Membership:
 
     def _on_ping(self, now: float, sender: PeerId, ping: Ping) -> None:
         self._intake.take(now, sender, ping.updates)
+        member = self._roster.get(sender)
+        if member is not None:
+            member.asked = now
         self._outbox.send(sender, Ack(ping.number, self._gossiper.carry(sender)), after_disk=False)
 
     def _on_ack(self, now: float, sender: PeerId, ack: Ack) -> None:

@@ -19,6 +19,12 @@ from mesh_core.wire.messages import Ping, PingRequest, Update
 RELAYS = 3
 """Members asked to probe a silent one: enough that one of them is alive when half the mesh has gone."""
 
+SHOWN_PERIODS_MAX = 8
+"""A probe from a member counts for itself no longer than this, so that large meshes notice deaths no later."""
+
+OWN_PROBE_ROUNDS = 4
+"""A member that keeps probing this node is still probed by it once in so many rounds."""
+
 BURST = 6
 BURST_GAP_S = 1.0
 """Others probed out of turn after a direct time-out, and the pause before that may happen again."""
@@ -84,9 +90,9 @@ class Prober:
         return self._round_trips.timeout_s
 
     def next_in_turn(self, now: float) -> None:
-        """Probe the member whose turn it is, if there is any."""
+        """Probe the member whose turn it is, if there is any that has not just shown by itself that it is there."""
         peer = self._rotation.next(self._everyone, self._may_probe)
-        if peer is not None:
+        if peer is not None and not self._shows_itself(now, peer):
             self._send(now, peer)
 
     def greet(self, now: float, peer: PeerId) -> None:
@@ -163,6 +169,22 @@ class Prober:
     def _may_probe(self, peer: PeerId) -> bool:
         member = self._roster.get(peer)
         return member is not None and member.is_live and peer not in self._number_of
+
+    def _shows_itself(self, now: float, peer: PeerId) -> bool:
+        """Whether probing this member would tell nothing new: it has probed this node within a round.
+
+        One probe then serves both directions, which halves the traffic of an idle mesh. Only for members whose
+        death the link would tell at once, and not for ever: the way there has to be tried, too.
+        """
+        member = self._roster.by_id[peer]
+        round_s = self._timing.probe_period_s * len(self._roster.live())
+        return (
+            member.attached
+            and member.state == "alive"
+            and member.proven_since is not None
+            and now - member.asked < min(round_s, SHOWN_PERIODS_MAX * self._timing.probe_period_s)
+            and now - member.answered < OWN_PROBE_ROUNDS * round_s
+        )
 
     def _send(self, now: float, peer: PeerId) -> int:
         number = next(self._numbers)

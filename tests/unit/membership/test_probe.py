@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mesh_core.config import FAST
+from mesh_core.membership.probe import OWN_PROBE_ROUNDS
 from mesh_core.wire.messages import Ack, Nack, Ping, PingRequest
 from tests.unit.membership.cluster import key
 from tests.unit.membership.solo import Solo, accusation
@@ -36,6 +37,39 @@ def test_one_member_is_probed_per_period() -> None:
         pings += len(solo.sent(Ping))
         solo.answer("a")
     assert 19 <= pings <= 20
+
+
+def pings_to_a(solo: Solo, periods: int, *, it_probes: bool) -> int:
+    """How often this node probes its only other member, which answers and perhaps probes by itself."""
+    pings = 0
+    for number in range(periods):
+        if it_probes:
+            solo.deliver("a", Ping(10_000 + number, ()))
+        solo.wait(P)
+        pings += len(solo.sent(Ping, "a"))
+        solo.answer("a")
+    return pings
+
+
+def test_a_member_that_probes_this_node_is_seldom_probed_itself() -> None:
+    solo = Solo()
+    solo.meet("a")
+    solo.membership.neighbours_changed(solo.now, {key("a"): True})
+    assert 20 <= pings_to_a(solo, 100, it_probes=True) <= 100 // OWN_PROBE_ROUNDS + 2
+
+
+def test_a_member_without_a_link_is_probed_however_often_it_probes() -> None:
+    solo = Solo()
+    solo.meet("a")
+    assert pings_to_a(solo, 100, it_probes=True) >= 95
+
+
+def test_a_member_that_no_longer_probes_is_probed_again() -> None:
+    solo = Solo()
+    solo.meet("a")
+    solo.membership.neighbours_changed(solo.now, {key("a"): True})
+    pings_to_a(solo, 20, it_probes=True)
+    assert pings_to_a(solo, 20, it_probes=False) >= 18
 
 
 def test_a_silent_member_is_asked_for_through_three_relays(solo: Solo) -> None:
