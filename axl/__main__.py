@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
+import uvloop
+
 from axl import config as configuration
 from axl import keys
 from axl.config import ConfigError, NodeConfig
@@ -24,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config, key = _configured(arguments)
         descriptor = lifeline()
         log_to_stderr()
-        asyncio.run(_run(config, key, descriptor))
+        uvloop.run(_run(config, key, descriptor))
     except (UsageError, ConfigError, KeyFileError, EndpointError, ListenError) as error:
         print(f"axl: {error}", file=sys.stderr)  # noqa: T201 - the user's one line
         return EXIT_REFUSED

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import uvloop
 
 from axl import keys
 from axl.keys import KeyFileError, PrivateKey
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = settings_file.load(_config_path(arguments))
         descriptor = lifeline()
-        asyncio.run(_run(settings, descriptor))
+        uvloop.run(_run(settings, descriptor))
     except StoreError as error:
         return _refuse(EXIT_STORE, error)
     except (UsageError, SettingsError, KeyFileError, PortTakenError, WrongKeyError) as error:
