@@ -209,10 +209,7 @@ class Participant:
 
     def result(self, job: bytes) -> bytes | None:
         """The opened result of one of this node's own jobs, None while there is none."""
-        for query in self._node.queries.queries.values():
-            if job in query.results:
-                return query.results[job]
-        return None
+        return self._node.queries.opened(job)
 
     async def command(self, name: str, args: dict[str, Any]) -> dict[str, Any]:
         """Carry out a command and tell of it."""

@@ -265,16 +265,23 @@ class Queries:
 
     def _reopen(self, query: Query) -> bool:
         """The combined answer of a query that was finished in a former life; whether there is one."""
-        combine = self._ledger.jobs.get(query.state.combine)
-        value = combine.value if combine else None
-        sealed = self._blobs.get(value.result_hash) if value else None
-        if combine is None or sealed is None:
-            return False
+        opened = self.opened(query.state.combine)
+        if opened is not None:
+            query.results[query.state.combine] = opened
+        return opened is not None
+
+    def opened(self, job_id: JobId) -> bytes | None:
+        """The result of one of this node's own jobs: as it was opened, or again from what is stored here."""
+        query, job = self._of_job.get(job_id), self._ledger.jobs.get(job_id)
+        if query is None or job is None or job.value is None:
+            return None
+        if job_id in query.results:
+            return query.results[job_id]
+        sealed = self._blobs.get(job.value.result_hash)
         try:
-            query.results[combine.id] = self._context.crypto.open(sealed)
+            return self._context.crypto.open(sealed) if sealed is not None else None
         except SecrecyError:
-            return False
-        return True
+            return None
 
     def _options_of(self, state: QueryState) -> JobOptions:
         job = self._ledger.jobs[state.jobs[0]].job
