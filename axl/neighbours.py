@@ -19,7 +19,7 @@ from axl.dialer import Dialer
 from axl.endpoint import Endpoint
 from axl.inbox import Inbox
 from axl.keys import PrivateKey
-from axl.link import Link, Waiter
+from axl.link import UNACKNOWLEDGED_BYTES_MAX, Link, Waiter
 
 LINK_WAIT_S = 0.3
 """How long a message may wait for a link that is being made."""
@@ -48,7 +48,8 @@ class Neighbours:
         self._greeting: dict[bytes, Link] = {}
         """Links this side dialled and sent its hello on: the other side is about to decide."""
         self._waiting: dict[bytes, list[tuple[bytes, Waiter]]] = {}
-        """Messages for peers to which a link is being made."""
+        """Messages for peers to which a link is being made: each is a request of the bridge that is not answered."""
+        self._waiting_bytes = 0
         self._book = AddressBook()
         self._dialer = Dialer(self, self._book)
         self._loop = asyncio.get_running_loop()
@@ -91,15 +92,20 @@ class Neighbours:
             waiter.failed(self._why_not_linked(peer))
 
     def _wait_for_link(self, peer: bytes, body: bytes, waiter: Waiter) -> None:
+        if self._waiting_bytes + len(body) > UNACKNOWLEDGED_BYTES_MAX and self._waiting_bytes:
+            waiter.failed(f"{self._waiting_bytes} bytes already wait for links that are being made")
+            return
         if peer not in self._waiting:
             self._waiting[peer] = []
             self._loop.call_later(LINK_WAIT_S, self.stop_waiting, peer)
         self._waiting[peer].append((body, waiter))
+        self._waiting_bytes += len(body)
 
     def stop_waiting(self, peer: bytes) -> None:
         """Send what waited for a link to `peer`; without one, say that it cannot be sent."""
         link = self.links.get(peer)
         for body, waiter in self._waiting.pop(peer, ()):
+            self._waiting_bytes -= len(body)
             if link is not None:
                 link.send(body, waiter)
             else:

@@ -158,11 +158,20 @@ class AxlTransport:
         """Queue a message; it leaves with the next `flush` unless an earlier frame to that peer is under way."""
         lane = self._lanes.get(to)
         if lane is None:
-            lane = self._lanes[to] = _Lane(to)
+            lane = self._new_lane(to)
         self.counters.messages_dropped += lane.put(message)
         if not lane.busy:
             lane.busy = True
             self._ready.append(lane)
+
+    def _new_lane(self, to: PeerId) -> _Lane:
+        """A lane, in place of one that has nothing to do when there are as many as members."""
+        if len(self._lanes) >= limit("members_max"):
+            idle = next((peer for peer, lane in self._lanes.items() if not lane.busy), None)
+            if idle is not None:
+                del self._lanes[idle]
+        lane = self._lanes[to] = _Lane(to)
+        return lane
 
     def flush(self) -> None:
         """Let go what was sent since the last call: one frame to each peer, as far as they hold it."""

@@ -218,6 +218,23 @@ async def test_what_waits_for_a_peer_is_bounded_and_the_oldest_goes(
     assert link.client.sent[1] == (ALICE, [200, *range(101 - messages, 100)])
 
 
+async def test_peers_that_come_and_go_leave_no_lanes_behind_and_busy_ones_stay(
+    link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(config._LIMIT, "members_max", 10)
+    gate = asyncio.Event()
+    link.client.on_send = lambda peer: gate.wait() if peer == ALICE else asyncio.sleep(0)
+    link.transport.send(ALICE, normal(1))
+    for number in range(90):
+        link.transport.send(bytes([number]) * 32, normal(2))
+        await link.turn()
+    assert len(link.transport._lanes) == 10
+    link.transport.send(ALICE, normal(3))
+    gate.set()
+    await link.transport.flushed()
+    assert [numbers for peer, numbers in link.client.sent if peer == ALICE] == [[1], [3]]
+
+
 async def test_frames_are_handed_on_in_order(link: Link) -> None:
     link.transport.start()
     link.client.inbox.put_nowait([ReceivedMessage(b"", b"one"), ReceivedMessage(b"", b"two")])
