@@ -16,9 +16,12 @@ from mesh_core import node as node_module
 from mesh_core.context import Doors, NodeConfig
 from mesh_core.effects import PutVote, Stored, Write
 from mesh_core.identity.statement import sign
-from mesh_core.lease.ballot import Ballot, Witness
+from mesh_core.lease.ballot import Ballot
+from mesh_core.lease.claim import Claim
 from mesh_core.lease.committee import total_weight
-from mesh_core.lease.holder import Claim, Holder
+from mesh_core.lease.holder import Holder
+from mesh_core.lease.voter import Voter
+from mesh_core.lease.witness import Witness
 from mesh_core.ledger.record import Entry
 from mesh_core.ledger.sync import Replication
 from mesh_core.node import Node
@@ -143,7 +146,12 @@ def _small_quorums() -> Iterator[None]:
     def half(job: st.Job) -> int:
         return total_weight(job) // 2
 
-    modules = ("mesh_core.lease.certificate", "mesh_core.lease.holder", "mesh_core.market.auction")
+    modules = (
+        "mesh_core.lease.certificate",
+        "mesh_core.lease.candidate",
+        "mesh_core.lease.holder",
+        "mesh_core.market.auction",
+    )
     with ExitStack() as patches:
         for module in modules:
             patches.enter_context(mock.patch(f"{module}.quorum", half))
@@ -154,21 +162,13 @@ def _small_quorums() -> Iterator[None]:
 
 
 class LyingWitness(Witness):
-    """Promises everything to everybody, votes for everything, remembers nothing and shows nothing."""
+    """Promises everything to everybody, remembers nothing and shows nothing."""
 
     def on_request(self, now: float, sender: bytes, message: ms.PromiseRequest) -> None:
         """Promise."""
         ballot = self.ballots.get(message.job)
         if ballot is not None:
             self._context.send(sender, ms.Promised(self._empty_promise(ballot, message.epoch, sender)))
-
-    def on_accept(self, now: float, sender: bytes, message: ms.AcceptRequest) -> None:
-        """Vote."""
-        value = self._proposed(sender, message)
-        if value is not None and message.job in self.ballots:
-            network = self._context.config.network
-            vote = st.AcceptVote(network, self._context.me, message.job, message.epoch, value)
-            self._context.send(sender, ms.Voted(sign(self._context.crypto, vote)))
 
     def forget(self, job: bytes) -> None:
         """Go on as if nothing had been decided."""
@@ -177,6 +177,18 @@ class LyingWitness(Witness):
         network = self._context.config.network
         promise = st.Promise(network, self._context.me, ballot.job.id, epoch, holder, None, ())
         return sign(self._context.crypto, promise)
+
+
+class LyingVoter(Voter):
+    """Votes for everything."""
+
+    def on_accept(self, now: float, sender: bytes, message: ms.AcceptRequest) -> None:
+        """Vote."""
+        value = self._proposed(sender, message)
+        if value is not None and message.job in self._witness.ballots:
+            network = self._context.config.network
+            vote = st.AcceptVote(network, self._context.me, message.job, message.epoch, value)
+            self._context.send(sender, ms.Voted(sign(self._context.crypto, vote)))
 
 
 class Withholds(Replication):
@@ -189,7 +201,7 @@ class Withholds(Replication):
 def _liar(spec: HostSpec) -> HostSpec:
     if spec.name != LIAR:
         return spec
-    return replace(spec, make_node=_node_with(Witness=LyingWitness, Replication=Withholds))
+    return replace(spec, make_node=_node_with(Witness=LyingWitness, Voter=LyingVoter, Replication=Withholds))
 
 
 # ----------------------------------------------------------------------------------------- broken holders
