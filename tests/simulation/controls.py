@@ -28,7 +28,7 @@ from mesh_core.node import Node
 from mesh_core.secrecy.envelope import my_share
 from mesh_core.simulation.at_rest import EveryJobEnds
 from mesh_core.simulation.checkers import Checkers
-from mesh_core.simulation.disk import Disk
+from mesh_core.simulation.disk import Damage, Disk
 from mesh_core.simulation.host import HostSpec
 from mesh_core.simulation.invariants import (
     Invariant,
@@ -40,33 +40,43 @@ from mesh_core.simulation.invariants import (
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 from tests.simulation.ambush import Ambush
-from tests.simulation.profiles import PROFILES, Mix
-from tests.simulation.runner import Outcome, finish
+from tests.simulation.profiles import PROFILES, Profile
+from tests.simulation.runner import Outcome, Plan, finish
 from tests.simulation.scenario import Scenario
 
 SEEDS_MAX = 500
 LIAR = "node2"
 
 
+_STRIKES = 40
+
+
 class VotersCrash(Scenario):
     """Whoever votes for a value is likely to crash within milliseconds."""
 
-    def _lay_ambush(self) -> None:
-        self._ambush("accept", strikes=40, soon=1.0, blow=self._crash)
+    def schedule(self, checkers: Checkers) -> None:
+        """Lay another ambush."""
+        super().schedule(checkers)
+        self._ambush("accept", self.happenings.crash)
 
-    def _ambush(self, phase: str, *, strikes: int, soon: float, blow: Callable[[str], None]) -> None:
-        def after(seconds: float, call: Callable[..., None], name: str) -> None:
-            self._soon(soon * seconds, call, name)
+    def _ambush(
+        self, phase: str, blow: Callable[..., None], strikes: int = _STRIKES, soon_s: float = 0.015
+    ) -> None:
+        rng = self.dice["control"]
 
-        rng = self.dice["ambush"]
-        self.world.watch(Ambush(rng, phase=phase, strikes=strikes, odds=0.5, after=after, blows=(blow,)))
+        def strike(name: str) -> None:
+            self.happenings.strike_soon(rng.uniform(0.0, soon_s), name, (blow,))
+
+        self.world.watch(Ambush(rng, phase=phase, strikes=strikes, odds=0.5, strike=strike))
 
 
 class HalvedAtProposals(VotersCrash):
     """Right after a proposal the mesh splits in half, and only the liar reaches both sides."""
 
-    def _lay_ambush(self) -> None:
-        self._ambush("propose", strikes=1, soon=0.0, blow=self._halve)
+    def schedule(self, checkers: Checkers) -> None:
+        """Lay another ambush."""
+        super(VotersCrash, self).schedule(checkers)
+        self._ambush("propose", self.happenings.halve, strikes=1, soon_s=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +88,7 @@ class Control:
 
     rule: str
     caught_by: type[Invariant]
-    mix: Mix
+    profile: Profile
     alter: Callable[[HostSpec], HostSpec] | None = None
     patch: Callable[[], AbstractContextManager[Any]] = nullcontext
     liar: str = ""
@@ -87,10 +97,12 @@ class Control:
     def run(self, seed: int) -> Outcome:
         """One seed of the broken protocol, watched by the invariant that must notice."""
         with self.patch():
-            scenario = self.scenario(f"{seed}/{self.rule}", self.mix, alter=self.alter, bridge=self.liar)
+            scenario = self.scenario(f"{seed}/{self.rule}", self.profile, alter=self.alter, bridge=self.liar)
             liars = frozenset({scenario.world.hosts[self.liar].peer}) if self.liar else frozenset()
-            checkers = Checkers(scenario.world, invariants=(self.caught_by, EveryJobEnds), liars=liars)
-            return finish(seed, self.rule, scenario, checkers)
+            checkers = Checkers(
+                scenario.world, invariants=(self.caught_by, EveryJobEnds), liars=liars, strict=True
+            )
+            return finish(Plan(seed, self.rule), scenario, checkers)
 
     def seeds_until_caught(self, seeds_max: int = SEEDS_MAX) -> int | None:
         """How many seeds it takes until the named invariant breaks; None when it never does."""
@@ -123,11 +135,11 @@ class EagerDisk(Disk):
         super().end_sync()
         self.on_durable = told
 
-    def crash(self, survivors: int) -> None:
+    def crash(self, kept: float = 0.0) -> Damage:
         """Everything but the votes happened to be written back in time."""
         for batch in self._pending:
             self._apply(tuple(write for write in batch if not isinstance(write, PutVote)))
-        super().crash(0)
+        return super().crash(0.0)
 
 
 def _nobody(_writes: Sequence[Write]) -> None:
@@ -273,8 +285,8 @@ def _node_with(**parts: type[Any]) -> Callable[[NodeConfig, Doors, Stored, int],
 
 
 _AMBUSH = PROFILES["ambush"]
-_RESTLESS = replace(_AMBUSH, partitions=4, crashes=4)
-_SPLITS = replace(PROFILES["partition"], ambushes=6)
+_RESTLESS = replace(_AMBUSH, ranges={**_AMBUSH.ranges, "partitions": (2, 4), "crashes": (2, 4)})
+_SPLITS = replace(PROFILES["partition"], ranges={**PROFILES["partition"].ranges, "ambushes": (2, 6)})
 
 CONTROLS = (
     Control("no fsync before a vote", NoEquivocation, _AMBUSH, _eager_disk, scenario=VotersCrash),
