@@ -61,12 +61,14 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """What `/topology` shows. `version` is None for the Go node."""
+    """What `/topology` shows. `version` is None for the Go node. `twin` tells where another node with the same key was
+    noticed; the Go node does not notice."""
 
     our_public_key: bytes
     version: int | None
     listen: tuple[str, ...]
     peers: dict[bytes, Neighbour]
+    twin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +296,7 @@ def _topology(document: dict[str, Any]) -> Topology:
         our_public_key=bytes.fromhex(document["our_public_key"]),
         version=document.get("version"),
         listen=tuple(document.get("listen", ())),
+        twin=str(document.get("twin", "")),
         peers={
             bytes.fromhex(peer["public_key"]): Neighbour(
                 up=peer["up"], attached=peer.get("attached", peer["up"]), uri=peer["uri"]

@@ -101,6 +101,9 @@ class Owner(Protocol):
     def refusal(self, link: Link) -> Refusal | None:
         """Why a link to the peer whose key was just proven is not wanted; None if it is."""
 
+    def refused(self, link: Link, refusal: Refusal) -> None:
+        """The other side does not want the link."""
+
     def link_up(self, link: Link) -> None:
         """The link carries messages from now on."""
 
@@ -225,6 +228,7 @@ class Link(asyncio.Protocol):
 
     def _on_refused(self, body: bytes) -> None:
         refusal = control.decode_refusal(body)
+        self._owner.refused(self, refusal)
         self.close(f"refused: {refusal}", refusal)
 
     def _come_up(self) -> None:

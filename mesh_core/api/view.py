@@ -33,6 +33,7 @@ from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import Entry
 from mesh_core.market.query import Query
 from mesh_core.membership.members import Member
+from mesh_core.membership.own import INCARNATIONS_PER_BOOT_BITS
 from mesh_core.node import Node
 from mesh_core.wire import statements as st
 from mesh_core.work.errors import ResultError
@@ -174,7 +175,7 @@ class NodeViews:
 
     def node(self) -> NodeView:
         """This node itself. Ready: it may sign, its AXL node answers, and nothing stands in its way."""
-        about, problem = self._about, self._node.past.retired or self._problem()
+        about, problem = self._about, self._node.past.retired or self._problem() or self._copy()
         return NodeView(
             peer=self._node.peer.hex(),
             name=about.name,
@@ -190,6 +191,16 @@ class NodeViews:
             backend=self._backend(),
             corpus=about.corpus,
             shards_total=about.shards_total,
+        )
+
+    def _copy(self) -> str:
+        """One line when somebody holds a statement of this key that no start known to this store can have made."""
+        starts = self._node.membership.incarnation >> INCARNATIONS_PER_BOOT_BITS
+        if starts <= self._node.context.boot:
+            return ""
+        return (
+            f"start {starts} of this key has been seen, this is start {self._node.context.boot}: another participant "
+            "runs with a copy of the key, or the store is an old backup"
         )
 
     def replica(self) -> ReplicaView:

@@ -119,13 +119,16 @@ class AxlTransport:
         on_frames: Callable[[list[bytes]], None],
         on_neighbours: Callable[[dict[PeerId, bool]], None],
         on_problem: Callable[[str], None],
+        on_twin: Callable[[str], None],
     ) -> None:
-        """`seal` makes a signed frame of as many messages as fit; `on_problem` gets one line, "" when it is over."""
+        """`seal` makes a signed frame of as many messages as fit; `on_problem` gets one line, "" when it is over;
+        `on_twin` where another AXL node with this key was noticed, "" as long as none was."""
         self._client = client
         self._seal = seal
         self._on_frames = on_frames
         self._on_neighbours = on_neighbours
         self._on_problem = on_problem
+        self._on_twin = on_twin
         self._lanes: dict[PeerId, _Lane] = {}
         self._ready: list[_Lane] = []
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -281,6 +284,7 @@ class AxlTransport:
             if failures:
                 self._on_problem("")
             wait_s, version, failures = WATCH_S, topology.version, 0
+            self._on_twin(topology.twin)
             self._show({peer: one.attached for peer, one in topology.peers.items() if one.up})
 
     def _show(self, neighbours: dict[PeerId, bool]) -> None:

@@ -294,6 +294,35 @@ async def test_two_nodes_with_one_key_take_turns_and_the_last_one_stays(mesh: Me
     assert [message.body for message in await hub.receive(1)] == [b"the only one"]
 
 
+async def test_a_node_whose_key_another_uses_is_told_by_their_neighbour(mesh: Members) -> None:
+    hub, key = await mesh.start(), keys.generate()
+    first = await mesh.start(hub.endpoint, key=key)
+    await first.see({hub.peer})
+    second = await mesh.start(hub.endpoint, key=key)
+    await second.see({hub.peer})
+    shown = await until(first.client, lambda topology: bool(topology.twin))
+    assert (shown.twin, shown.peers) == (f"by {hub.peer.hex()}", {})
+    assert (await second.client.topology()).twin == ""
+    assert "another node runs with the same key" in await why_unreachable(first.client, hub.peer)
+
+
+async def test_a_node_that_dials_another_with_its_own_key_notices(mesh: Members) -> None:
+    key = keys.generate()
+    first = await mesh.start(key=key)
+    second = await mesh.start(first.endpoint, key=key)
+    shown = await until(second.client, lambda topology: bool(topology.twin))
+    assert shown.twin == f"at {first.endpoint.authority}"
+
+
+async def test_a_node_that_is_started_again_and_again_has_no_twin(mesh: Members) -> None:
+    hub, key = await mesh.start(), keys.generate()
+    for _ in range(4):
+        node = await mesh.start(hub.endpoint, key=key)
+        await node.see({hub.peer})
+        assert (await node.client.topology()).twin == ""
+        node.close()
+
+
 async def test_a_node_that_is_told_to_dial_itself_does_not_mind(mesh: Members) -> None:
     port = await _free_port()
     own = Endpoint("127.0.0.1", port)

@@ -299,6 +299,16 @@ def test_the_ledger_tail_is_there_again_after_a_restart() -> None:
     assert any("epoch 1 to" in record.summary for record in provider.state().records)
 
 
+def test_a_statement_of_a_later_start_of_its_own_key_is_named() -> None:
+    world, operator, _ = started("copy")
+    assert operator.views.node().problem == ""
+    later = world.hosts[OPERATOR].node.membership._own
+    later.outbid(7 << 20)
+    assert operator.views.node().problem.startswith(
+        "start 7 of this key has been seen, this is start 1: another participant"
+    )
+
+
 def test_a_node_shows_from_whom_it_is_cut_off() -> None:
     world, operator, _ = started("cut")
     hidden = world.hosts["node2"].peer

@@ -69,6 +69,7 @@ class Link:
         self.frames: list[bytes] = []
         self.neighbours: list[dict[bytes, bool]] = []
         self.problems: list[str] = []
+        self.twins: list[str] = []
         self.heard = asyncio.Event()
         self.transport = AxlTransport(
             self.client,
@@ -76,6 +77,7 @@ class Link:
             lambda frames: (self.frames.extend(frames), self.heard.set())[0],
             lambda shown: (self.neighbours.append(shown), self.heard.set())[0],
             self.problems.append,
+            self.twins.append,
         )
 
     async def hear(self) -> None:
@@ -256,6 +258,16 @@ async def test_an_axl_node_that_goes_away_is_named_and_its_return_noticed(link: 
     link.client.topologies.put_nowait(topology(a=Neighbour(True, True, "")))
     await link.hear()
     assert link.problems == ["AXL node: the AXL bridge is gone", ""]
+
+
+async def test_a_twin_of_the_axl_node_is_passed_on(link: Link) -> None:
+    link.transport.start()
+    for twin in ("", "at 127.0.0.1:9107"):
+        link.client.topologies.put_nowait(
+            Topology(ME, 1, (), {b"t" * 32: Neighbour(bool(twin), True, "")}, twin)
+        )
+    await link.hear()
+    assert link.twins == ["", "at 127.0.0.1:9107"]
 
 
 async def test_neighbours_are_told_when_they_change(link: Link) -> None:
