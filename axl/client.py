@@ -20,6 +20,8 @@ from axl import batch
 from axl.http1 import HttpError, Response
 from axl.http_client import Line, Lines
 
+PEERS_MAX = 1024
+"""Peers that connections to the bridge are kept for."""
 LONG_POLL_S = 30.0
 BATCH_MESSAGES_MAX = 64
 POLL_BUSY_S = 0.012
@@ -59,12 +61,14 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """What `/topology` shows. `version` is None for the Go node."""
+    """What `/topology` shows. `version` is None for the Go node. `twin` tells where another node with the same key was
+    noticed; the Go node does not notice."""
 
     our_public_key: bytes
     version: int | None
     listen: tuple[str, ...]
     peers: dict[bytes, Neighbour]
+    twin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ class AxlClient:
         """Put `body` into the inbox of `peer`. Raises PeerUnreachable, AxlUnavailable or AxlError."""
         lines = self._send_lines.get(peer)
         if lines is None:
-            lines = self._send_lines[peer] = Lines(*self._address)
+            lines = self._new_lines(peer)
         request = _SEND % (self._host, peer.hex().encode(), len(body)) + body
         with self._failures():
             try:
@@ -140,6 +144,15 @@ class AxlClient:
             raise PeerUnreachable(peer, _text(response).removeprefix(f"cannot reach {peer.hex()}: "))
         if response.status != 200:
             raise AxlError(f"/send: {response.status} {_text(response)}")
+
+    def _new_lines(self, peer: bytes) -> Lines:
+        """Connections for a peer, in place of those of one that has long had nothing to get."""
+        if len(self._send_lines) >= PEERS_MAX:
+            idle = next((known for known, lines in self._send_lines.items() if lines.is_idle), None)
+            if idle is not None:
+                self._let_go(idle, self._send_lines[idle])
+        lines = self._send_lines[peer] = Lines(*self._address)
+        return lines
 
     def _let_go(self, peer: bytes, lines: Lines) -> None:
         """Keep no connections for a peer that may never come back."""
@@ -283,6 +296,7 @@ def _topology(document: dict[str, Any]) -> Topology:
         our_public_key=bytes.fromhex(document["our_public_key"]),
         version=document.get("version"),
         listen=tuple(document.get("listen", ())),
+        twin=str(document.get("twin", "")),
         peers={
             bytes.fromhex(peer["public_key"]): Neighbour(
                 up=peer["up"], attached=peer.get("attached", peer["up"]), uri=peer["uri"]

@@ -30,6 +30,7 @@ class Refusal(enum.IntEnum):
     LINKED = 2
     CROSSED = 3
     FULL = 4
+    TWIN = 5
 
     @property
     def is_redundant(self) -> bool:
@@ -44,6 +45,7 @@ _REFUSALS = {
     Refusal.SAME_NODE: "both ends are the same node",
     Refusal.LINKED: "there is a link already",
     Refusal.CROSSED: "both sides dialled at once",
+    Refusal.TWIN: "another node runs with the same key, and has the link",
     Refusal.FULL: "there are as many neighbours as max_concurrent_conns allows",
 }
 

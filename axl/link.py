@@ -31,6 +31,8 @@ SHUTDOWN_TIMEOUT_S = 1.0
 """How long TLS may say goodbye to a neighbour that does not answer."""
 UNACKNOWLEDGED_BYTES_MAX = 16 * 1024 * 1024
 """What may be on its way to one neighbour; at least one message of the largest size in any case."""
+MESSAGE_OVERHEAD_BYTES = 200
+"""Charged on top of a message's size, so that the bound in bytes also bounds tiny messages by number."""
 SEND_TIMEOUT_S = 5.0
 """A message not acknowledged for this long is reported as not delivered."""
 PING_AFTER_S = 10.0
@@ -99,6 +101,9 @@ class Owner(Protocol):
     def refusal(self, link: Link) -> Refusal | None:
         """Why a link to the peer whose key was just proven is not wanted; None if it is."""
 
+    def refused(self, link: Link, refusal: Refusal) -> None:
+        """The other side does not want the link."""
+
     def link_up(self, link: Link) -> None:
         """The link carries messages from now on."""
 
@@ -118,11 +123,11 @@ class Owner(Protocol):
 class _Pending:
     """A message on its way."""
 
-    __slots__ = ("deadline", "size", "waiter")
+    __slots__ = ("charge", "deadline", "waiter")
 
-    def __init__(self, waiter: Waiter, size: int, deadline: float) -> None:
+    def __init__(self, waiter: Waiter, charge: int, deadline: float) -> None:
         self.waiter: Waiter | None = waiter
-        self.size = size
+        self.charge = charge
         self.deadline = deadline
 
 
@@ -223,6 +228,7 @@ class Link(asyncio.Protocol):
 
     def _on_refused(self, body: bytes) -> None:
         refusal = control.decode_refusal(body)
+        self._owner.refused(self, refusal)
         self.close(f"refused: {refusal}", refusal)
 
     def _come_up(self) -> None:
@@ -289,7 +295,7 @@ class Link(asyncio.Protocol):
             raise FrameError("it acknowledges messages that were never sent")
         for _ in range(count):
             pending = self._pending.popleft()
-            self._pending_bytes -= pending.size
+            self._pending_bytes -= pending.charge
             if pending.waiter is not None:
                 pending.waiter.sent()
 
@@ -312,13 +318,13 @@ class Link(asyncio.Protocol):
 
     def send(self, body: bytes, waiter: Waiter) -> None:
         """Send a message; `waiter` learns whether it arrived."""
-        size = len(body)
-        if self._pending and self._pending_bytes + size > UNACKNOWLEDGED_BYTES_MAX:
+        charge = len(body) + MESSAGE_OVERHEAD_BYTES
+        if self._pending and self._pending_bytes + charge > UNACKNOWLEDGED_BYTES_MAX:
             waiter.failed(f"{self._pending_bytes} bytes are already on their way to it")
             return
-        self._pending.append(_Pending(waiter, size, self._loop.time() + SEND_TIMEOUT_S))
-        self._pending_bytes += size
-        self._out.append(header(Kind.MESSAGE, size))
+        self._pending.append(_Pending(waiter, charge, self._loop.time() + SEND_TIMEOUT_S))
+        self._pending_bytes += charge
+        self._out.append(header(Kind.MESSAGE, len(body)))
         self._out.append(body)
         self._flush_soon()
 

@@ -2,7 +2,8 @@
 
 Two links between the same two keys are resolved without a third party, by both sides alike: a link that is
 up stays (it is probed, so that a dead one makes way), unless the other side's process is a new one; of two
-dials under way at the same time the one by the smaller key stays.
+dials under way at the same time the one by the smaller key stays. A process that comes back after a newer one took its
+place shows that two run with one key: it is told so.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import os
 import time
 from collections.abc import Callable
 
-from axl.book import AddressBook
+from axl.book import PEERS_MAX, AddressBook
 from axl.control import INSTANCE_BYTES, Neighbour, Refusal
 from axl.dialer import Dialer
 from axl.endpoint import Endpoint
 from axl.inbox import Inbox
 from axl.keys import PrivateKey
-from axl.link import Link, Waiter
+from axl.link import UNACKNOWLEDGED_BYTES_MAX, Link, Waiter
 
 LINK_WAIT_S = 0.3
 """How long a message may wait for a link that is being made."""
@@ -48,7 +49,12 @@ class Neighbours:
         self._greeting: dict[bytes, Link] = {}
         """Links this side dialled and sent its hello on: the other side is about to decide."""
         self._waiting: dict[bytes, list[tuple[bytes, Waiter]]] = {}
-        """Messages for peers to which a link is being made."""
+        """Messages for peers to which a link is being made: each is a request of the bridge that is not answered."""
+        self._waiting_bytes = 0
+        self.twin = ""
+        """Where another process with this node's key was noticed; empty as long as none was."""
+        self._replaced: dict[bytes, bytes] = {}
+        """The process of a peer whose link a newer process of that peer has taken over, by peer."""
         self._book = AddressBook()
         self._dialer = Dialer(self, self._book)
         self._loop = asyncio.get_running_loop()
@@ -91,15 +97,20 @@ class Neighbours:
             waiter.failed(self._why_not_linked(peer))
 
     def _wait_for_link(self, peer: bytes, body: bytes, waiter: Waiter) -> None:
+        if self._waiting_bytes + len(body) > UNACKNOWLEDGED_BYTES_MAX and self._waiting_bytes:
+            waiter.failed(f"{self._waiting_bytes} bytes already wait for links that are being made")
+            return
         if peer not in self._waiting:
             self._waiting[peer] = []
             self._loop.call_later(LINK_WAIT_S, self.stop_waiting, peer)
         self._waiting[peer].append((body, waiter))
+        self._waiting_bytes += len(body)
 
     def stop_waiting(self, peer: bytes) -> None:
         """Send what waited for a link to `peer`; without one, say that it cannot be sent."""
         link = self.links.get(peer)
         for body, waiter in self._waiting.pop(peer, ()):
+            self._waiting_bytes -= len(body)
             if link is not None:
                 link.send(body, waiter)
             else:
@@ -121,8 +132,14 @@ class Neighbours:
     def refusal(self, link: Link) -> Refusal | None:
         """Why a link whose other side has just shown its key is not wanted; None if it is."""
         if link.peer == self.peer:
+            if link.instance != self.instance:
+                self._notice_twin(f"at {(link.dialled or link.remote).authority}")
             return Refusal.SAME_NODE
         standing = self.links.get(link.peer)
+        if standing is not None and link.instance == self._replaced.get(link.peer):
+            standing.probe()
+            log.warning("two nodes run with one key", extra={"peer": link.peer.hex(), "at": str(link.remote)})
+            return Refusal.TWIN
         if standing is not None and standing.instance == link.instance:
             standing.probe()
             return Refusal.LINKED
@@ -136,10 +153,25 @@ class Neighbours:
             return Refusal.FULL
         return None
 
+    def refused(self, link: Link, refusal: Refusal) -> None:
+        """A peer does not want a link to this node."""
+        if refusal is Refusal.TWIN:
+            self._notice_twin(f"by {link.peer.hex()}")
+
+    def _notice_twin(self, where: str) -> None:
+        if not self.twin:
+            self.twin = where
+            log.warning("another node runs with this node's key", extra={"noticed": where})
+            self._changed()
+
     def link_up(self, link: Link) -> None:
         """A link carries messages from now on."""
         standing = self.links.get(link.peer)
         if standing is not None:
+            if standing.instance != link.instance:
+                self._replaced[link.peer] = standing.instance
+                if len(self._replaced) > PEERS_MAX:
+                    del self._replaced[next(iter(self._replaced))]
             standing.close("replaced by a newer process with the same key")
         peer = link.peer
         entry = self._book.get(peer)

@@ -26,6 +26,7 @@ def topology(neighbours: Neighbours, inbox: Inbox) -> dict[str, Any]:
         "listen": [str(endpoint) for endpoint in neighbours.listens],
         "drops": inbox.dropped,
         "version": neighbours.version,
+        "twin": neighbours.twin,
     }
 
 

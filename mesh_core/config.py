@@ -138,6 +138,12 @@ LIMITS: tuple[Limit, ...] = (
         "effects",
         "what may wait for a disk that refuses before messages are dropped",
     ),
+    Limit(
+        "unwritten_bytes_max",
+        64 << 20,
+        "bytes",
+        "what may wait for a disk that refuses before the node stands still until it is written",
+    ),
     Limit("fetches_max", 64, "blobs", "on their way at the same time; requests for more are repeated later"),
     Limit("queries_kept_max", 500, "queries", "finished ones beyond it are forgotten, oldest first"),
     Limit("price_micro_max", 10**12, "micro-AXL", "a million AXL per job: no sum of prices overflows"),

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from mesh_core.config import limit
 from mesh_core.context import Context, Doors, NodeConfig
 from mesh_core.effects import (
     CancelJob,
     Effect,
-    Execute,
     Executed,
     FrameReceived,
     Input,
@@ -25,24 +23,28 @@ from mesh_core.effects import (
     PeerId,
     Progressed,
     Send,
-    StopExecution,
     Stored,
     SubmitQuery,
     Tick,
 )
 from mesh_core.identity.past import Past
-from mesh_core.identity.statement import StatementError
-from mesh_core.lease.ballot import Witness
+from mesh_core.lease.candidate import Candidate
 from mesh_core.lease.holder import Holder
+from mesh_core.lease.outlook import Outlooks
+from mesh_core.lease.voter import Voter
+from mesh_core.lease.witness import Witness
 from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.chain import Chains
-from mesh_core.ledger.fold import Hooks, Ledger, proven_equivocator
+from mesh_core.ledger.fold import Hooks, Ledger
 from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.proofs import Proofs
 from mesh_core.ledger.record import Entry, read_record
 from mesh_core.ledger.sync import Replication
-from mesh_core.market.auction import Auctioneer, Desk
+from mesh_core.market.admission import Admission
+from mesh_core.market.auction import Auctioneer
 from mesh_core.market.balance import Credit
 from mesh_core.market.cancel import Cancellations
+from mesh_core.market.desk import Desk
 from mesh_core.market.query import Queries, Refusal
 from mesh_core.market.succession import Succession
 from mesh_core.membership.members import MemberState
@@ -81,31 +83,40 @@ class Node:
             on_change=self._on_member,
         )
         self.blobs = blobs = Blobs(context, stored.blobs)
+        self.credit = credit = Credit(context, ledger)
+        self.replication = replication = Replication(context, ledger, membership.live)
+        self._proofs = Proofs(context, replication)
+        prove = self._proofs.prove
         succession = Succession(context, membership)
-        self.credit = Credit(context, ledger)
-        self.replication = Replication(context, ledger, membership.live)
-        self.desk = Desk(context, ledger, membership, succession, self.replication, blobs, self.credit)
-        self.witness = Witness(context, ledger, membership, succession, blobs, self._prove)
-        self.holder = Holder(
+        admission = Admission(ledger, blobs, credit)
+        outlooks = Outlooks(context)
+        self.witness = witness = Witness(context, ledger, membership, succession)
+        self.voter = Voter(context, ledger, succession, blobs, witness, prove)
+        self.holder = holder = Holder(
+            context, ledger, membership, replication, blobs, witness, outlooks, prove
+        )
+        self.candidate = candidate = Candidate(
+            context, ledger, membership, succession, admission, witness, holder, outlooks, prove
+        )
+        self.desk = Desk(
             context,
             ledger,
             membership,
             succession,
-            self.witness,
-            self.replication,
+            replication,
             blobs,
-            self.desk.admissible,
-            self._prove,
+            admission,
+            holder.claims,
+            holder.executions,
         )
-        self.auctioneer = Auctioneer(context, ledger, membership, succession, self.replication, blobs)
-        self.queries = Queries(context, ledger, membership, self.auctioneer, blobs)
-        self.cancellations = Cancellations(context, ledger, self.holder)
-        self.past = Past(context, ledger, self.witness.promised)
+        self.auctioneer = auctioneer = Auctioneer(context, ledger, membership, succession, replication, blobs)
+        self.queries = Queries(context, ledger, membership, auctioneer, blobs)
+        self.cancellations = Cancellations(context, ledger, candidate)
+        self.past = Past(context, ledger, witness.promised)
         self.hidden: frozenset[PeerId] = frozenset()
-        self._proven: set[PeerId] = set()
         self._neighbours: dict[PeerId, bool] = {}
-        self._started_at: dict[tuple[JobId, int], float] = {}
         self._handlers = self._routes()
+        self._alarms = self._timers()
         self._stored = stored
 
     @property
@@ -136,15 +147,16 @@ class Node:
                 self._on_frame(now, frame)
             case Tick():
                 for key in self.context.timers.due(now):
-                    self._fire(now, key)
+                    assert isinstance(key, tuple)
+                    self._alarms[key[0]](now, key)
                     self._drain(now)
             case NeighboursChanged(attached):
                 self._neighbours = attached
                 self._show_neighbours(now)
             case Executed(job, epoch, result, error):
-                self._on_executed(now, job, epoch, result, error)
+                self.holder.on_executed(now, job, epoch, result, error)
             case Progressed(job, epoch, tokens, text):
-                self._on_progress(job, epoch, tokens, text)
+                self.holder.on_progress(job, epoch, tokens, text)
             case CancelJob(job, reason):
                 self._cancel(now, job, reason)
             case Partition(hidden):
@@ -173,12 +185,8 @@ class Node:
     # --------------------------------------------------------------------------------------- messages
 
     def _routes(self) -> dict[type, _Handler]:
-        membership, replication, witness, holder = (
-            self.membership,
-            self.replication,
-            self.witness,
-            self.holder,
-        )
+        membership, replication = self.membership, self.replication
+        witness, voter, candidate, holder = self.witness, self.voter, self.candidate, self.holder
         routes: dict[type, _Handler] = dict.fromkeys(
             (ms.Ping, ms.Ack, ms.PingRequest, ms.Nack, ms.Gossip), membership.handle
         )
@@ -199,16 +207,16 @@ class Node:
             ms.StoreJob: self.desk.on_store,
             ms.JobStored: self.auctioneer.on_stored,
             ms.PromiseRequest: self._on_promise_request,
-            ms.Promised: lambda now, sender, message: holder.on_promised(now, message),
-            ms.Refused: holder.on_refused,
+            ms.Promised: lambda now, sender, message: candidate.on_promised(now, message),
+            ms.Refused: candidate.on_refused,
             ms.Renew: witness.on_renew,
             ms.ShareRequest: self._on_share_request,
-            ms.ShareRelease: holder.on_share,
-            ms.AcceptRequest: witness.on_accept,
+            ms.ShareRelease: holder.keys.on_share,
+            ms.AcceptRequest: voter.on_accept,
             ms.Voted: lambda now, sender, message: holder.on_voted(now, message),
             ms.Released: self._on_released,
             ms.CancelRequest: self._on_cancel_request,
-            ms.Streamed: lambda now, sender, message: self._on_streamed(sender, message),
+            ms.Streamed: lambda now, sender, message: self.queries.on_streamed(sender, message),
         }
         return routes | {kind: self._when_ready(handler) for kind, handler in signing.items()}
 
@@ -253,13 +261,7 @@ class Node:
 
     def _finish(self, now: float) -> list[Effect]:
         self._drain(now)
-        self.desk.running = len(self.holder.claims)
         effects = self.context.outbox.take()
-        for one in effects:
-            if isinstance(one, Execute):
-                self._started_at[one.job, one.epoch] = self.context.now
-            elif isinstance(one, StopExecution):
-                self._started_at.pop((one.job, one.epoch), None)
         if self.hidden:
             effects = [one for one in effects if not (isinstance(one, Send) and one.to in self.hidden)]
         return effects
@@ -291,7 +293,7 @@ class Node:
         release = self.witness.on_release(now, sender, message)
         job = self.ledger.open_jobs.get(release.job) if release else None
         if job is not None:
-            self.holder.consider(now, job)
+            self.candidate.consider(now, job)
 
     def _on_cancel_request(self, now: float, sender: PeerId, message: ms.CancelRequest) -> None:
         cancel = self.witness.on_cancel(now, message)
@@ -301,39 +303,7 @@ class Node:
     def _on_self_query(self, sender: PeerId, message: ms.SelfQuery) -> None:
         self.context.send(sender, self.past.answer(sender, self.codec.boot_of(sender), message.number))
 
-    def _on_streamed(self, sender: PeerId, message: ms.Streamed) -> None:
-        job = self.ledger.jobs.get(message.job)
-        if job is not None and job.submitter == self.peer and job.holder == sender:
-            self._tell_progress(message.job, message.epoch, message.tokens, message.text)
-
     # ------------------------------------------------------------------------------------ own inputs
-
-    def _on_executed(
-        self, now: float, job: JobId, epoch: int, result: bytes | None, error: str | None
-    ) -> None:
-        started = self._started_at.pop((job, epoch), None)
-        if result is None:
-            self.holder.fail(now, job, epoch, error or "failed")
-            return
-        if started is not None:
-            took_ms = int((now - started) * 1000)
-            self.desk.expected_ms = (
-                (3 * self.desk.expected_ms + took_ms) // 4 if self.desk.expected_ms else took_ms
-            )
-        self.holder.on_executed(now, job, epoch, result)
-
-    def _on_progress(self, job: JobId, epoch: int, tokens: int, text: str) -> None:
-        claim = self.holder.claims.get(job)
-        if claim is None or claim.epoch != epoch or claim.phase != "executing":
-            return
-        self._tell_progress(job, epoch, tokens, text)
-        if claim.job.submitter != self.peer:
-            self.context.send(claim.job.submitter, ms.Streamed(job, epoch, tokens, text))
-
-    def _tell_progress(self, job: JobId, epoch: int, tokens: int, text: str) -> None:
-        self.context.outbox.notify(
-            "execution_progress", after_disk=False, job=job, epoch=epoch, tokens=tokens, text=text
-        )
 
     def _cancel(self, now: float, job_id: JobId, reason: str) -> None:
         job = self.ledger.open_jobs.get(job_id)
@@ -354,40 +324,28 @@ class Node:
 
     # ----------------------------------------------------------------------------------------- timers
 
-    def _fire(self, now: float, key: Hashable) -> None:
-        assert isinstance(key, tuple)
-        machine = key[0]
-        if machine == "membership":
-            self.membership.fire(now, key)
-        elif machine == "sync":
-            self.replication.fire(now, key)
-        elif machine == "blob":
-            self.blobs.fire(now, key)
-        elif machine == "claim":
-            self.holder.fire(now, key)
-        elif machine == "auction":
-            self.auctioneer.fire(now, key)
-        elif machine == "query":
-            self.queries.fire(now, key)
-        elif machine == "cancel":
-            self.cancellations.fire(now, key)
-        elif machine == "past":
-            self.past.fire(now, key)
-        else:
-            self._examine(now)
+    def _timers(self) -> dict[Hashable, Callable[[float, tuple[Hashable, ...]], None]]:
+        """Whose timers begin with which word."""
+        return {
+            "membership": self.membership.fire,
+            "sync": self.replication.fire,
+            "blob": self.blobs.fire,
+            "candidate": self.candidate.fire,
+            "claim": self.holder.fire,
+            "keys": self.holder.keys.fire,
+            "auction": self.auctioneer.fire,
+            "query": self.queries.fire,
+            "cancel": self.cancellations.fire,
+            "past": self.past.fire,
+            "node": self._examine,
+        }
 
-    def _examine(self, now: float) -> None:
-        """Look again at every open job: one that nobody holds is picked up, one past its time is ended."""
-        self.context.timers.set(("node", "examine"), now + self.config.timing.examine_period_s)
-        if not self.context.ready:
-            return
-        self.witness.unpark(now)
-        for job in list(self.ledger.open_jobs.values()):
-            self.holder.consider(now, job)
-            ballot = self.witness.ballots.get(job.id)
-            mine = job.submitter == self.peer and job.id not in self.holder.claims
-            if mine and ballot is not None and ballot.expired(now):
-                self.holder.claim(now, job)
+    def _examine(self, now: float, key: tuple[Hashable, ...]) -> None:
+        """Look again at every open job, whatever may have been missed."""
+        self.context.timers.set(key, now + self.config.timing.examine_period_s)
+        if self.context.ready:
+            self.witness.unpark(now)
+            self.candidate.examine(now)
 
     # ------------------------------------------------------------------------------- what has changed
 
@@ -398,7 +356,7 @@ class Node:
             on_award=lambda job, entry: self._on_award(job),
             on_lease=self._on_lease,
             on_settled=self._on_settled,
-            on_conflict=self._prove,
+            on_conflict=self._on_conflict,
             on_equivocator=self._on_equivocator,
             on_alarm=lambda text: self.context.outbox.notify("alarm", text=text),
         )
@@ -413,7 +371,7 @@ class Node:
     def _on_award(self, job: LedgerJob) -> None:
         now = self.context.now
         self.witness.on_award(now, job)
-        self.holder.on_award(now, job)
+        self.candidate.on_award(now, job)
 
     def _on_lease(self, job: LedgerJob, epoch: int) -> None:
         holder, entry = job.leases[epoch]
@@ -422,7 +380,7 @@ class Node:
             "lease_granted", job=job.id, epoch=epoch, holder=holder, promised=len(certificate.promises)
         )
         self.witness.on_lease(self.context.now, job, epoch)
-        self.holder.on_lease(self.context.now, job, epoch)
+        self.candidate.on_lease(self.context.now, job, epoch)
 
     def _on_settled(self, job: LedgerJob) -> None:
         certificate = job.certificate
@@ -438,24 +396,15 @@ class Node:
         )
         self.witness.forget(job.id)
         self.holder.on_settled(self.context.now, job)
+        self.candidate.on_settled(job)
         self.auctioneer.on_settled(job)
         self.desk.on_settled(job)
         self.cancellations.on_settled(job)
         self.blobs.settled(job.id)
         self.queries.on_settled(self.context.now, job)
 
-    def _prove(self, kind: str, first: bytes, second: bytes) -> None:
-        """Somebody seems to have signed two statements for one slot: publish the proof, once per author."""
-        if not self.context.ready or len(first) + len(second) > limit("record_bytes_max") // 2:
-            return
-        proof = st.Equivocation(kind, first, second)
-        try:
-            author = proven_equivocator(self.context.crypto, self.config.network, proof)
-        except StatementError:
-            return
-        if author != self.peer and author not in self._proven:
-            self._proven.add(author)
-            self.replication.append(self.context.now, "equivocation", proof)
+    def _on_conflict(self, kind: str, first: bytes, second: bytes) -> None:
+        self._proofs.prove(kind, first, second)
 
     def _on_equivocator(self, author: PeerId, kind: str) -> None:
         self.context.outbox.notify("equivocation", author=author, kind=kind)
@@ -482,8 +431,7 @@ class Node:
             self.auctioneer.on_member_gone(now)
             if self.context.ready:
                 self.witness.unpark(now)
-                for job in list(self.ledger.open_jobs.values()):
-                    self.holder.consider(now, job)
+                self.candidate.consider_all(now)
 
     # ------------------------------------------------------------------------------------- restarting
 

@@ -93,7 +93,12 @@ class Participant:
         )
         self._client = AxlClient(settings.axl_url)
         self._transport = AxlTransport(
-            self._client, node.seal_frame, runtime.receive, runtime.neighbours, self._axl_problem
+            self._client,
+            node.seal_frame,
+            runtime.receive,
+            runtime.neighbours,
+            self._axl_problem,
+            self._twin_problem,
         )
         self._executor = executor
         self._backend = BackendWatch(
@@ -209,10 +214,7 @@ class Participant:
 
     def result(self, job: bytes) -> bytes | None:
         """The opened result of one of this node's own jobs, None while there is none."""
-        for query in self._node.queries.queries.values():
-            if job in query.results:
-                return query.results[job]
-        return None
+        return self._node.queries.opened(job)
 
     async def command(self, name: str, args: dict[str, Any]) -> dict[str, Any]:
         """Carry out a command and tell of it."""
@@ -252,6 +254,10 @@ class Participant:
     def _axl_problem(self, text: str) -> None:
         self._about.connected = self._joined and not text
         self._problems.set("axl", text)
+
+    def _twin_problem(self, where: str) -> None:
+        line = f"another AXL node runs with this participant's key, noticed {where}: end one of the two and start the other again"
+        self._problems.set("twin", line if where else "")
 
     def _store_failed(self, error: StoreError) -> None:
         """Going on could mean to contradict what the disk says: stop, and let a restart begin from it."""

@@ -176,6 +176,8 @@ class Console(App[ExitChoice], inherit_bindings=False):
 
     def tick(self) -> None:
         """Draw a frame, unless it would be the one before."""
+        if not self.screen_stack:
+            return  # the last tick of a console that closes
         if self._said_at and self._options.monotonic() - self._said_at > MESSAGE_S:
             self._hush()
         if self._drawn is not self.frame.state or self._frozen is not None or moves(self.frame):

@@ -119,7 +119,7 @@ class Intents:
 
         async def ask() -> str:
             label = await self._actions.submit(submission.text, submission.max_price_micro)
-            return f"asked as {label}  ({command})"
+            return f"asked as {label}  {command}"
 
         self._do(ask)
 
@@ -210,7 +210,7 @@ class Intents:
 
     async def _act(self, act: Act) -> None:
         try:
-            self._say(await act(), "text")
+            self._say(f"done: {await act()}", "text")
         except UserError as error:
             self._say(self._typed(f"{error.message}  {error.hint}".rstrip()), "warn")
 

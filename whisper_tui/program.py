@@ -1,4 +1,4 @@
-"""What to type to reach this program: its name, or its path where the shell would find another or none."""
+"""What to type to reach this program, and the mesh that is meant: hints are pasted, so they must work."""
 
 from __future__ import annotations
 
@@ -10,14 +10,26 @@ import shutil
 import sysconfig
 from pathlib import Path
 
+from whisper_tui.supervisor.rundir import find
+
 NAME = "whisper-tui"
 
-_COMMAND = re.compile(rf"(?<![\w/.-]){NAME}(?= )")
+_COMMAND = re.compile(rf"(?<![\w/.-]){NAME}(?: (?!verify\b)([a-z]+)\b|(?= ))")
+"""The name and, of a command that takes `--run-dir`, the command."""
 
 
-def typed(text: str) -> str:
-    """`text`, which suggests `whisper-tui COMMAND`, as it works in this folder's shell."""
-    return _COMMAND.sub(lambda _: shlex.quote(program()), text)
+def typed(text: str, run_dir: Path | None = None) -> str:
+    """`text`, which suggests `whisper-tui COMMAND`, as it works in this folder's shell.
+
+    With `run_dir`, about the mesh there: it is named where the command would not find it by itself.
+    """
+    named = _named(run_dir, Path.cwd()) if run_dir is not None else ""
+
+    def command(found: re.Match[str]) -> str:
+        start = shlex.quote(program())
+        return f"{start} {found[1]}{named}" if found[1] else start
+
+    return _COMMAND.sub(command, text)
 
 
 @functools.cache
@@ -29,3 +41,11 @@ def program() -> str:
         return NAME
     relative = os.path.relpath(script)
     return min(str(script), relative if os.sep in relative else f".{os.sep}{relative}", key=len)
+
+
+@functools.cache
+def _named(run_dir: Path, here: Path) -> str:
+    """The option that names a run directory, seen from `here`; empty for the one that goes without saying."""
+    if run_dir == find(None).root:
+        return ""
+    return f" --run-dir {shlex.quote(min(str(run_dir), os.path.relpath(run_dir, here), key=len))}"

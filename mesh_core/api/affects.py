@@ -43,7 +43,7 @@ AFFECTS: dict[str, tuple[Target, ...]] = {
     "execution_stopped": (_JOB,),
     "proposed": (_JOB,),
     "job_settled": (_JOB, _COMMITTEE, _QUERY_OF, _REPLICA),
-    "result_opened": (_JOB, _QUERY_OF),
+    "result_opened": (_JOB, _QUERY_OF, ("answer", "job")),
     "query_answered": (("query", "query"),),
     "record_added": (("record", "hash"), _JOB, _REPLICA),
     "replica_seen": (_REPLICA,),

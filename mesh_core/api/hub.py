@@ -2,7 +2,7 @@
 
 Views are built only while somebody watches, at most every `VIEW_PERIOD_S` and once per entity, however often
 it changed: progress of many jobs cannot flood a console, and a participant nobody watches pays a set
-insertion. Subscribers keep no queue; each is a position in the ring. One that falls off its end gets every
+insertion, of which there are no more than the ring could tell of. Subscribers keep no queue; each is a position in the ring. One that falls off its end gets every
 view again, as if it had just connected.
 """
 
@@ -105,6 +105,9 @@ class EventHub:
     def dirty(self, entity: Entity) -> None:
         """An entity may have changed; its view follows soon."""
         self._dirty[entity] = None
+        if len(self._dirty) > RING_EVENTS:
+            self._break_off()
+            return
         if self._wakers and self._flush_at is None:
             loop = asyncio.get_running_loop()
             self._flush_at = loop.call_at(max(loop.time(), self._flushed_s + VIEW_PERIOD_S), self._flush)
@@ -155,6 +158,15 @@ class EventHub:
                 self._supersede(entity)
                 self._latest[entity] = self._append(entity[0], view, entity)
         self._flushed_s = asyncio.get_running_loop().time()
+
+    def _break_off(self) -> None:
+        """Nobody has watched for so long that nobody can resume: whoever comes gets every view in any case."""
+        self._dirty.clear()
+        self._ring.clear()
+        self._latest.clear()
+        self._ring_bytes = 0
+        self._seq += 1
+        self._wake()
 
     def _append(self, kind: str, data: Any, entity: Entity | None = None) -> _Entry:
         self._seq += 1

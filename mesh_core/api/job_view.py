@@ -9,11 +9,11 @@ from mesh_core.api.schema import AttemptView, AuctionView, BidView, JobState, Jo
 from mesh_core.api.stories import Stories, Story
 from mesh_core.config import MICRO_PER_AXL
 from mesh_core.identity.statement import peek
-from mesh_core.lease.ballot import price_of
 from mesh_core.lease.committee import members, quorum, total_weight, weight_of
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import Entry
 from mesh_core.market.bid import Scored, score
+from mesh_core.market.price import price_of
 from mesh_core.node import Node
 from mesh_core.wire import statements as st
 

@@ -223,6 +223,15 @@ class QueryView(Struct, frozen=True):
     answer: AnswerView | None
 
 
+class OpenedView(Struct, frozen=True):
+    """View `answer`: the opened result of one job of the reporting node, newest ones only. `maker` is the
+    provider whose result was settled."""
+
+    job: str
+    maker: str
+    answer: AnswerView
+
+
 class Counters(Struct, frozen=True):
     """Counted over the reporting node's replica: certificates, not memories."""
 
@@ -247,6 +256,7 @@ class State(Struct, frozen=True):
     replica: ReplicaView
     counters: Counters
     traffic: dict[str, int] = field(default_factory=dict)
+    answers: list[OpenedView] = field(default_factory=list)
 
 
 VIEWS: dict[str, type[Struct]] = {
@@ -256,6 +266,7 @@ VIEWS: dict[str, type[Struct]] = {
     "query": QueryView,
     "record": RecordView,
     "replica": ReplicaView,
+    "answer": OpenedView,
 }
 """Event kinds whose `data` is a whole view."""
 

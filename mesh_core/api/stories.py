@@ -10,6 +10,8 @@ from typing import Any
 from mesh_core.market.bid import Scored
 
 STORIES_MAX = 2000
+ATTEMPTS_MAX = 64
+"""Of one job; whoever holds a lease may name any number of epochs."""
 TEXT_CHARS_MAX = 4096
 """The end of a growing answer that is shown; the whole of it is the result."""
 
@@ -38,7 +40,12 @@ class Story:
 
     def attempt(self, epoch: int) -> AttemptStory:
         """The story of `epoch`, begun if need be."""
-        return self.attempts.setdefault(epoch, AttemptStory())
+        attempt = self.attempts.get(epoch)
+        if attempt is None:
+            attempt = self.attempts[epoch] = AttemptStory()
+            if len(self.attempts) > ATTEMPTS_MAX:
+                del self.attempts[next(iter(self.attempts))]
+        return attempt
 
 
 class Stories:

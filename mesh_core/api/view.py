@@ -19,6 +19,7 @@ from mesh_core.api.schema import (
     Counters,
     MemberView,
     NodeView,
+    OpenedView,
     PassageView,
     QueryState,
     QueryView,
@@ -32,6 +33,7 @@ from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import Entry
 from mesh_core.market.query import Query
 from mesh_core.membership.members import Member
+from mesh_core.membership.own import INCARNATIONS_PER_BOOT_BITS
 from mesh_core.node import Node
 from mesh_core.wire import statements as st
 from mesh_core.work.errors import ResultError
@@ -42,6 +44,9 @@ V = TypeVar("V")
 RECORDS_SHOWN = 200
 JOBS_SHOWN = 2000
 QUERIES_SHOWN = 500
+ANSWERS_SHOWN = 200
+ANSWERS_KEPT = QUERIES_SHOWN + ANSWERS_SHOWN
+"""Opened results kept decoded: the combined ones of all queries shown, and the newest of any kind."""
 
 
 @dataclass(slots=True)
@@ -89,6 +94,7 @@ class NodeViews:
             "query": self._query,
             "record": self._record,
             "replica": lambda _: self.replica(),
+            "answer": self._opened,
         }
 
     def restored(self) -> None:
@@ -143,6 +149,7 @@ class NodeViews:
         yield from (("query", query) for query in self._shown_queries())
         yield from (("record", name) for name in self._tail)
         yield "replica", b""
+        yield from (("answer", job) for job in self._shown_answers())
 
     def view(self, entity: Entity) -> Struct | None:
         """The current view of one entity."""
@@ -163,11 +170,12 @@ class NodeViews:
             replica=self.replica(),
             counters=self.counters(),
             traffic=traffic,
+            answers=_present(map(self._opened, self._shown_answers())),
         )
 
     def node(self) -> NodeView:
         """This node itself. Ready: it may sign, its AXL node answers, and nothing stands in its way."""
-        about, problem = self._about, self._node.past.retired or self._problem()
+        about, problem = self._about, self._node.past.retired or self._problem() or self._copy()
         return NodeView(
             peer=self._node.peer.hex(),
             name=about.name,
@@ -183,6 +191,16 @@ class NodeViews:
             backend=self._backend(),
             corpus=about.corpus,
             shards_total=about.shards_total,
+        )
+
+    def _copy(self) -> str:
+        """One line when somebody holds a statement of this key that no start known to this store can have made."""
+        starts = self._node.membership.incarnation >> INCARNATIONS_PER_BOOT_BITS
+        if starts <= self._node.context.boot:
+            return ""
+        return (
+            f"start {starts} of this key has been seen, this is start {self._node.context.boot}: another participant "
+            "runs with a copy of the key, or the store is an old backup"
         )
 
     def replica(self) -> ReplicaView:
@@ -310,12 +328,30 @@ class NodeViews:
         )
 
     def _answer(self, query: Query) -> AnswerView | None:
-        result = query.results.get(query.state.combine) if query.state.combine else None
-        if not query.finished or result is None:
+        return self._answer_of(query.state.combine) if query.finished and not query.failed else None
+
+    def _answer_of(self, job_id: bytes) -> AnswerView | None:
+        """An opened result of this node's own; one of a former life is there as long as its blob is."""
+        answer = self._answers.get(job_id)
+        if answer is None:
+            result = self._node.queries.opened(job_id)
+            if result is None:
+                return None
+            answer = self._answers[job_id] = answer_view(result)
+            if len(self._answers) > ANSWERS_KEPT:
+                del self._answers[next(iter(self._answers))]
+        return answer
+
+    def _opened(self, job_id: bytes) -> OpenedView | None:
+        answer, job = self._answer_of(job_id), self._node.ledger.jobs.get(job_id)
+        if answer is None or job is None or job.value is None:
             return None
-        if query.state.id not in self._answers:
-            self._answers[query.state.id] = answer_view(result)
-        return self._answers[query.state.id]
+        return OpenedView(job_id.hex(), job.value.holder.hex(), answer)
+
+    def _shown_answers(self) -> list[bytes]:
+        newest = list(self._node.queries.queries.values())[-ANSWERS_SHOWN:]
+        jobs = [job for query in newest for job in (*query.state.jobs, query.state.combine) if job]
+        return jobs[-ANSWERS_SHOWN:]
 
     # ---------------------------------------------------------------------------------------- records
 

@@ -95,7 +95,8 @@ class Past:
             self._warned = True
             context.outbox.notify(
                 "problem",
-                text=f"a peer has seen start {message.boot} of this key, this is start {context.boot}: is the store an old backup?",
+                text=f"a peer has seen start {message.boot} of this key, this is start {context.boot}: is the store an old "
+                "backup, or does another participant run with a copy of the key?",
             )
         try:
             if message.record:

@@ -119,13 +119,16 @@ class AxlTransport:
         on_frames: Callable[[list[bytes]], None],
         on_neighbours: Callable[[dict[PeerId, bool]], None],
         on_problem: Callable[[str], None],
+        on_twin: Callable[[str], None],
     ) -> None:
-        """`seal` makes a signed frame of as many messages as fit; `on_problem` gets one line, "" when it is over."""
+        """`seal` makes a signed frame of as many messages as fit; `on_problem` gets one line, "" when it is over;
+        `on_twin` where another AXL node with this key was noticed, "" as long as none was."""
         self._client = client
         self._seal = seal
         self._on_frames = on_frames
         self._on_neighbours = on_neighbours
         self._on_problem = on_problem
+        self._on_twin = on_twin
         self._lanes: dict[PeerId, _Lane] = {}
         self._ready: list[_Lane] = []
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -158,11 +161,20 @@ class AxlTransport:
         """Queue a message; it leaves with the next `flush` unless an earlier frame to that peer is under way."""
         lane = self._lanes.get(to)
         if lane is None:
-            lane = self._lanes[to] = _Lane(to)
+            lane = self._new_lane(to)
         self.counters.messages_dropped += lane.put(message)
         if not lane.busy:
             lane.busy = True
             self._ready.append(lane)
+
+    def _new_lane(self, to: PeerId) -> _Lane:
+        """A lane, in place of one that has nothing to do when there are as many as members."""
+        if len(self._lanes) >= limit("members_max"):
+            idle = next((peer for peer, lane in self._lanes.items() if not lane.busy), None)
+            if idle is not None:
+                del self._lanes[idle]
+        lane = self._lanes[to] = _Lane(to)
+        return lane
 
     def flush(self) -> None:
         """Let go what was sent since the last call: one frame to each peer, as far as they hold it."""
@@ -272,6 +284,7 @@ class AxlTransport:
             if failures:
                 self._on_problem("")
             wait_s, version, failures = WATCH_S, topology.version, 0
+            self._on_twin(topology.twin)
             self._show({peer: one.attached for peer, one in topology.peers.items() if one.up})
 
     def _show(self, neighbours: dict[PeerId, bool]) -> None:

@@ -79,7 +79,12 @@ class _Reading(Collector):
             "store_refusals", "Commits the disk refused and that were tried again.", counters.refused
         )
         yield _gauge("store_group_max", "Most batches in one commit.", counters.largest_group)
-        yield _gauge("effects_waiting", "Effects that wait for the disk.", self._meters.runtime.waiting)
+        runtime = self._meters.runtime
+        yield _gauge("effects_waiting", "Effects that wait for the disk.", runtime.waiting)
+        yield _gauge("unwritten_bytes", "What waits to be written.", runtime.unwritten_bytes)
+        yield _counter(
+            "frames_unread", "Frames lost because the node stood still over its disk.", runtime.frames_unread
+        )
 
     def _node(self) -> Iterator[Metric]:
         node = self._meters.node

@@ -2,24 +2,30 @@
 
 An effect with `after_disk` waits behind every write asked for before it, and so behind every other effect that
 does; all others happen at once. Tickets of the store say how far the disk is. A disk that refuses is a slow
-disk: the queue waits.
+disk: the queue waits. When that is full the node stands still, as if its process were paused: frames are lost, no timer
+fires, and what becomes of its own workloads is kept until the disk has written something.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Protocol
 
 from mesh_core.after_disk import AfterDisk
+from mesh_core.config import limit
 from mesh_core.effects import (
+    CancelJob,
     Effect,
     Execute,
+    Executed,
     FrameReceived,
     Input,
+    Leave,
     NeighboursChanged,
     Notify,
+    Partition,
     PeerId,
     Send,
     StopExecution,
@@ -31,7 +37,8 @@ from mesh_core.io.alarm import Alarm
 from mesh_core.io.clock import Clock
 from mesh_core.io.problems import Problems
 from mesh_core.io.store_file import StoreError
-from mesh_core.node import Node
+from mesh_core.io.unwritten import Unwritten
+from mesh_core.node import Node, Refusal
 from mesh_core.wire.messages import Message, Work
 from mesh_core.wire.statements import Announcement
 
@@ -91,10 +98,14 @@ class Runtime:
         self._transport: Outgoing
         self._executions: Running
         self._durable = 0
-        self._after_disk = AfterDisk(disk.submit, self._carry_out)
+        self._after_disk = AfterDisk(self._write, self._carry_out)
+        self._unwritten = Unwritten()
+        self._kept: dict[Hashable, Input] = {}
+        self._stood_still = False
         self._awaited: list[tuple[int, asyncio.Future[None]]] = []
         self._alarm = Alarm(self._tick, lambda: self.frames, self._held_up)
         self.frames = 0
+        self.frames_unread = 0
         self.bugs: Counter[str] = Counter()
         self.lag_max_s = 0.0
 
@@ -108,6 +119,16 @@ class Runtime:
         """Effects that wait for the disk."""
         return len(self._after_disk)
 
+    @property
+    def unwritten_bytes(self) -> int:
+        """What waits to be written."""
+        return self._unwritten.bytes
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether so much waits to be written that the node takes nothing in until some of it is."""
+        return self._unwritten.is_full
+
     # ----------------------------------------------------------------------------------------- inputs
 
     def start(self) -> None:
@@ -118,14 +139,27 @@ class Runtime:
     def receive(self, frames: Sequence[bytes]) -> None:
         """Frames have come from AXL. What they cause leaves together: one frame to each peer."""
         self.frames += len(frames)
+        if self.stands_still:
+            self.frames_unread += len(frames)
+            return
         for frame in frames:
             self._step(FrameReceived(frame))
         self._transport.flush()
 
     def step(self, event: Input) -> None:
-        """Give the node one input."""
+        """Give the node one input. While it stands still it hears of its owner's wishes only."""
+        if self.stands_still and not isinstance(event, (CancelJob, Partition, Leave)):
+            self._keep(event)
+            return
         self._step(event)
         self._transport.flush()
+
+    def _keep(self, event: Input) -> None:
+        """What is not said again is for later: how a workload ended, and the newest neighbours."""
+        if isinstance(event, Executed):
+            self._kept[event.job, event.epoch] = event
+        elif isinstance(event, NeighboursChanged):
+            self._kept["neighbours"] = event
 
     def _step(self, event: Input) -> None:
         """An exception is a bug of ours: it is counted and told, and costs this input only. What the node had
@@ -149,6 +183,8 @@ class Runtime:
 
     def submit(self, request: SubmitQuery) -> bytes:
         """Submit a question; its 16-byte id. Raises `mesh_core.node.Refusal`."""
+        if self.stands_still:
+            raise Refusal("the disk refuses to write: nothing is taken until it does again")
         query, effects = self._node.submit(self._clock.now(), request)
         self._perform(effects)
         self._transport.flush()
@@ -156,7 +192,7 @@ class Runtime:
 
     def persist(self, writes: Sequence[Write]) -> int:
         """Write something of the runtime's own, before everything that the node asks for later."""
-        self._after_disk.written = self._disk.submit(writes)
+        self._after_disk.written = self._write(writes)
         return self._after_disk.written
 
     async def until_durable(self, ticket: int) -> None:
@@ -202,6 +238,16 @@ class Runtime:
 
     # ------------------------------------------------------------------------------------------- disk
 
+    def _write(self, writes: Sequence[Write]) -> int:
+        ticket = self._disk.submit(writes)
+        self._unwritten.add(ticket, writes)
+        if self.stands_still:
+            self._problems.set(
+                "unwritten",
+                f"{limit('unwritten_bytes_max') >> 20} MiB wait for the disk: this node stands still until it writes",
+            )
+        return ticket
+
     def durable(self, ticket: int) -> None:
         """The store's thread: everything up to `ticket` is on disk."""
         self._loop.call_soon_threadsafe(self._on_durable, ticket)
@@ -216,16 +262,31 @@ class Runtime:
 
     def _on_durable(self, ticket: int) -> None:
         self._durable = ticket
+        stood_still = self.stands_still
+        self._unwritten.durable(ticket)
         self._after_disk.durable(ticket)
+        if stood_still and not self.stands_still:
+            self._go_on()
         self._transport.flush()
         for awaited in [one for one in self._awaited if one[0] <= ticket]:
             self._awaited.remove(awaited)
             if not awaited[1].done():
                 awaited[1].set_result(None)
 
+    def _go_on(self) -> None:
+        self._problems.set("unwritten", "")
+        self._stood_still = True
+        kept, self._kept = self._kept, {}
+        for event in kept.values():
+            self.step(event)
+        self._alarm.arm(self._node.next_deadline())
+
     # ----------------------------------------------------------------------------------------- timers
 
     def _tick(self) -> float | None:
+        self._stood_still = False
+        if self.stands_still:
+            return None
         deadline = self._node.next_deadline()
         if deadline is not None and deadline <= self._clock.now():
             self.step(Tick())
@@ -235,6 +296,8 @@ class Runtime:
         return self._node.next_deadline()
 
     def _held_up(self, late_s: float) -> None:
+        if self._stood_still:
+            return  # and it has been said why
         self.lag_max_s = max(self.lag_max_s, late_s)
         if late_s >= SUSPENDED_S:
             self._problems.mention(f"this process did not run for {late_s:.1f} s; it was stopped or starved")

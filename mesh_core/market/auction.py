@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId, JobOptions, PeerId
-from mesh_core.identity.statement import StatementError, check, digest, sign
+from mesh_core.identity.statement import StatementError, check
 from mesh_core.lease.committee import members, quorum, weight_of
 from mesh_core.ledger.blobs import INLINE_BYTES_MAX, Blobs
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.sync import Replication
-from mesh_core.market.balance import Credit
 from mesh_core.market.bid import Scored, rank, score
 from mesh_core.market.succession import Succession
 from mesh_core.membership.membership import Membership
@@ -52,24 +51,18 @@ class JobPlan:
     options: JobOptions
 
 
+@dataclass(eq=False)
 class Auctioneer:
     """All jobs this node has submitted and that are not decided yet."""
 
-    def __init__(
-        self,
-        context: Context,
-        ledger: Ledger,
-        membership: Membership,
-        succession: Succession,
-        replication: Replication,
-        blobs: Blobs,
-    ) -> None:
-        self._context = context
-        self._ledger = ledger
-        self._membership = membership
-        self._succession = succession
-        self._replication = replication
-        self._blobs = blobs
+    _context: Context
+    _ledger: Ledger
+    _membership: Membership
+    _succession: Succession
+    _replication: Replication
+    _blobs: Blobs
+
+    def __post_init__(self) -> None:
         self.auctions: dict[JobId, Auction] = {}
 
     # ------------------------------------------------------------------------------------ submitting
@@ -245,90 +238,3 @@ class Auctioneer:
             if not auction.accepted or waiting:
                 self.admit(now, [auction])
                 self._context.timers.set(key, now + self._context.timing.admission_resend_s)
-
-
-class Desk:
-    """The committee member's side of admission: keep the job, check that it can be paid, bid for it."""
-
-    def __init__(
-        self,
-        context: Context,
-        ledger: Ledger,
-        membership: Membership,
-        succession: Succession,
-        replication: Replication,
-        blobs: Blobs,
-        credit: Credit,
-    ) -> None:
-        self._context = context
-        self._ledger = ledger
-        self._membership = membership
-        self._succession = succession
-        self._replication = replication
-        self._blobs = blobs
-        self._credit = credit
-        self._admitted: set[JobId] = set()
-        self.running = 0
-        self.expected_ms = 0
-
-    def admissible(self, job: LedgerJob) -> str:
-        """Empty when this node takes part in the job; otherwise why it will not."""
-        if self._ledger.equivocators.get(job.submitter):
-            return "its submitter has signed contradicting statements"
-        if job.final or job.job.payload_hash in self._blobs:
-            # A job that was taken in stays in: its payload is kept only once it could be paid.
-            return ""
-        return "" if self._credit.covers(job) else "its submitter's credit does not cover it"
-
-    def on_store(self, now: float, sender: PeerId, message: ms.StoreJob) -> None:
-        """Keep a job and its payload, and answer once both are durable."""
-        entry = self._replication.ingest(now, sender, message.record)
-        job = self._ledger.jobs.get(entry.hash) if entry else None
-        if job is None:
-            self._context.dropped["bad_job"] += 1
-            return
-        if job.settle is not None:
-            self._context.send(sender, ms.Records((job.settle.signed,)))
-            return
-        if self._context.me not in members(job.job):
-            return
-        refused = self.admissible(job)
-        if not refused:
-            self._admitted.add(job.id)
-        if refused or len(self._admitted) > limit("open_jobs_max"):
-            self._admitted.discard(job.id)
-            reason = refused or "too many open jobs here, try again later"
-            self._context.send(sender, ms.JobStored(job.id, b"", reason))
-            return
-        if len(message.payload) == job.job.payload_bytes and digest(message.payload) == job.job.payload_hash:
-            self._blobs.put(message.payload)
-        self._blobs.fetch(
-            now,
-            job.job.payload_hash,
-            [sender],
-            ("store", job.id, sender),
-            lambda _: self._stored(sender, job),
-        )
-
-    def on_settled(self, job: LedgerJob) -> None:
-        """The job is decided: there is room for another."""
-        self._admitted.discard(job.id)
-
-    def _stored(self, sender: PeerId, job: LedgerJob) -> None:
-        self._context.send(sender, ms.JobStored(job.id, self._bid(job), ""))
-
-    def _bid(self, job: LedgerJob) -> bytes:
-        config = self._context.config
-        if not config.executes or not self._succession.capable(config.peer, job):
-            return b""
-        announcement = self._membership.announcement
-        bid = st.Bid(
-            config.network,
-            config.peer,
-            job.id,
-            announcement.price_micro,
-            self.running / max(1, config.slots),
-            self.expected_ms,
-            announcement.models[0] if announcement.models else "",
-        )
-        return sign(self._context.crypto, bid)

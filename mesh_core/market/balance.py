@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from mesh_core.context import Context
 from mesh_core.effects import PeerId
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 
 
+@dataclass(eq=False)
 class Credit:
     """Whether submitters can pay for what they ask, as this node's replica sees it."""
 
-    def __init__(self, context: Context, ledger: Ledger) -> None:
-        self._context = context
-        self._ledger = ledger
+    _context: Context
+    _ledger: Ledger
 
     def covers(self, job: LedgerJob) -> bool:
         """Whether the submitter's funds cover this job and all of its open jobs before it in its chain.

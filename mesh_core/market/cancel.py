@@ -6,13 +6,14 @@ The holder normally proposes the cancellation. When there is none, or it does no
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import dataclass
 
 from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PutVote
 from mesh_core.identity.statement import sign
+from mesh_core.lease.candidate import Candidate
 from mesh_core.lease.committee import members
-from mesh_core.lease.holder import Holder
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.wire import statements as st
@@ -22,13 +23,15 @@ _PATIENCE_S = 0.5
 """How long the holder has to propose the cancellation before the submitter claims the job."""
 
 
+@dataclass(eq=False)
 class Cancellations:
     """The cancel requests of this node that are under way."""
 
-    def __init__(self, context: Context, ledger: Ledger, holder: Holder) -> None:
-        self._context = context
-        self._ledger = ledger
-        self._holder = holder
+    _context: Context
+    _ledger: Ledger
+    _candidate: Candidate
+
+    def __post_init__(self) -> None:
         self._wishes: dict[JobId, bytes] = {}
 
     def cancel(self, now: float, job: LedgerJob, reason: str) -> None:
@@ -67,8 +70,7 @@ class Cancellations:
         job = self._ledger.open_jobs.get(job_id)
         if job is not None:
             self._send(now, job)
-            if job_id not in self._holder.claims:
-                self._holder.claim(now, job)
+            self._candidate.claim(now, job)
 
     def _send(self, now: float, job: LedgerJob) -> None:
         for peer in members(job.job):

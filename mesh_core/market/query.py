@@ -21,7 +21,7 @@ from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.market.auction import Auction, Auctioneer, JobPlan
 from mesh_core.membership.membership import Membership
-from mesh_core.wire.messages import Work
+from mesh_core.wire.messages import Streamed, Work
 
 COMBINE_INDEX = 0
 _META = "query:"
@@ -63,17 +63,17 @@ class Query:
         return self.state.finished_ms > 0
 
 
+@dataclass(eq=False)
 class Queries:
     """All queries of this node."""
 
-    def __init__(
-        self, context: Context, ledger: Ledger, membership: Membership, auctioneer: Auctioneer, blobs: Blobs
-    ) -> None:
-        self._context = context
-        self._ledger = ledger
-        self._membership = membership
-        self._auctioneer = auctioneer
-        self._blobs = blobs
+    _context: Context
+    _ledger: Ledger
+    _membership: Membership
+    _auctioneer: Auctioneer
+    _blobs: Blobs
+
+    def __post_init__(self) -> None:
         self.queries: dict[bytes, Query] = {}
         self._of_job: dict[JobId, Query] = {}
 
@@ -154,6 +154,19 @@ class Queries:
         self._auctioneer.admit(now, auctions)
 
     # --------------------------------------------------------------------------------------- results
+
+    def on_streamed(self, sender: PeerId, message: Streamed) -> None:
+        """The holder of one of this node's jobs tells how far it is."""
+        job = self._ledger.jobs.get(message.job)
+        if job is not None and job.submitter == self._context.me and job.holder == sender:
+            self._context.outbox.notify(
+                "execution_progress",
+                after_disk=False,
+                job=message.job,
+                epoch=message.epoch,
+                tokens=message.tokens,
+                text=message.text,
+            )
 
     def on_settled(self, now: float, job: LedgerJob) -> None:
         """A job of this node is decided: get its result, then see whether the query can go on."""
@@ -265,16 +278,23 @@ class Queries:
 
     def _reopen(self, query: Query) -> bool:
         """The combined answer of a query that was finished in a former life; whether there is one."""
-        combine = self._ledger.jobs.get(query.state.combine)
-        value = combine.value if combine else None
-        sealed = self._blobs.get(value.result_hash) if value else None
-        if combine is None or sealed is None:
-            return False
+        opened = self.opened(query.state.combine)
+        if opened is not None:
+            query.results[query.state.combine] = opened
+        return opened is not None
+
+    def opened(self, job_id: JobId) -> bytes | None:
+        """The result of one of this node's own jobs: as it was opened, or again from what is stored here."""
+        query, job = self._of_job.get(job_id), self._ledger.jobs.get(job_id)
+        if query is None or job is None or job.value is None:
+            return None
+        if job_id in query.results:
+            return query.results[job_id]
+        sealed = self._blobs.get(job.value.result_hash)
         try:
-            query.results[combine.id] = self._context.crypto.open(sealed)
+            return self._context.crypto.open(sealed) if sealed is not None else None
         except SecrecyError:
-            return False
-        return True
+            return None
 
     def _options_of(self, state: QueryState) -> JobOptions:
         job = self._ledger.jobs[state.jobs[0]].job

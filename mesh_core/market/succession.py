@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from mesh_core.context import Context
 from mesh_core.effects import PeerId
 from mesh_core.lease.committee import members, rendezvous_order
@@ -10,12 +12,12 @@ from mesh_core.membership.membership import Membership
 from mesh_core.wire.statements import Announcement
 
 
+@dataclass(eq=False)
 class Succession:
     """Orders of candidates, as this node sees the mesh. Views may differ between nodes: that costs time only."""
 
-    def __init__(self, context: Context, membership: Membership) -> None:
-        self._context = context
-        self._membership = membership
+    _context: Context
+    _membership: Membership
 
     def announcement(self, peer: PeerId) -> Announcement | None:
         """What `peer` says of itself, or None when this node has not heard of it."""

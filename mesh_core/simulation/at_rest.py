@@ -11,21 +11,20 @@ from mesh_core.wire import statements as st
 
 
 class EveryJobEnds(Invariant):
-    """At rest every accepted job whose committee has a live quorum is decided, on every live replica."""
+    """At rest every accepted job whose committee has a quorum in the core is decided, on every replica there."""
 
     name = "EveryJobEnds"
 
     def at_rest(self) -> str | None:
         """Name a job that is open, and where."""
-        world = self.facts.world
-        live = world.live()
-        peers = {host.peer for host in live}
+        core = self.facts.core()
+        peers = {host.peer for host in core}
         for job in self.facts.jobs.values():
-            if job.weight(peers) < job.quorum:
+            if not job.has_quorum(peers) or not self.facts.holds(job):
                 continue
             if not job.accepted and job.submitter not in peers:
                 continue
-            for host in live:
+            for host in core:
                 known = _node(host).ledger.jobs.get(job.id)
                 if known is None or not known.final:
                     state = known.state if known else "unknown"
@@ -34,18 +33,19 @@ class EveryJobEnds(Invariant):
 
 
 class EveryQueryEnds(Invariant):
-    """At rest every query of a live submitter has its answer, or the reason why there is none."""
+    """At rest every query of a submitter in the core has its answer, or the reason why there is none."""
 
     name = "EveryQueryEnds"
 
     def at_rest(self) -> str | None:
         """Name a query that goes on though all its jobs could end."""
-        live = self.facts.world.live()
-        peers = {host.peer for host in live}
-        for host in live:
+        core = self.facts.core()
+        peers = {host.peer for host in core}
+        for host in core:
             for query in _node(host).queries.queries.values():
                 jobs = [job for job in self.facts.jobs.values() if job.job.query == query.state.id]
-                if not query.finished and all(job.has_quorum(peers) for job in jobs):
+                can_end = all(job.has_quorum(peers) and self.facts.holds(job) for job in jobs)
+                if can_end and not query.finished:
                     return f"{query.state.label} of {host.name} has no answer"
         return None
 
@@ -62,40 +62,56 @@ class ResultsStayStored(Invariant):
                 value = msgspec.msgpack.decode(encoded, type=st.Value)
                 hosts = self.facts.world.hosts.values()
                 keepers = {host.peer for host in hosts if value.result_hash in host.disk.blobs}
+                keepers |= self.facts.lost_to_backups()
                 if value.outcome == "result" and not job.has_quorum(keepers):
                     self.fail(
                         f"the result of {job.job.label} is on disks of weight {job.weight(keepers)} only"
                     )
 
 
+class OldBackupsAreNoticed(Invariant):
+    """At rest a host whose disk lacks records of its own that the core holds has retired its key."""
+
+    name = "OldBackupsAreNoticed"
+
+    def at_rest(self) -> str | None:
+        """Name one that goes on."""
+        for host in self.facts.core():
+            lost = self.facts.world.restored.get(host.peer, ())
+            for other in self.facts.core():
+                if other is not host and any(record in _node(other).ledger.chains for record in lost):
+                    return f"{host.name} goes on with an old backup, {other.name} knows better"
+        return None
+
+
 class RootsEqual(Invariant):
-    """At rest all live replicas have the same state root and hold the same records."""
+    """At rest all replicas in the core have the same state root and hold the same records."""
 
     name = "RootsEqual"
 
     def at_rest(self) -> str | None:
         """Name two replicas that differ."""
-        live = self.facts.world.live()
-        for host in live[1:]:
-            if _node(host).ledger.state_root() != _node(live[0]).ledger.state_root():
-                return f"{host.name} and {live[0].name} have different state roots"
-            if _node(host).ledger.chains.vector_hash() != _node(live[0]).ledger.chains.vector_hash():
-                return f"{host.name} and {live[0].name} hold different records"
+        core = self.facts.core()
+        for host in core[1:]:
+            if _node(host).ledger.state_root() != _node(core[0]).ledger.state_root():
+                return f"{host.name} and {core[0].name} have different state roots"
+            if _node(host).ledger.chains.vector_hash() != _node(core[0]).ledger.chains.vector_hash():
+                return f"{host.name} and {core[0].name} hold different records"
         return None
 
 
 class MembershipTrue(Invariant):
-    """At rest every dead member is seen dead and no live one is."""
+    """At rest the core sees every dead member dead and none of its own."""
 
     name = "MembershipTrue"
 
     def at_rest(self) -> str | None:
         """Name a member that is seen wrongly, and by whom."""
-        world = self.facts.world
-        live = world.live()
-        for host in live:
+        core = self.facts.core()
+        others = [*core, *(host for host in self.facts.world.hosts.values() if not host.up)]
+        for host in core:
             members = _node(host).membership.members
-            for other in world.hosts.values():
+            for other in others:
                 if other is host:
                     continue
                 state = members[other.peer].state if other.peer in members else None
@@ -114,7 +130,7 @@ class ReplayGivesSameRoot(Invariant):
     def at_end(self) -> None:
         """Replay one disk that holds everything its host knows; each seed picks another."""
         world = self.facts.world
-        written = [host for host in world.live() if host.disk.idle and not host.disk.behind]
+        written = [host for host in self.facts.core() if host.disk.idle and not host.disk.behind]
         if written:
             host = written[world.rng.randrange(len(written))]
             if host.replay().ledger.state_root() != _node(host).ledger.state_root():

@@ -30,6 +30,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     inv.QueuesBounded,
     inv.BalancesSumToZero,
     at_rest.MembershipTrue,
+    at_rest.OldBackupsAreNoticed,
     at_rest.EveryJobEnds,
     at_rest.EveryQueryEnds,
     at_rest.RootsEqual,
@@ -47,8 +48,10 @@ class Checkers:
         *,
         invariants: Sequence[type[Invariant]] = INVARIANTS,
         liars: frozenset[PeerId] = frozenset(),
+        backups_are_noticed: bool = False,
+        strict: bool = False,
     ) -> None:
-        self.facts = Facts(world, liars)
+        self.facts = Facts(world, liars, backups_are_noticed=backups_are_noticed, strict=strict)
         self._all = [invariant(self.facts) for invariant in invariants]
         self._promise = self._listeners("on_promise")
         self._proposal = self._listeners("on_proposal")

@@ -32,6 +32,12 @@ class HostClock:
         """The true time at which the monotonic clock shows `monotonic`."""
         return self._booted_at + (monotonic - self._base) / self._rate
 
+    def bend(self, at: float, rate: float) -> None:
+        """Run at another rate from now on, as under a time service that slews; neither clock jumps."""
+        self._offset_s += at * (self._rate - rate)
+        self.boot(at, self.monotonic(at))
+        self._rate = rate
+
     def wall_ms(self, at: float) -> int:
         """What the wall clock shows, in milliseconds."""
         return WALL_EPOCH_MS + int((at * self._rate + self._offset_s) * 1000)

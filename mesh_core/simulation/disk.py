@@ -1,4 +1,4 @@
-"""A disk that loses exactly what was not fsynced.
+"""A disk that loses exactly what was not fsynced, refuses to write while it is full, and may be set back.
 
 It keeps the contract of the real store: batches become durable in order and whole (SQLite's transactions),
 several may share one fsync (group commit), and a vote's key is written once.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import ChainMap, deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import TypeAlias
 
 from mesh_core.effects import PutBlob, PutMeta, PutStatement, PutVote, Stored, Write
@@ -19,8 +21,30 @@ BOOT = "boot"
 """Under this name a host keeps the number of its latest start."""
 
 
+_ROW_BYTES = 40
+"""What a row takes besides what it holds."""
+
+
 class VoteOverwritten(Exception):
     """A second, different vote was written under one (job, epoch, phase): the store refuses it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """What was durable at one moment."""
+
+    statements: dict[StatementKey, PutStatement]
+    votes: dict[VoteKey, PutVote]
+    blobs: dict[bytes, bytes]
+    meta: dict[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """What a crash did to the batches of the fsync under way: how many were lost, and whether the first was torn."""
+
+    lost: int
+    torn: bool
 
 
 class Disk:
@@ -28,7 +52,7 @@ class Disk:
 
     A batch has a position, counted from 1; `acknowledged` is the position up to which the host may act on its
     writes. Time is the host's business: it calls `begin_sync` and, after the fsync took its time, `end_sync`.
-    `on_durable` hears of what has become durable.
+    `on_durable` hears of what has become durable. While the disk is `full`, the host must not end a sync.
     """
 
     def __init__(self) -> None:
@@ -37,6 +61,7 @@ class Disk:
         self.votes: dict[VoteKey, PutVote] = {}
         self.blobs: dict[bytes, bytes] = {}
         self.meta: dict[str, bytes] = {}
+        self.full = False
         self._written = 0
         self._synced = 0
         self._syncing = 0
@@ -96,22 +121,33 @@ class Disk:
         if durable:
             self.on_durable(durable)
 
-    def crash(self, survivors: int) -> None:
-        """Lose all unsynced batches but the first `survivors` of the fsync under way.
+    def crash(self, kept: float = 0.0) -> Damage:
+        """Lose what is not durable; of the bytes that the fsync under way covers, the first `kept` (0 to 1) stay.
 
-        An fsync that a crash interrupts may have reached the disk without the host hearing of it; whole batches
-        only.
+        An fsync that a crash interrupts may have reached the disk without the host hearing of it. The batch that
+        the end of the kept bytes goes through is torn: its checksum fails, so that it and all behind it are gone.
         """
-        self._syncing = min(survivors, self._syncing)
+        syncing = [self._pending[index] for index in range(self._syncing)]
+        ends = list(accumulate(map(_size, syncing)))
+        cut = kept * ends[-1] if ends else 0.0
+        self._syncing = sum(end <= cut for end in ends)
+        torn = self._syncing < len(ends) and cut > (ends[self._syncing - 1] if self._syncing else 0)
+        damage = Damage(len(syncing) - self._syncing, torn)
         self.end_sync()
         self._pending.clear()
         self._written = self._synced
         self._unsynced_votes.clear()
         self._unsynced_blobs.clear()
+        return damage
 
-    def syncing(self) -> int:
-        """How many batches the fsync under way covers."""
-        return self._syncing
+    def backup(self) -> Backup:
+        """A copy of what is durable now."""
+        return Backup(dict(self.statements), dict(self.votes), dict(self.blobs), dict(self.meta))
+
+    def restore(self, backup: Backup) -> None:
+        """Go back to an old copy; what became durable since is gone. Only while the host is down."""
+        self.statements, self.votes = dict(backup.statements), dict(backup.votes)
+        self.blobs, self.meta = dict(backup.blobs), dict(backup.meta)
 
     def load(self) -> Stored:
         """What a restarted host finds; `blobs` also shows those put later, as soon as they are put."""
@@ -149,3 +185,16 @@ class Disk:
             self.meta.pop(write.key, None)
         else:
             self.meta[write.key] = write.value
+
+
+def _size(batch: Sequence[Write]) -> int:
+    """About how many bytes a batch takes on the disk."""
+    return sum(_ROW_BYTES + len(_payload(write)) for write in batch)
+
+
+def _payload(write: Write) -> bytes:
+    match write:
+        case PutStatement(signed=data) | PutVote(signed=data) | PutBlob(data=data):
+            return data
+        case PutMeta(value=value):
+            return value or b""

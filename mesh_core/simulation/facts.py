@@ -39,15 +39,52 @@ class JobFacts:
 
 
 class Facts:
-    """What the disks of a world have shown so far. `liars` are hosts that a control made dishonest."""
+    """What the disks of a world have shown so far.
 
-    def __init__(self, world: World, liars: frozenset[PeerId] = frozenset()) -> None:
+    `liars` do not keep to the protocol, `outcasts` are in trouble for ever. A host with an old backup for a disk may
+    contradict itself like a liar, until it notices: unless `backups_are_noticed`, that is allowed for. Jobs with more
+    lying weight than they tolerate may break all promises, unless the facts are `strict`.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        liars: frozenset[PeerId] = frozenset(),
+        *,
+        backups_are_noticed: bool = False,
+        strict: bool = False,
+    ) -> None:
         self.world = world
         self.liars = liars
+        self.outcasts: set[PeerId] = set()
         self.jobs: dict[JobId, JobFacts] = {}
         self.escrow_job: dict[int, JobId] = {}
+        self._backups_are_noticed = backups_are_noticed
+        self._strict = strict
         self._early: dict[JobId, list[tuple[Host, PutVote]]] = {}
         self._sealed_share: dict[bytes, int] = {}
+
+    def trusts(self, peer: PeerId) -> bool:
+        """Whether `peer` must not contradict itself."""
+        return peer not in self.liars and (self._backups_are_noticed or peer not in self.world.restored)
+
+    def holds(self, job: JobFacts) -> bool:
+        """Whether the job's guarantees hold: no more of its committee's weight may lie than it tolerates."""
+        untrusted = {peer for peer in job.weights if not self.trusts(peer)}
+        return self._strict or not untrusted or job.weight(untrusted) <= job.job.fault_bound
+
+    def lost_to_backups(self) -> set[PeerId]:
+        """Hosts whose disks may lack what they once held, and liars, who may never have held it."""
+        return {*self.liars, *self.world.restored}
+
+    def core(self) -> list[Host]:
+        """Hosts of which everything is demanded at rest: they run, are in no trouble, are honest and may sign."""
+        excused = self.liars | self.outcasts
+        return [
+            host
+            for host in self.world.live()
+            if host.peer not in excused and host.node is not None and not host.node.past.retired
+        ]
 
     def called(self, key: bytes) -> str:
         """Short name of a peer or job."""

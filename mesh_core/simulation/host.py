@@ -31,7 +31,7 @@ from mesh_core.effects import (
 from mesh_core.identity.crypto import Crypto
 from mesh_core.node import Node
 from mesh_core.simulation.clock import HostClock
-from mesh_core.simulation.disk import BOOT, Disk
+from mesh_core.simulation.disk import BOOT, Damage, Disk
 from mesh_core.simulation.network import Network
 from mesh_core.simulation.schedule import Schedule
 from mesh_core.simulation.trace import Trace
@@ -44,6 +44,12 @@ INBOX_FRAMES_MAX = 100
 
 TIMER_SLACK_S = 1e-6
 """Timers fire this much late, so that rounding between clocks never lets one fire early."""
+
+RETRY_S = (0.05, 2.0)
+"""A write that a full disk refuses is tried again after this long, doubling from the first to the second."""
+
+POLL_FRAMES = 64
+"""A process takes at most this many frames from its inbox before it judges its timers."""
 
 HANDED_OVER_S = (0.0002, 0.001)
 """How long an AXL node takes to accept a frame; the next one to that peer waits for it."""
@@ -90,7 +96,8 @@ class HostSpec:
 class Host:
     """Runs one node as the real runtime would: effects in order, some only after the disk.
 
-    Each boot begins a new life; what was scheduled in an earlier one is void.
+    Each boot begins a new life; what was scheduled in an earlier one is void. `loop_s` is the mean time that the
+    process takes for one frame: with more than nothing, frames wait in the inbox of its AXL node meanwhile.
     """
 
     def __init__(self, spec: HostSpec, around: Surroundings) -> None:
@@ -108,6 +115,7 @@ class Host:
         self.executions = 0
         self.frames_sent = 0
         self.fsync_s = spec.fsync_s
+        self.loop_s = 0.0
         self._spec = spec
         self._around = around
         self._schedule = around.schedule
@@ -119,6 +127,9 @@ class Host:
         self._after_disk = AfterDisk(self.disk.append, self._carry_out)
         self._transport = Transport(_nobody_home, self._carry)
         self._tick_at: float | None = None
+        self._busy = 0
+        self._handled = 0
+        self._polled = 0
         self._runs: dict[tuple[JobId, int], int] = {}
 
     # ------------------------------------------------------------------------------------ life and death
@@ -143,6 +154,11 @@ class Host:
         """Effects that wait for the disk and messages that wait for the transport."""
         return len(self._after_disk) + len(self._transport)
 
+    @property
+    def waiting_frames(self) -> int:
+        """Frames in the inbox of its AXL node."""
+        return len(self._inbox)
+
     def boot(self) -> None:
         """Start the process: the number of this start goes to disk first, then the node comes up."""
         self._life += 1
@@ -153,6 +169,9 @@ class Host:
 
     def _come_up(self, life: int) -> None:
         if life != self._life:
+            return
+        if self.disk.full:
+            self._schedule.after(RETRY_S[0], self._come_up, life)
             return
         self.booting = False
         self.disk.append((PutMeta(BOOT, str(self.disk.boot + 1).encode()),))
@@ -165,8 +184,11 @@ class Host:
         for frame in self._take_inbox():
             self.receive(frame)
 
-    def crash(self, *, axl_too: bool) -> None:
-        """End the process as SIGKILL does; with `axl_too` its AXL node dies as well, and its inbox with it."""
+    def crash(self, *, axl_too: bool) -> Damage:
+        """End the process as SIGKILL does; with `axl_too` its AXL node dies as well, and its inbox with it.
+
+        Returns what that did to the writes under way.
+        """
         self._life += 1
         self.booting = False
         self.node = None
@@ -175,11 +197,12 @@ class Host:
         self._after_disk = AfterDisk(self.disk.append, self._carry_out)
         self._runs.clear()
         self._tick_at = None
+        self._busy = 0
         if axl_too:
             self.axl_up = False
             self._inbox.clear()
-        syncing = self.disk.syncing()
-        self.disk.crash(self._rng.randrange(syncing + 1) if syncing else 0)
+        kept = self._rng.random() if not self.disk.idle and not self.disk.full else 0.0
+        return self.disk.crash(kept)
 
     def pause(self) -> None:
         """Stop the process: nothing is handled until `resume`."""
@@ -190,11 +213,17 @@ class Host:
         if not self._paused:
             return
         self._paused = False
+        self._busy = 0
         for frame in self._take_inbox():
             self.receive(frame)
         deferred, self._deferred = self._deferred, []
         for call, args in deferred:
             call(*args)
+        self._arm()
+
+    def bend_clock(self, rate: float) -> None:
+        """Let the clocks run at another rate from now on."""
+        self.clock.bend(self._schedule.now, rate)
         self._arm()
 
     def replay(self) -> Node:
@@ -215,11 +244,30 @@ class Host:
 
     def receive(self, frame: bytes) -> None:
         """A frame has reached this host's AXL node."""
-        if self.node is not None and not self._paused:
-            self._around.trace.mix(self._schedule.now, self.index, frame[-8:])
-            self.step(FrameReceived(frame))
+        if self.node is not None and not self._paused and not self._busy:
+            self._handle(frame)
         elif self.axl_up:
             self._inbox.append(frame)
+
+    def _handle(self, frame: bytes) -> None:
+        self._around.trace.mix(self._schedule.now, self.index, frame[-8:])
+        self.step(FrameReceived(frame))
+        if self.loop_s and self.node is not None:
+            self._handled += 1
+            self._busy = self._handled
+            self._schedule.after(self._rng.expovariate(1.0) * self.loop_s, self._loop, self._busy)
+
+    def _loop(self, serial: int) -> None:
+        """The process has dealt with a frame: timers after a full poll or an empty inbox, else the next frame."""
+        if serial != self._busy or self._paused:
+            return
+        self._busy = 0
+        self._polled += 1
+        if not self._inbox or self._polled >= POLL_FRAMES:
+            self._polled = 0
+            self._judge_timers()
+        while self._inbox and not self._busy:
+            self._handle(self._inbox.popleft())
 
     def neighbours(self, attached: Mapping[PeerId, bool]) -> None:
         """`/topology` shows something new."""
@@ -278,7 +326,11 @@ class Host:
                 self._rng.uniform(*self.fsync_s), self._when_running, self._life, self._synced
             )
 
-    def _synced(self) -> None:
+    def _synced(self, retry_s: float = RETRY_S[0]) -> None:
+        if self.disk.full:
+            later = min(2 * retry_s, RETRY_S[1])
+            self._schedule.after(retry_s, self._when_running, self._life, self._synced, later)
+            return
         self.disk.end_sync()
         self._after_disk.durable(self.disk.acknowledged)
         self._sync()
@@ -319,6 +371,10 @@ class Host:
         if life != self._life or when != self._tick_at:
             return
         self._tick_at = None
+        if not self._busy:
+            self._judge_timers()
+
+    def _judge_timers(self) -> None:
         if self.node is None or self._paused:
             return
         deadline = self.node.next_deadline()

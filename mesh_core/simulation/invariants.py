@@ -83,7 +83,7 @@ class OneSettledValue(Invariant):
             self._check(self.facts.jobs[entry.body.job])
 
     def _check(self, job: JobFacts) -> None:
-        if len(job.settled) > 1:
+        if len(job.settled) > 1 and self.facts.holds(job):
             epochs = sorted(job.settled.values())
             self.fail(f"{job.job.label} settled twice with different values, at epochs {epochs}")
 
@@ -96,7 +96,7 @@ class OneLeaseHolder(Invariant):
     def on_promise(self, host: Host, job: JobFacts, promise: st.Promise, signed: bytes) -> None:
         """Look at the epoch that was promised."""
         holders = job.holders.get(promise.epoch, set())
-        if len(holders) > 1:
+        if len(holders) > 1 and self.facts.holds(job):
             names = " and ".join(sorted(self.facts.called(holder) for holder in holders))
             self.fail(f"{job.job.label} epoch {promise.epoch} is leased by {names}")
 
@@ -112,11 +112,13 @@ class OneProposal(Invariant):
 
     def on_proposal(self, host: Host, job: JobFacts, proposal: st.Proposal, signed: bytes) -> None:
         """Compare with what was proposed before."""
-        self._compare(job, proposal.epoch, proposal.value, host)
+        if self.facts.trusts(host.peer):
+            self._compare(job, proposal.epoch, proposal.value, host)
 
     def on_vote(self, host: Host, job: JobFacts, vote: st.AcceptVote, signed: bytes) -> None:
         """An honest witness votes only for what the holder signed."""
-        if vote.author not in self.facts.liars:
+        holders = job.holders.get(vote.epoch, set())
+        if self.facts.trusts(vote.author) and all(map(self.facts.trusts, holders)):
             self._compare(job, vote.epoch, vote.value, host)
 
     def _compare(self, job: JobFacts, epoch: int, value: st.Value, host: Host) -> None:
@@ -154,7 +156,7 @@ class NoEquivocation(Invariant):
 
     def _slot(self, slot: tuple[Any, ...], name: bytes, host: Host) -> None:
         author: PeerId = slot[1]
-        if author not in self.facts.liars and self._signed.setdefault(slot, name) != name:
+        if self._signed.setdefault(slot, name) != name and self.facts.trusts(author):
             self.fail(f"{self.facts.called(author)} signed two {slot[0]}s for one slot, seen at {host.name}")
 
 
@@ -177,7 +179,7 @@ class NothingGoesBack(Invariant):
 
     def on_record(self, host: Host, entry: Entry) -> None:
         """Own records are numbered without gaps."""
-        if entry.author == host.peer and host.peer not in self.facts.liars:
+        if entry.author == host.peer and self.facts.trusts(host.peer):
             last = self._highest.get((host.peer, "seq"), 0)
             if entry.seq > last + 1:
                 self.fail(f"{host.name} signs record {entry.seq} after {last}")
@@ -192,7 +194,7 @@ class NothingGoesBack(Invariant):
                 self._forward((host.peer, "incarnation"), incarnation, "incarnation", host)
 
     def _forward(self, what: tuple[Any, ...], value: int, called: str, host: Host) -> None:
-        if value < self._highest.get(what, 0) and host.peer not in self.facts.liars:
+        if value < self._highest.get(what, 0) and host.peer not in self.facts.lost_to_backups():
             self.fail(f"{called} of {host.name} went from {self._highest[what]} back to {value}")
         self._highest[what] = value
 
@@ -213,7 +215,7 @@ class AcceptedStaysStored(Invariant):
             for other in self.facts.world.hosts.values()
             if job.job.payload_hash in other.disk.blobs and _has_record(other, job)
         }
-        if job.weight(keepers) < job.quorum:
+        if job.weight(keepers | self.facts.lost_to_backups()) < job.quorum:
             self.fail(f"{job.job.label} is called accepted with weight {job.weight(keepers)} of {job.quorum}")
 
     def on_vote(self, host: Host, job: JobFacts, vote: st.AcceptVote, signed: bytes) -> None:
@@ -254,9 +256,9 @@ class NoAlarm(Invariant):
 
     def on_notice(self, host: Host, notify: Notify) -> None:
         """Alarms, and accusations of honest nodes."""
-        if notify.kind == "alarm":
+        if notify.kind == "alarm" and all(map(self.facts.holds, self.facts.jobs.values())):
             self.fail(f"{host.name}: {notify.fields['text']}")
-        if notify.kind == "equivocation" and _key(notify.fields["author"]) not in self.facts.liars:
+        if notify.kind == "equivocation" and self.facts.trusts(_key(notify.fields["author"])):
             self.fail(f"{host.name} holds a proof against {self.facts.called(_key(notify.fields['author']))}")
 
 
@@ -267,8 +269,9 @@ class NoKeyRetired(Invariant):
 
     def on_look(self) -> None:
         """Ask every running node."""
+        excused = self.facts.lost_to_backups()
         for host in self.facts.world.hosts.values():
-            if host.node is not None and host.node.past.retired and host.peer not in self.facts.liars:
+            if host.node is not None and host.node.past.retired and host.peer not in excused:
                 self.fail(f"{host.name} has retired its key: {host.node.past.retired}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from mesh_core.api.schema import MOMENTS
@@ -12,6 +13,17 @@ from mesh_core.api.schema import MOMENTS
 _SENTENCES = {moment.kind: moment.sentence for moment in MOMENTS}
 _TOO_MUCH = frozenset({"record_added", "execution_progress", "neighbour_found"})
 _STAMP = struct.Struct("<dB")
+
+_SAME_S = 2.0
+"""What several report within this time is one line."""
+
+
+@dataclass(slots=True)
+class _Line:
+    at: float
+    who: str
+    sentence: str
+    others: list[str] = field(default_factory=list)
 
 
 class Trace:
@@ -21,7 +33,8 @@ class Trace:
     """
 
     def __init__(self, telling: bool = False) -> None:
-        self.lines: list[str] = []
+        self._lines: list[_Line] = []
+        self._latest: dict[str, _Line] = {}
         self._telling = telling
         self._hash = hashlib.blake2b(digest_size=16)
         self._names: dict[str, str] = {}
@@ -52,14 +65,31 @@ class Trace:
     def tell(self, at: float, who: str, sentence: str) -> None:
         """Add a line to the story."""
         if self._telling:
-            self.lines.append(f"{at:8.3f}  {who:<9} {sentence}")
+            self._lines.append(_Line(at, who, sentence))
+
+    def _report(self, at: float, who: str, sentence: str) -> None:
+        """Add a line; who reports what was reported a moment ago is only named there."""
+        latest = self._latest.get(sentence)
+        if latest is not None and at - latest.at < _SAME_S and who not in (latest.who, *latest.others):
+            latest.others.append(who)
+            return
+        line = self._latest[sentence] = _Line(at, who, sentence)
+        self._lines.append(line)
+
+    def lines(self) -> list[str]:
+        """The story so far."""
+        return [
+            f"{line.at:8.3f}  {line.who:<9} {line.sentence}"
+            + (f"  [and {' '.join(line.others)}]" if line.others else "")
+            for line in self._lines
+        ]
 
     def moment(self, at: float, who: str, kind: str, fields: dict[str, Any]) -> None:
         """Add what a node reported, in the words of the API's schema; what is said too often is left out."""
         if self._telling and kind not in _TOO_MUCH:
             sentence = self.sentence(kind, fields)
             if sentence is not None:
-                self.tell(at, who, sentence)
+                self._report(at, who, sentence)
 
     def sentence(self, kind: str, fields: dict[str, Any]) -> str | None:
         """A moment in words, with short names; None for a kind that is no moment."""

@@ -6,57 +6,23 @@ A world is a pure function of its `Setup` and of the calls made on it: the same 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from random import Random
 
-from mesh_core.config import FAST, LOCAL_NETWORK, MICRO_PER_AXL, Timing
-from mesh_core.context import NodeConfig
 from mesh_core.effects import CancelJob, Input, JobId, JobOptions, Leave, Partition, PeerId, SubmitQuery
-from mesh_core.simulation.clock import HostClock
 from mesh_core.simulation.crypto import Keys, Vault
-from mesh_core.simulation.host import Host, HostSpec, Surroundings, Watcher
-from mesh_core.simulation.network import CALM, Network, Weather
+from mesh_core.simulation.disk import Backup
+from mesh_core.simulation.host import Host, Surroundings, Watcher
+from mesh_core.simulation.network import Link, Network, between
 from mesh_core.simulation.schedule import Schedule
+from mesh_core.simulation.setup import OPERATOR_INDEX, Setup, make_spec
 from mesh_core.simulation.trace import Trace
-from mesh_core.simulation.workload import QUICK, Appetite, Workload
-from mesh_core.wire.statements import Announcement
+from mesh_core.simulation.workload import Workload
+
+__all__ = ["OPERATOR", "Setup", "World"]
 
 OPERATOR = "operator"
 HINT_S = (0.005, 0.05)
 """How long an AXL node takes to notice that a link came or went, and to tell its client."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClockError:
-    """How wrong hosts' clocks may be: monotonic rates within ±`rate`, wall clocks off by ±`offset_s`."""
-
-    rate: float = 0.0
-    offset_s: float = 0.0
-
-
-EXACT = ClockError()
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """Everything that defines a world. Without `hints` a lost link stays in `/topology`, as after SIGSTOP."""
-
-    seed: str
-    providers: int = 6
-    shards: int = 6
-    timing: Timing = FAST
-    weather: Weather = CALM
-    appetite: Appetite = QUICK
-    clocks: ClockError = EXACT
-    fsync_s: tuple[float, float] = (0.0005, 0.004)
-    hints: bool = True
-    credit_micro: int = 100 * MICRO_PER_AXL
-    telling: bool = False
-    alter: Callable[[HostSpec], HostSpec] | None = None
-    """Lets a control replace a part of a host before it is built."""
-
-    keys: Keys | None = None
-    """Where keys come from; None for the seeded stand-ins."""
 
 
 class World:
@@ -71,7 +37,11 @@ class World:
         self.network = Network(Random(f"{setup.seed}/network"), setup.weather)
         self.hosts: dict[str, Host] = {}
         self.by_peer: dict[PeerId, Host] = {}
+        self.restored: dict[PeerId, frozenset[bytes]] = {}
+        """Whose disk was replaced by an old backup, and which records of its own that took from it."""
+
         self.hints = setup.hints
+        self._mended: dict[int, str] = {}
         self.tap: Callable[[PeerId, PeerId, bytes], None] | None = None
         self._around = Surroundings(
             schedule=self.schedule,
@@ -85,8 +55,8 @@ class World:
         names = [f"node{number}" for number in range(1, setup.providers + 1)]
         self._credit = {self.keys.key(name): setup.credit_micro for name in (*names, OPERATOR)}
         for number, name in enumerate(names, start=1):
-            self._add(name, number)
-        self._add(OPERATOR, 0)
+            self._add(name, number, (number - 1) % setup.shards)
+        self._add(OPERATOR, OPERATOR_INDEX, 0)
 
     @property
     def now(self) -> float:
@@ -139,8 +109,13 @@ class World:
         """SIGKILL; the host may be started again."""
         host = self.hosts[name]
         if host.up:
-            self.trace.tell(self.now, name, "crashes" if axl_too else "crashes, its AXL node stays")
-            host.crash(axl_too=axl_too)
+            damage = host.crash(axl_too=axl_too)
+            words = "crashes" if axl_too else "crashes, its AXL node stays"
+            if damage.lost:
+                words += f"; {damage.lost} unsynced batches are lost" + (
+                    ", one is torn" if damage.torn else ""
+                )
+            self.trace.tell(self.now, name, words)
             self._topology_changed()
 
     def kill(self, name: str) -> None:
@@ -180,29 +155,101 @@ class World:
         self.trace.tell(self.now, name, f"has its wall clock set by {seconds:+.1f} s")
         self.hosts[name].clock.jump(seconds)
 
+    def bend_clock(self, name: str, rate: float) -> None:
+        """A host's clocks run at another rate from now on."""
+        self.trace.tell(self.now, name, f"has clocks that run at {rate:.3f} from now on")
+        self.hosts[name].bend_clock(rate)
+
+    def slow_down(self, name: str, loop_s: float) -> None:
+        """A host's process takes `loop_s` on average for each frame; 0 for no time."""
+        how = f"takes {1000 * loop_s:.1f} ms for each frame" if loop_s else "keeps up again"
+        self.trace.tell(self.now, name, how)
+        self.hosts[name].loop_s = loop_s
+
+    def fill_disk(self, name: str, *, full: bool) -> None:
+        """A host's disk is full and refuses to write, or has room again."""
+        self.trace.tell(self.now, name, "has a full disk" if full else "has room on its disk again")
+        self.hosts[name].disk.full = full
+
+    def restore(self, name: str, backup: Backup) -> None:
+        """A host comes back with an old copy of its disk."""
+        host = self.hosts[name]
+        if host.up:
+            host.crash(axl_too=False)
+        self.trace.tell(self.now, name, "gets an old backup for its disk")
+        before = {name for (author, _, name) in host.disk.statements if author == host.peer}
+        host.disk.restore(backup)
+        after = {name for (author, _, name) in host.disk.statements if author == host.peer}
+        self.restored[host.peer] = self.restored.get(host.peer, frozenset()) | (before - after)
+        self.start(name)
+
+    def recover(self, name: str) -> None:
+        """End everything that is wrong with a host which is not lost, and start it if it is down."""
+        host = self.hosts[name]
+        host.loop_s, host.fsync_s = 0.0, self.setup.fsync_s
+        if host.disk.full:
+            self.fill_disk(name, full=False)
+        self.resume(name)
+        self.start(name)
+        if host.node is not None and host.node.hidden:
+            self.hide(name, ())
+
+    def join(self, name: str) -> None:
+        """Somebody new turns up, under a key that nobody knows."""
+        number = len(self.hosts)
+        self._add(name, number, (number - 1) % self.setup.shards)
+        self.start(name)
+
     def step(self, name: str, event: Input) -> None:
         """Hand one input to a host's node, once it runs if it is paused."""
         self.hosts[name].command(event)
 
     # ------------------------------------------------------------------------------------------ network
 
-    def split(self, groups: Sequence[Iterable[str]]) -> None:
-        """Cut the mesh into groups that cannot reach each other."""
+    def split(self, groups: Sequence[Iterable[str]]) -> int:
+        """Cut the mesh into groups that cannot reach each other; returns the number by which to `mend` it."""
         named = [list(group) for group in groups]
-        self.trace.tell(self.now, "network", "splits: " + " | ".join(" ".join(group) for group in named))
-        self.network.split([[self.hosts[name].peer for name in group] for group in named])
+        sides = " | ".join(" ".join(group) for group in named)
+        self.trace.tell(self.now, "network", f"splits: {sides}")
+        number = self.network.cut(between([[self.hosts[name].peer for name in group] for group in named]))
+        self._mended[number] = f"has no split any more: {sides}"
         self._topology_changed()
+        return number
 
-    def cut(self, sender: str, receiver: str) -> None:
-        """Frames from `sender` no longer reach `receiver`; the other way is untouched and nobody notices."""
-        self.trace.tell(self.now, "network", f"loses everything from {sender} to {receiver}")
-        self.network.cut(self.hosts[sender].peer, self.hosts[receiver].peer)
+    def cut(self, senders: Iterable[str], receivers: Iterable[str]) -> int:
+        """Frames from `senders` no longer reach `receivers`; the other way is untouched and nobody notices.
+
+        Returns the number by which to `mend` it.
+        """
+        here, there = list(senders), list(receivers)
+        way = f"from {' '.join(here)} to {' '.join(there)}"
+        self.trace.tell(self.now, "network", f"loses everything {way}")
+        number = self.network.cut(
+            (self.hosts[a].peer, self.hosts[b].peer) for a in here for b in there if a != b
+        )
+        self._mended[number] = f"carries again what goes {way}"
+        return number
+
+    def mend(self, number: int) -> None:
+        """Undo one `split` or `cut`, unless all has been healed since."""
+        if self.network.mend(number):
+            self.trace.tell(self.now, "network", self._mended[number])
+            self._topology_changed()
 
     def heal(self) -> None:
         """Mend the network."""
         self.trace.tell(self.now, "network", "is whole again")
         self.network.heal()
         self._topology_changed()
+
+    def clog(self, sender: str, receiver: str, bytes_per_s: float) -> Link:
+        """Give the link from `sender` to `receiver` little bandwidth, until the network's `unclog`."""
+        self.trace.tell(
+            self.now, "network", f"has {bytes_per_s:.0f} bytes/s left from {sender} to {receiver}"
+        )
+        link = (self.hosts[sender].peer, self.hosts[receiver].peer)
+        self.network.clog(link, bytes_per_s)
+        return link
 
     def hide(self, name: str, others: Iterable[str]) -> None:
         """The partition command: `name` drops everything to and from `others`; none of them heals."""
@@ -242,43 +289,11 @@ class World:
 
     # ------------------------------------------------------------------------------------------ private
 
-    def _add(self, name: str, number: int) -> None:
-        setup = self.setup
-        peer = self.keys.key(name)
-        operator = number == 0
-        rng = Random(f"{setup.seed}/{name}")
-        rate = 1.0 + rng.uniform(-setup.clocks.rate, setup.clocks.rate)
-        announcement = Announcement(
-            name=name,
-            role="operator" if operator else "provider",
-            capabilities=() if operator else ("answer", "combine"),
-            price_micro=0 if operator else 9_000 + 250 * rng.randrange(8),
-            shards=() if operator else ((number - 1) % setup.shards,),
-            models=() if operator else ("simulated",),
-            ens_name="",
-        )
-        spec = HostSpec(
-            name=name,
-            index=number,
-            config=NodeConfig(
-                network=LOCAL_NETWORK,
-                peer=peer,
-                timing=setup.timing,
-                announcement=announcement,
-                executes=not operator,
-                credit=self._credit,
-            ),
-            crypto=self.keys.crypto(name),
-            rng=rng,
-            clock=HostClock(rate, rng.uniform(-setup.clocks.offset_s, setup.clocks.offset_s)),
-            fsync_s=setup.fsync_s,
-        )
-        if setup.alter is not None:
-            spec = setup.alter(spec)
-        host = Host(spec, self._around)
+    def _add(self, name: str, number: int, shard: int) -> None:
+        host = Host(make_spec(self.setup, self.keys, self._credit, name, number, shard), self._around)
         self.hosts[name] = host
-        self.by_peer[peer] = host
-        self.trace.name(peer, name)
+        self.by_peer[host.peer] = host
+        self.trace.name(host.peer, name)
 
     def _deliver(self, sender: PeerId, receiver: PeerId, frame: bytes) -> None:
         if self.tap is not None:
@@ -286,7 +301,7 @@ class World:
         host = self.by_peer.get(receiver)
         if host is None:
             return
-        for delay in self.network.arrivals(sender, receiver):
+        for delay in self.network.arrivals(self.schedule.now, sender, receiver, len(frame)):
             self.schedule.after(delay, self._arrive, host, sender, frame)
 
     def _arrive(self, host: Host, sender: PeerId, frame: bytes) -> None:

@@ -16,7 +16,8 @@ import msgspec
 
 from mesh_core.api.schema import COMMANDS, MOMENTS, VIEWS
 from mesh_core.config import LIMITS, timing_rows
-from mesh_core.lease.holder import PHASES
+from mesh_core.lease.claim import TRANSITIONS as CLAIM_TRANSITIONS
+from mesh_core.lease.claim import UNDER_WAY
 from mesh_core.ledger.job import TRANSITIONS
 from mesh_core.ledger.record import BODIES
 from mesh_core.wire.messages import Message
@@ -82,7 +83,15 @@ def transitions() -> str:
 
 def phases() -> str:
     """How a holder's claim moves."""
-    return _rows(("phase", "what comes", "next"), PHASES)
+    rows = (
+        (
+            "any" if one.of == UNDER_WAY else " or ".join(phase.value for phase in one.of),
+            one.when,
+            one.to.value,
+        )
+        for one in CLAIM_TRANSITIONS
+    )
+    return _rows(("phase", "what comes", "next"), rows)
 
 
 def views() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -293,6 +294,35 @@ async def test_two_nodes_with_one_key_take_turns_and_the_last_one_stays(mesh: Me
     assert [message.body for message in await hub.receive(1)] == [b"the only one"]
 
 
+async def test_a_node_whose_key_another_uses_is_told_by_their_neighbour(mesh: Members) -> None:
+    hub, key = await mesh.start(), keys.generate()
+    first = await mesh.start(hub.endpoint, key=key)
+    await first.see({hub.peer})
+    second = await mesh.start(hub.endpoint, key=key)
+    await second.see({hub.peer})
+    shown = await until(first.client, lambda topology: bool(topology.twin))
+    assert (shown.twin, shown.peers) == (f"by {hub.peer.hex()}", {})
+    assert (await second.client.topology()).twin == ""
+    assert "another node runs with the same key" in await why_unreachable(first.client, hub.peer)
+
+
+async def test_a_node_that_dials_another_with_its_own_key_notices(mesh: Members) -> None:
+    key = keys.generate()
+    first = await mesh.start(key=key)
+    second = await mesh.start(first.endpoint, key=key)
+    shown = await until(second.client, lambda topology: bool(topology.twin))
+    assert shown.twin == f"at {first.endpoint.authority}"
+
+
+async def test_a_node_that_is_started_again_and_again_has_no_twin(mesh: Members) -> None:
+    hub, key = await mesh.start(), keys.generate()
+    for _ in range(4):
+        node = await mesh.start(hub.endpoint, key=key)
+        await node.see({hub.peer})
+        assert (await node.client.topology()).twin == ""
+        node.close()
+
+
 async def test_a_node_that_is_told_to_dial_itself_does_not_mind(mesh: Members) -> None:
     port = await _free_port()
     own = Endpoint("127.0.0.1", port)
@@ -401,6 +431,63 @@ async def test_a_neighbour_that_reads_nothing_is_sent_no_more_than_so_much(
     assert all("bytes are already on their way" in str(task.exception()) for task in done)
     bare.close()
     await asyncio.wait(sending)
+
+
+async def test_a_neighbour_that_acknowledges_nothing_is_sent_no_more_tiny_messages_either(
+    mesh: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_module, "UNACKNOWLEDGED_BYTES_MAX", 20 * link_module.MESSAGE_OVERHEAD_BYTES)
+    ann, ben = await mesh.start(), keys.generate()
+    bare = await BareDialler.linked(ann.endpoint, ben)
+    waiters = [Fate() for _ in range(1_000)]
+    link = ann.node._neighbours.links[ben.peer]
+    for waiter in waiters:
+        link.send(b"", waiter)
+    assert [bool(waiter.reason) for waiter in waiters] == [False] * 20 + [True] * 980
+    bare.write(control.encode_ack(20))
+    assert [await waiter.known() for waiter in waiters[:20]] == [""] * 20
+    link.send(b"", again := Fate())
+    assert not again.reason
+    bare.close()
+
+
+async def test_what_waits_for_links_that_are_being_made_is_bounded(
+    mesh: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighbours_module, "UNACKNOWLEDGED_BYTES_MAX", 1_000)
+    ben = keys.generate()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ann = await mesh.start(Endpoint("127.0.0.1", silent.getsockname()[1], ben.peer))
+        neighbours = ann.node._neighbours
+        async with asyncio.timeout(5):
+            while not neighbours._dialer.is_dialling(ben.peer):  # noqa: ASYNC110 (a dial that begins tells nobody)
+                await asyncio.sleep(0)
+        first, second = Fate(), Fate()
+        neighbours.send(ben.peer, bytes(900), first)
+        neighbours.send(ben.peer, bytes(900), second)
+        assert (first.reason, second.reason) == ("", "900 bytes already wait for links that are being made")
+        assert await first.known()
+        assert neighbours._waiting_bytes == 0
+
+
+class Fate:
+    """What became of a message; `reason` is empty as long as it has not failed."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+        self._known = asyncio.Event()
+
+    async def known(self) -> str:
+        async with asyncio.timeout(5):
+            await self._known.wait()
+        return self.reason
+
+    def sent(self) -> None:
+        self._known.set()
+
+    def failed(self, reason: str) -> None:
+        self.reason = reason
+        self._known.set()
 
 
 async def test_a_flooding_neighbour_neither_blocks_the_node_nor_drowns_the_others(

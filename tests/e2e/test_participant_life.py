@@ -135,6 +135,19 @@ async def test_a_disk_that_refuses_is_named_and_waited_for(mesh: Mesh) -> None:
     assert (await answer)["jobs"] == [job.job for job in state.jobs]
 
 
+async def test_a_copied_key_is_named_in_one_line(mesh: Mesh) -> None:
+    pair(mesh)
+    mesh.start()
+    await mesh.converged()
+    second, copy = mesh.participants[1], mesh.add("copy")
+    (copy.folder / "key.pem").write_bytes((second.folder / "key.pem").read_bytes())
+    copy.start_axl()
+    copy.start_provider()
+    state = await second.state_when(lambda state: "this participant's key" in state.node.problem)
+    assert "another AXL node runs with this participant's key, noticed " in state.node.problem
+    assert "\n" not in state.node.problem
+
+
 async def test_garbage_from_the_network_is_counted_and_harms_nobody(mesh: Mesh) -> None:
     first, second = pair(mesh)
     stranger = mesh.add("stranger")

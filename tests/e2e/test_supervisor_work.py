@@ -100,6 +100,14 @@ def test_a_guest_with_a_key_nobody_gave_credit_is_told_so(mesh: Mesh, tmp_path: 
     assert "credit" in done.stderr
 
 
+def test_a_guest_cannot_be_a_participant_that_runs(mesh: Mesh) -> None:
+    bridge = f"http://127.0.0.1:{mesh.nodes()['node1']['axl_port']}"
+    key = mesh.folder / "node2" / "key.pem"
+    done = mesh.whisper("submit", QUESTION, "--axl", bridge, "--key", str(key))
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == f"whisper-tui: --key {key}: is the key of node2"
+
+
 @pytest.mark.parametrize(
     ("url", "why"),
     [

@@ -1,4 +1,8 @@
-"""`python -m tests.simulation --seeds N [--start S] [--profile P] [--jobs J]`, or one seed: `--seed N --trace`."""
+"""Seeded runs of the whole protocol under faults.
+
+Many seeds: `--seeds N [--start S]`. One seed: `--seed N`, with its story: `--trace`, made as small as possible
+while it still fails: `--shrink`.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,12 @@ import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 
-from tests.simulation.profiles import PROFILES
-from tests.simulation.runner import Outcome, run_seed
+from tests.simulation.profiles import KINDS, PROFILES
+from tests.simulation.runner import Outcome, Plan, run, run_seed
+from tests.simulation.shrink import shrink
 
 _LAST_LINES = 25
 _CHUNK = 4
@@ -19,18 +25,33 @@ _CHUNK = 4
 def main() -> int:
     """Run seeds; 0 when all passed."""
     arguments = _parse()
-    if arguments.seed is not None:
-        return _one(arguments.seed, arguments.profile, trace=arguments.trace)
-    return _many(range(arguments.start, arguments.start + arguments.seeds), arguments.profile, arguments.jobs)
+    if arguments.seed is None:
+        seeds = range(arguments.start, arguments.start + arguments.seeds)
+        return _many(seeds, arguments.profile, arguments.jobs)
+    plan = replace(
+        Plan.of(arguments.seed, arguments.profile),
+        without=frozenset(filter(None, arguments.without.split(","))),
+        variant=arguments.variant,
+    )
+    return _shrink(plan) if arguments.shrink else _one(plan, trace=arguments.trace)
 
 
-def _one(seed: int, profile: str | None, *, trace: bool) -> int:
-    outcome = run_seed(seed, profile, telling=True)
+def _one(plan: Plan, *, trace: bool) -> int:
+    outcome = run(plan, telling=True)
     if trace:
         print("\n".join(outcome.lines))
         print(f"trace hash {outcome.trace_hash}")
     elif not outcome.passed:
         _report(outcome)
+    return _verdict(int(outcome.passed), int(not outcome.passed))
+
+
+def _shrink(plan: Plan) -> int:
+    outcome = run(plan)
+    if not outcome.passed:
+        outcome = shrink(outcome, lambda line: print(line, flush=True))
+        print("\n".join(outcome.lines))
+        print(f"  again: {outcome.plan.command('--trace')}")
     return _verdict(int(outcome.passed), int(not outcome.passed))
 
 
@@ -44,7 +65,7 @@ def _many(seeds: range, profile: str | None, jobs: int) -> int:
             if not outcome.passed:
                 failed += 1
                 # Runs repeat exactly, so the story is told only where somebody will read it.
-                _report(run_seed(outcome.seed, profile, telling=True))
+                _report(run(outcome.plan, telling=True))
     took = time.perf_counter() - began
     print(
         f"{len(seeds)} seeds, {virtual_s:.0f} virtual seconds in {took:.1f} s: {len(seeds) / took:.1f} seeds/s"
@@ -58,27 +79,35 @@ def _verdict(passed: int, failed: int) -> int:
 
 
 def _report(outcome: Outcome) -> None:
-    print(f"seed {outcome.seed} ({outcome.profile}) breaks {outcome.invariant}: {outcome.detail}")
+    plan = outcome.plan
+    print(f"seed {plan.seed} ({plan.profile}) breaks {outcome.invariant}: {outcome.detail}")
     for line in outcome.lines[-_LAST_LINES:]:
         print(f"    {line}")
-    print(
-        f"  again: python -m tests.simulation --seed {outcome.seed} --profile {outcome.profile} --trace",
-        flush=True,
-    )
+    print(f"  its story:   {plan.command('--trace')}")
+    print(f"  its essence: {plan.command('--shrink')}", flush=True)
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=200, help="how many seeds to run (default 200)")
-    parser.add_argument("--start", type=int, default=0, help="the first seed (default 0)")
-    parser.add_argument("--seed", type=int, help="run this one seed")
-    parser.add_argument("--trace", action="store_true", help="with --seed: tell its story")
-    parser.add_argument(
-        "--profile", choices=[*PROFILES, "mixed"], help="one profile for all (default: drawn)"
+    profiles = "\n".join(f"  {name:<15} {profile.about}" for name, profile in PROFILES.items())
+    kinds = "\n".join(f"  {name:<17} {means}" for name, means in KINDS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.simulation",
+        description=__doc__,
+        epilog=f"profiles:\n{profiles}\n\nkinds of trouble:\n{kinds}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one per CPU)"
+    add = parser.add_argument
+    add("--seeds", type=int, default=200, metavar="N", help="how many seeds to run (default 200)")
+    add("--start", type=int, default=0, metavar="S", help="the first seed (default 0)")
+    add("--seed", type=int, metavar="N", help="run this one seed")
+    add("--trace", action="store_true", help="with --seed: tell its story")
+    add("--shrink", action="store_true", help="with --seed: leave out trouble while it still fails")
+    add(
+        "--without", default="", metavar="A,B", help="with --seed: leave out kinds and happenings (crashes#3)"
     )
+    add("--variant", type=int, default=0, metavar="V", help="with --seed: the same trouble, other delays")
+    add("--profile", choices=PROFILES, metavar="P", help="one profile for all (default: drawn from the seed)")
+    add("--jobs", type=int, default=os.cpu_count() or 1, metavar="J", help="processes (default: one per CPU)")
     return parser.parse_args()
 
 

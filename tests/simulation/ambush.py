@@ -11,41 +11,26 @@ from mesh_core.simulation.host import Host
 PHASES = ("promise", "propose", "propose", "accept", "accept", "release")
 """What an ambush may wait for; proposals and accept votes are where a rescuer must adopt."""
 
-_SOON_S = 0.015
-"""About as long as the messages take that follow a durable vote: strike before, between or after them."""
-
 
 class Ambush:
     """A watcher that strikes up to `strikes` times; `odds` is the chance at each vote of `phase`."""
 
     def __init__(
-        self,
-        rng: Random,
-        *,
-        phase: str,
-        strikes: int,
-        odds: float,
-        after: Callable[..., None],
-        blows: Sequence[Callable[[str], None]],
+        self, rng: Random, *, phase: str, strikes: int, odds: float, strike: Callable[[str], None]
     ) -> None:
         self._rng = rng
         self._phase = phase
         self._strikes = strikes
         self._odds = odds
-        self._after = after
-        self._blows = blows
+        self._strike = strike
 
     def durable(self, host: Host, writes: Sequence[Write]) -> None:
-        """Strike `host`, perhaps, soon after it has voted."""
+        """Strike `host`, perhaps, for it has voted."""
         for write in writes:
-            if isinstance(write, PutVote) and write.phase == self._phase:
-                self._strike(host)
+            voted = isinstance(write, PutVote) and write.phase == self._phase
+            if voted and self._strikes > 0 and self._rng.random() < self._odds:
+                self._strikes -= 1
+                self._strike(host.name)
 
     def notified(self, host: Host, notify: Notify) -> None:
         """Reports are no occasion."""
-
-    def _strike(self, host: Host) -> None:
-        if self._strikes > 0 and self._rng.random() < self._odds:
-            self._strikes -= 1
-            blow = self._rng.choice(self._blows)
-            self._after(self._rng.uniform(0.0, _SOON_S), blow, host.name)

@@ -16,16 +16,19 @@ from mesh_core import node as node_module
 from mesh_core.context import Doors, NodeConfig
 from mesh_core.effects import PutVote, Stored, Write
 from mesh_core.identity.statement import sign
-from mesh_core.lease.ballot import Ballot, Witness
+from mesh_core.lease.ballot import Ballot
+from mesh_core.lease.claim import Claim
 from mesh_core.lease.committee import total_weight
-from mesh_core.lease.holder import Claim, Holder
+from mesh_core.lease.holder import Holder
+from mesh_core.lease.voter import Voter
+from mesh_core.lease.witness import Witness
 from mesh_core.ledger.record import Entry
 from mesh_core.ledger.sync import Replication
 from mesh_core.node import Node
 from mesh_core.secrecy.envelope import my_share
 from mesh_core.simulation.at_rest import EveryJobEnds
 from mesh_core.simulation.checkers import Checkers
-from mesh_core.simulation.disk import Disk
+from mesh_core.simulation.disk import Damage, Disk
 from mesh_core.simulation.host import HostSpec
 from mesh_core.simulation.invariants import (
     Invariant,
@@ -37,33 +40,43 @@ from mesh_core.simulation.invariants import (
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 from tests.simulation.ambush import Ambush
-from tests.simulation.profiles import PROFILES, Mix
-from tests.simulation.runner import Outcome, finish
+from tests.simulation.profiles import PROFILES, Profile
+from tests.simulation.runner import Outcome, Plan, finish
 from tests.simulation.scenario import Scenario
 
 SEEDS_MAX = 500
 LIAR = "node2"
 
 
+_STRIKES = 40
+
+
 class VotersCrash(Scenario):
     """Whoever votes for a value is likely to crash within milliseconds."""
 
-    def _lay_ambush(self) -> None:
-        self._ambush("accept", strikes=40, soon=1.0, blow=self._crash)
+    def schedule(self, checkers: Checkers) -> None:
+        """Lay another ambush."""
+        super().schedule(checkers)
+        self._ambush("accept", self.happenings.crash)
 
-    def _ambush(self, phase: str, *, strikes: int, soon: float, blow: Callable[[str], None]) -> None:
-        def after(seconds: float, call: Callable[..., None], name: str) -> None:
-            self._soon(soon * seconds, call, name)
+    def _ambush(
+        self, phase: str, blow: Callable[..., None], strikes: int = _STRIKES, soon_s: float = 0.015
+    ) -> None:
+        rng = self.dice["control"]
 
-        rng = self.dice["ambush"]
-        self.world.watch(Ambush(rng, phase=phase, strikes=strikes, odds=0.5, after=after, blows=(blow,)))
+        def strike(name: str) -> None:
+            self.happenings.strike_soon(rng.uniform(0.0, soon_s), name, (blow,))
+
+        self.world.watch(Ambush(rng, phase=phase, strikes=strikes, odds=0.5, strike=strike))
 
 
 class HalvedAtProposals(VotersCrash):
     """Right after a proposal the mesh splits in half, and only the liar reaches both sides."""
 
-    def _lay_ambush(self) -> None:
-        self._ambush("propose", strikes=1, soon=0.0, blow=self._halve)
+    def schedule(self, checkers: Checkers) -> None:
+        """Lay another ambush."""
+        super(VotersCrash, self).schedule(checkers)
+        self._ambush("propose", self.happenings.halve, strikes=1, soon_s=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +88,7 @@ class Control:
 
     rule: str
     caught_by: type[Invariant]
-    mix: Mix
+    profile: Profile
     alter: Callable[[HostSpec], HostSpec] | None = None
     patch: Callable[[], AbstractContextManager[Any]] = nullcontext
     liar: str = ""
@@ -84,10 +97,12 @@ class Control:
     def run(self, seed: int) -> Outcome:
         """One seed of the broken protocol, watched by the invariant that must notice."""
         with self.patch():
-            scenario = self.scenario(f"{seed}/{self.rule}", self.mix, alter=self.alter, bridge=self.liar)
+            scenario = self.scenario(f"{seed}/{self.rule}", self.profile, alter=self.alter, bridge=self.liar)
             liars = frozenset({scenario.world.hosts[self.liar].peer}) if self.liar else frozenset()
-            checkers = Checkers(scenario.world, invariants=(self.caught_by, EveryJobEnds), liars=liars)
-            return finish(seed, self.rule, scenario, checkers)
+            checkers = Checkers(
+                scenario.world, invariants=(self.caught_by, EveryJobEnds), liars=liars, strict=True
+            )
+            return finish(Plan(seed, self.rule), scenario, checkers)
 
     def seeds_until_caught(self, seeds_max: int = SEEDS_MAX) -> int | None:
         """How many seeds it takes until the named invariant breaks; None when it never does."""
@@ -120,11 +135,11 @@ class EagerDisk(Disk):
         super().end_sync()
         self.on_durable = told
 
-    def crash(self, survivors: int) -> None:
+    def crash(self, kept: float = 0.0) -> Damage:
         """Everything but the votes happened to be written back in time."""
         for batch in self._pending:
             self._apply(tuple(write for write in batch if not isinstance(write, PutVote)))
-        super().crash(0)
+        return super().crash(0.0)
 
 
 def _nobody(_writes: Sequence[Write]) -> None:
@@ -143,7 +158,12 @@ def _small_quorums() -> Iterator[None]:
     def half(job: st.Job) -> int:
         return total_weight(job) // 2
 
-    modules = ("mesh_core.lease.certificate", "mesh_core.lease.holder", "mesh_core.market.auction")
+    modules = (
+        "mesh_core.lease.certificate",
+        "mesh_core.lease.candidate",
+        "mesh_core.lease.holder",
+        "mesh_core.market.auction",
+    )
     with ExitStack() as patches:
         for module in modules:
             patches.enter_context(mock.patch(f"{module}.quorum", half))
@@ -154,21 +174,13 @@ def _small_quorums() -> Iterator[None]:
 
 
 class LyingWitness(Witness):
-    """Promises everything to everybody, votes for everything, remembers nothing and shows nothing."""
+    """Promises everything to everybody, remembers nothing and shows nothing."""
 
     def on_request(self, now: float, sender: bytes, message: ms.PromiseRequest) -> None:
         """Promise."""
         ballot = self.ballots.get(message.job)
         if ballot is not None:
             self._context.send(sender, ms.Promised(self._empty_promise(ballot, message.epoch, sender)))
-
-    def on_accept(self, now: float, sender: bytes, message: ms.AcceptRequest) -> None:
-        """Vote."""
-        value = self._proposed(sender, message)
-        if value is not None and message.job in self.ballots:
-            network = self._context.config.network
-            vote = st.AcceptVote(network, self._context.me, message.job, message.epoch, value)
-            self._context.send(sender, ms.Voted(sign(self._context.crypto, vote)))
 
     def forget(self, job: bytes) -> None:
         """Go on as if nothing had been decided."""
@@ -177,6 +189,18 @@ class LyingWitness(Witness):
         network = self._context.config.network
         promise = st.Promise(network, self._context.me, ballot.job.id, epoch, holder, None, ())
         return sign(self._context.crypto, promise)
+
+
+class LyingVoter(Voter):
+    """Votes for everything."""
+
+    def on_accept(self, now: float, sender: bytes, message: ms.AcceptRequest) -> None:
+        """Vote."""
+        value = self._proposed(sender, message)
+        if value is not None and message.job in self._witness.ballots:
+            network = self._context.config.network
+            vote = st.AcceptVote(network, self._context.me, message.job, message.epoch, value)
+            self._context.send(sender, ms.Voted(sign(self._context.crypto, vote)))
 
 
 class Withholds(Replication):
@@ -189,7 +213,7 @@ class Withholds(Replication):
 def _liar(spec: HostSpec) -> HostSpec:
     if spec.name != LIAR:
         return spec
-    return replace(spec, make_node=_node_with(Witness=LyingWitness, Replication=Withholds))
+    return replace(spec, make_node=_node_with(Witness=LyingWitness, Voter=LyingVoter, Replication=Withholds))
 
 
 # ----------------------------------------------------------------------------------------- broken holders
@@ -261,8 +285,8 @@ def _node_with(**parts: type[Any]) -> Callable[[NodeConfig, Doors, Stored, int],
 
 
 _AMBUSH = PROFILES["ambush"]
-_RESTLESS = replace(_AMBUSH, partitions=4, crashes=4)
-_SPLITS = replace(PROFILES["partition"], ambushes=6)
+_RESTLESS = replace(_AMBUSH, ranges={**_AMBUSH.ranges, "partitions": (2, 4), "crashes": (2, 4)})
+_SPLITS = replace(PROFILES["partition"], ranges={**PROFILES["partition"].ranges, "ambushes": (2, 6)})
 
 CONTROLS = (
     Control("no fsync before a vote", NoEquivocation, _AMBUSH, _eager_disk, scenario=VotersCrash),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mesh_core.simulation.checkers import INVARIANTS, Checkers
 from mesh_core.simulation.disk import VoteOverwritten
 from mesh_core.simulation.invariants import Invariant, Violation
-from tests.simulation.profiles import draw
+from tests.simulation.profiles import PROFILES, draw_profile
 from tests.simulation.real_keys import RealKeys
 from tests.simulation.scenario import Scenario
 
@@ -22,16 +22,40 @@ REAL_CRYPTO_EVERY = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a seed went. `invariant` is empty when it passed; `lines` is the story, if it was told."""
+class Plan:
+    """What defines a run: a seed, a profile, what is left out of it, and which delays it has."""
 
     seed: int
     profile: str
+    without: frozenset[str] = frozenset()
+    variant: int = 0
+
+    @classmethod
+    def of(cls, seed: int, profile: str | None = None) -> Plan:
+        """The whole seed, under the profile it draws unless one is named."""
+        return cls(seed, profile or draw_profile(seed))
+
+    def command(self, then: str) -> str:
+        """What to type to see it again."""
+        left_out = f" --without {','.join(sorted(self.without))}" if self.without else ""
+        variant = f" --variant {self.variant}" if self.variant else ""
+        return f"python -m tests.simulation --seed {self.seed} --profile {self.profile}{left_out}{variant} {then}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a seed went. `invariant` is empty when it passed; `lines` is the story, if it was told.
+
+    `happened` names the single happenings up to the end.
+    """
+
+    plan: Plan
     invariant: str
     detail: str
     trace_hash: str
     virtual_s: float
     frames: int
+    happened: tuple[str, ...]
     lines: tuple[str, ...]
 
     @property
@@ -40,23 +64,27 @@ class Outcome:
         return not self.invariant
 
 
-def run_seed(
-    seed: int,
-    profile: str | None = None,
-    *,
-    telling: bool = False,
-    invariants: Sequence[type[Invariant]] = INVARIANTS,
-) -> Outcome:
-    """Run `seed` until its world is at rest, an invariant breaks, or its time is up."""
-    name, mix = draw(seed, profile)
-    label = f"{seed}/{name}"
-    keys = RealKeys(label) if seed % REAL_CRYPTO_EVERY == REAL_CRYPTO_EVERY - 1 else None
-    scenario = Scenario(label, mix, telling=telling, keys=keys)
-    checkers = Checkers(scenario.world, invariants=invariants)
-    return finish(seed, name, scenario, checkers)
+def run_seed(seed: int, profile: str | None = None) -> Outcome:
+    """Run the whole of `seed` until its world is at rest, an invariant breaks, or its time is up."""
+    return run(Plan.of(seed, profile))
 
 
-def finish(seed: int, profile: str, scenario: Scenario, checkers: Checkers) -> Outcome:
+def run(plan: Plan, *, telling: bool = False, invariants: Sequence[type[Invariant]] = INVARIANTS) -> Outcome:
+    """Run what is planned until its world is at rest, an invariant breaks, or its time is up."""
+    label = f"{plan.seed}/{plan.profile}"
+    real = plan.seed % REAL_CRYPTO_EVERY == REAL_CRYPTO_EVERY - 1
+    scenario = Scenario(
+        label,
+        PROFILES[plan.profile],
+        without=plan.without,
+        variant=plan.variant,
+        telling=telling,
+        keys=RealKeys(label) if real else None,
+    )
+    return finish(plan, scenario, Checkers(scenario.world, invariants=invariants))
+
+
+def finish(plan: Plan, scenario: Scenario, checkers: Checkers) -> Outcome:
     """Let the scenario happen under the eyes of `checkers`."""
     world = scenario.world
     invariant = detail = ""
@@ -72,14 +100,14 @@ def finish(seed: int, profile: str, scenario: Scenario, checkers: Checkers) -> O
     if invariant:
         world.trace.tell(world.now, "CHECKER", f"{invariant}: {detail}")
     return Outcome(
-        seed,
-        profile,
+        plan,
         invariant,
         detail,
         world.trace.hexdigest(),
         world.now,
         sum(host.frames_sent for host in world.hosts.values()),
-        tuple(world.trace.lines),
+        tuple(scenario.happenings.happened),
+        tuple(world.trace.lines()),
     )
 
 

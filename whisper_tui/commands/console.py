@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 
 from whisper_tui.actions.actions import Actions
 from whisper_tui.commands.output import print_line
@@ -42,20 +43,24 @@ def open_console(run: RunDir, *, read_only: bool, ascii_only: bool) -> int:
     from whisper_tui.screens.quit import ExitChoice  # noqa: PLC0415
 
     plan = Reach(run).plan()
+    in_shell = partial(typed, run_dir=run.root)
     options = ConsoleOptions(
         primary=plan.operator.peer,
         exec_delay_ms=plan.exec_delay * 1000,
         read_only=read_only,
         ascii=ascii_only or "utf" not in sys.stderr.encoding.lower(),
+        typed=in_shell,
     )
 
     async def session() -> None:
         choice = await run_console(live_source(run, plan), Actions(run, "console"), options=options)
         if choice is ExitChoice.STOP:
             await Actions(run, "console").down()
-            print_line(typed("the mesh is down; `whisper-tui up` brings it back as it was"))
+            print_line(in_shell("the mesh is down; `whisper-tui up` brings it back as it was"))
         elif run.running() is not None:
-            print_line(typed("the mesh stays up: `whisper-tui attach` shows it, `whisper-tui down` ends it"))
+            print_line(
+                in_shell("the mesh stays up: `whisper-tui attach` shows it, `whisper-tui down` ends it")
+            )
 
     asyncio.run(session())
     return 0

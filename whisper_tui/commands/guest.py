@@ -65,6 +65,8 @@ class Neighbour(msgspec.Struct, frozen=True):
 async def submit(run: RunDir, text: str, terms: Terms) -> None:
     """Ask `text` as a guest, and wait for the answer unless told not to."""
     plan = Reach(run).plan()
+    if terms.key is not None:
+        _check_unused(plan, terms.key)
     peers = await _listeners(terms.bridge)
     run.ensure_token()
     price = micro(terms.max_price_axl)
@@ -122,6 +124,16 @@ def _identity(run: RunDir, key: Path | None) -> Iterator[ParticipantDir]:
         else f"{key} is in use by another submit",
         "wait for one to end, or give another key with --key FILE",
     )
+
+
+def _check_unused(plan: Plan, key: Path) -> None:
+    """BadInput when `key` is a participant's of this mesh."""
+    peer = _peer_of(key).hex()
+    for seat in plan.participants:
+        if seat.peer == peer:
+            raise BadInput(
+                f"--key {key}: is the key of {seat.name}", "ask with one of its own: keys --make FILE"
+            )
 
 
 def _peer_of(key: Path) -> bytes:

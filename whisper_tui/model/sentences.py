@@ -178,12 +178,17 @@ def _settled(state: State, entry: LogEntry, _glyphs: Glyphs) -> str:
     return f"{words.get('job', '?')} {done} by {words.get('holder', '?')}, certificate of {count}"
 
 
+def command_of(entry: LogEntry) -> str:
+    """The command line that does the same as an action; empty for everything else."""
+    return inert(entry.data.get("command", "")) if entry.kind == "action" else ""
+
+
 def _acted(_state: State, entry: LogEntry, _glyphs: Glyphs) -> str:
     data = entry.data
     targets = data.get("targets")
     names = " ".join(targets) if isinstance(targets, list) else ""
     done = _DONE.get(str(data.get("action")), str(data.get("action")))
-    return f"{names} {done} by {data.get('by')}".strip() + f"  ({data.get('command')})"
+    return f"{names} {done} by {data.get('by')}".strip()
 
 
 _DONE = {

@@ -155,8 +155,10 @@ class _Follower:
             state = "lost" if self._failures >= LOST_AFTER else "stale"
             await self._report(state, retry_ms=round(delay_s * 1000), reason=reason)
             self._wake.clear()
+            # Not `wait_for`: until Python 3.12 it swallows a cancellation that meets the wake-up.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), delay_s)
+                async with asyncio.timeout(delay_s):
+                    await self._wake.wait()
             self._find()
 
     def _find(self) -> None:

@@ -25,7 +25,7 @@ from whisper_tui.supervisor.plan import (
     next_ports,
     ports_of,
 )
-from whisper_tui.supervisor.rundir import RunDir
+from whisper_tui.supervisor.rundir import ParticipantDir, RunDir
 from whisper_tui.supervisor.settings_files import listeners_for, write_node_config, write_settings
 
 SUBMITTERS = tuple(f"submitter{number}" for number in range(1, 5))
@@ -124,6 +124,7 @@ def prepare(run: RunDir, plan: Plan) -> Plan:
     run.ensure_token()
     seats = [msgspec.structs.replace(seat, peer=_peer(run, seat.name)) for seat in plan.participants]
     plan = msgspec.structs.replace(plan, participants=seats)
+    check_keys(run, plan)
     credit = _credit(run, plan)
     for seat in seats:
         _write_files(run, plan, seat, credit)
@@ -141,6 +142,7 @@ def new_provider(run: RunDir, plan: Plan) -> tuple[Plan, Seat]:
     seat = Seat(name, "provider", _peer(run, name), *chosen)
     ports.check(ports.wanted_by(seat))
     plan = msgspec.structs.replace(plan, count=index, participants=[*plan.participants, seat])
+    check_keys(run, plan)
     _write_files(run, plan, seat, _credit(run, plan))
     plans.save(run.plan, plan)
     return plan, seat
@@ -155,6 +157,19 @@ def _write_files(run: RunDir, plan: Plan, seat: Seat, credit: Mapping[str, int])
 def _credit(run: RunDir, plan: Plan) -> dict[str, int]:
     submitters = [ensure_key(run.submitter(name).key).peer.hex() for name in SUBMITTERS]
     return dict.fromkeys([plan.operator.peer, *submitters], CREDIT_MICRO)
+
+
+def check_keys(run: RunDir, plan: Plan) -> None:
+    """BadInput when two participants have the same key: each would contradict what the other signs."""
+    owners: dict[str, ParticipantDir] = {}
+    files = [run.participant(seat.name) for seat in plan.participants]
+    for one in [*files, *map(run.submitter, SUBMITTERS)]:
+        other = owners.setdefault(ensure_key(one.key).peer.hex(), one)
+        if other is not one:
+            raise BadInput(
+                f"{other.root.name} and {one.root.name} have the same key: {other.key} and {one.key}",
+                "a participant is its key: move the copy away, a new one is made",
+            )
 
 
 def _peer(run: RunDir, name: str) -> str:

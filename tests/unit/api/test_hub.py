@@ -202,6 +202,24 @@ async def test_the_ring_is_bounded_in_bytes_and_entries(monkeypatch: pytest.Monk
     assert len(hub._latest) == len(hub._ring)
 
 
+async def test_changes_that_nobody_watches_are_bounded_and_whoever_comes_back_gets_every_view(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "RING_EVENTS", 10)
+    things = Things(a=1)
+    hub = hub_of(things)
+    hub.moment("moment", {})
+    seen = hub.seq
+    for number in range(1_000):
+        hub.dirty(("thing", b"%d" % number))
+        assert len(hub._dirty) <= 10
+    async with aclosing(hub.stream(seen)) as stream:
+        assert [event.data["name"] for event in await next_events(stream)] == ["a"]
+        assert things.built < 20
+        hub.moment("after", {})
+        assert [event.kind for event in await next_events(stream)] == ["after"]
+
+
 async def test_large_snapshots_travel_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PIECE_BYTES", 1000)
     hub = hub_of(Things(**{f"thing{number}": number for number in range(100)}))

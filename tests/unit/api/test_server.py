@@ -9,6 +9,7 @@ from contextlib import aclosing
 
 import pytest
 
+from mesh_core.api import http
 from mesh_core.api.client import ControlClient, ControlError, ControlUnavailable
 from tests.unit.api.conftest import Running
 from tests.unit.api.participants import TOKEN
@@ -222,6 +223,17 @@ async def test_a_body_without_end_is_cut(running: Running) -> None:
     status, answer = await raw(running, head, b"x" * 300_000)
     assert status == 413
     assert "at most" in str(answer["error"])
+
+
+async def test_connections_beyond_the_limit_are_turned_away(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "CONNECTIONS_MAX", 2)
+    client = ControlClient(running.url, TOKEN)
+    async with aclosing(client.events()) as first, aclosing(client.events()) as second:
+        await asyncio.gather(anext(first), anext(second))
+        with pytest.raises(ControlUnavailable):
+            await client.health()
 
 
 async def test_a_last_event_id_that_is_no_number_is_refused(running: Running) -> None:

@@ -9,8 +9,10 @@ import msgspec
 import pytest
 from msgspec import Struct
 
+from mesh_core.api import view
 from mesh_core.api.hub import Entity
 from mesh_core.api.schema import VIEWS, Counters, JobView, MemberView, QueryView, State
+from mesh_core.api.stories import ATTEMPTS_MAX, STORIES_MAX, TEXT_CHARS_MAX, Stories
 from mesh_core.api.view import About, NodeViews
 from mesh_core.effects import JobOptions, Notify, Partition, Write
 from mesh_core.node import Node
@@ -27,6 +29,7 @@ PASSING = {
     "replica": (),
     "query": (),
     "node": (),
+    "answer": (),
 }
 """Fields that change with time itself, or that an attempt's end changes without anybody's doing."""
 
@@ -198,6 +201,32 @@ def test_a_rescued_job_tells_both_attempts() -> None:
     assert operator.state().counters.rescued >= 1
 
 
+def test_no_more_opened_answers_are_kept_than_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view, "ANSWERS_KEPT", 3)
+    _, operator, _ = started("answers")
+    monkeypatch.setattr(operator.node.queries, "opened", lambda _: b"none")
+    for number in range(10):
+        job = bytes([number])
+        assert operator.views._answer_of(job) is operator.views._answer_of(job) is not None
+    assert list(operator.views._answers) == [b"\x07", b"\x08", b"\x09"]
+
+
+def test_what_is_remembered_of_jobs_is_bounded() -> None:
+    stories = Stories()
+    for epoch in range(1, 10_000):
+        progress = {"job": b"j", "epoch": epoch, "tokens": 1, "text": "x" * 100}
+        stories.observe("execution_progress", progress, 1.0)
+    story = stories.of(b"j")
+    assert list(story.attempts) == list(range(10_000 - ATTEMPTS_MAX, 10_000))
+    for _ in range(100):
+        stories.observe("execution_progress", progress, 1.0)
+    assert len(stories.of(b"j").text) == TEXT_CHARS_MAX
+    for number in range(STORIES_MAX + 5):
+        stories.observe("job_accepted", {"job": b"%d" % number}, 1.0)
+    assert stories.of(b"j").attempts == {}
+    assert stories.of(b"5").accepted_ms == 1.0
+
+
 def test_a_query_runs_and_is_answered_and_the_counters_say_so() -> None:
     world, operator, provider = started("query")
     submit(world)
@@ -229,6 +258,22 @@ def test_an_answer_is_shown_with_its_passages_and_garbage_with_a_reason() -> Non
     assert [(one.shard, one.source, one.text) for one in shown.passages] == [(0, "a.txt", "a span")]
 
 
+def test_every_opened_result_is_shown_with_its_maker_also_after_a_restart() -> None:
+    world, operator, provider = started("opened")
+    submit(world, shards=2)
+    run(world, [operator, provider], 5.0)
+    before = operator.state().answers
+    query, jobs = operator.query(), operator.state().jobs
+    assert {one.job for one in before} == {*query.jobs, query.combine}
+    assert {(one.job, one.maker) for one in before} == {(job.job, job.holder) for job in jobs}
+    assert provider.state().answers == []
+    world.crash(OPERATOR)
+    run(world, [provider], 1.0)
+    world.start(OPERATOR)
+    world.run_while(lambda: operator.host.node is None, limit_s=5.0)
+    assert operator.state().answers == before
+
+
 def test_replicas_that_agree_show_equal_roots() -> None:
     world, operator, provider = started("replicas")
     submit(world)
@@ -252,6 +297,16 @@ def test_the_ledger_tail_is_there_again_after_a_restart() -> None:
     provider.views.restored()
     assert set(before) <= {record.hash for record in provider.state().records}
     assert any("epoch 1 to" in record.summary for record in provider.state().records)
+
+
+def test_a_statement_of_a_later_start_of_its_own_key_is_named() -> None:
+    world, operator, _ = started("copy")
+    assert operator.views.node().problem == ""
+    later = world.hosts[OPERATOR].node.membership._own
+    later.outbid(7 << 20)
+    assert operator.views.node().problem.startswith(
+        "start 7 of this key has been seen, this is start 1: another participant"
+    )
 
 
 def test_a_node_shows_from_whom_it_is_cut_off() -> None:

@@ -106,6 +106,17 @@ async def test_no_connection_is_kept_for_a_peer_that_is_unreachable(go: GoBridge
     await client.send(ANN, b"words")
 
 
+async def test_connections_are_kept_for_so_many_peers_and_no_more(
+    go: GoBridge, client: AxlClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "PEERS_MAX", 3)
+    for number in range(20):
+        await client.send(bytes([number]) * 32, b"words")
+    assert len(client._send_lines) == 3
+    while len(go.connections) > 3:
+        await asyncio.wait(go.connections, return_when=asyncio.FIRST_COMPLETED)
+
+
 async def test_any_other_refusal_is_the_bridges(go: GoBridge, client: AxlClient) -> None:
     go.send_answer = (500, {}, b"Write data failed\n")
     with pytest.raises(AxlError, match="500 Write data failed") as caught:

@@ -347,6 +347,24 @@ async def test_a_mesh_taken_down_from_elsewhere_is_said_to_be_stopped_and_can_on
     assert bench.console.return_value is ExitChoice.LEAVE
 
 
+async def test_commands_are_shown_as_they_work_in_this_shell_or_not_at_all() -> None:
+    mesh = rescue_story(until="running")
+    shell = "/home/me/whisper/.venv/bin/whisper-tui"
+    bench = Bench(mesh, typed=lambda text: text.replace("whisper-tui", shell))
+    async with bench.console.run_test(size=(120, 40)) as pilot:
+        await bench.press(pilot, "X", "k")
+        assert f"{shell} kill node1" in bench.text()
+        await bench.press(pilot, "y")
+        assert f"{shell} kill node1" in last_line(bench)
+        mesh.action("pause", ["node2"], "whisper-tui pause node2")
+        await bench.press(pilot, "8")
+        assert f"node2 paused by you  {shell} pause node2" in bench.text()
+        bench.clock.seconds += 10
+        await pilot.resize_terminal(80, 24)
+        await bench.settle(pilot)
+        assert "node2 paused by you" in bench.text() and "/home/me" not in bench.text()
+
+
 def last_line(bench: Bench) -> str:
     return bench.text().rstrip().splitlines()[-1]
 

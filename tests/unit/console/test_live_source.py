@@ -155,7 +155,7 @@ async def test_closing_leaves_no_task_behind() -> None:
 
 def test_model_and_sources_do_not_import_textual() -> None:
     views = (
-        "detail",
+        "job_page",
         "events",
         "header",
         "help",
@@ -173,3 +173,21 @@ def test_model_and_sources_do_not_import_textual() -> None:
         f"import sys, {modules}; sys.exit(any(m.split('.')[0] in ('textual', 'rich') for m in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+async def test_a_stream_told_to_try_again_in_the_moment_it_is_closed_stays_closed() -> None:
+    server = Server()
+    server.script = {"http://node1": [ConnectionRefusedError("connection refused")]}
+    source = source_of(server, "node1")
+    await take_without_closing(source, 1)
+    await asyncio.sleep(0)  # the follower has begun to sit out its back-off
+    source.watch(Endpoint("node1", "http://node1"))
+    async with asyncio.timeout(5):
+        await source.aclose()
+    assert server.asked["http://node1"] == [None]
+
+
+async def take_without_closing(source: LiveSource, count: int) -> None:
+    events = source.events()
+    for _ in range(count):
+        await anext(events)

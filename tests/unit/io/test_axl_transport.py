@@ -69,6 +69,7 @@ class Link:
         self.frames: list[bytes] = []
         self.neighbours: list[dict[bytes, bool]] = []
         self.problems: list[str] = []
+        self.twins: list[str] = []
         self.heard = asyncio.Event()
         self.transport = AxlTransport(
             self.client,
@@ -76,6 +77,7 @@ class Link:
             lambda frames: (self.frames.extend(frames), self.heard.set())[0],
             lambda shown: (self.neighbours.append(shown), self.heard.set())[0],
             self.problems.append,
+            self.twins.append,
         )
 
     async def hear(self) -> None:
@@ -218,6 +220,23 @@ async def test_what_waits_for_a_peer_is_bounded_and_the_oldest_goes(
     assert link.client.sent[1] == (ALICE, [200, *range(101 - messages, 100)])
 
 
+async def test_peers_that_come_and_go_leave_no_lanes_behind_and_busy_ones_stay(
+    link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(config._LIMIT, "members_max", 10)
+    gate = asyncio.Event()
+    link.client.on_send = lambda peer: gate.wait() if peer == ALICE else asyncio.sleep(0)
+    link.transport.send(ALICE, normal(1))
+    for number in range(90):
+        link.transport.send(bytes([number]) * 32, normal(2))
+        await link.turn()
+    assert len(link.transport._lanes) == 10
+    link.transport.send(ALICE, normal(3))
+    gate.set()
+    await link.transport.flushed()
+    assert [numbers for peer, numbers in link.client.sent if peer == ALICE] == [[1], [3]]
+
+
 async def test_frames_are_handed_on_in_order(link: Link) -> None:
     link.transport.start()
     link.client.inbox.put_nowait([ReceivedMessage(b"", b"one"), ReceivedMessage(b"", b"two")])
@@ -239,6 +258,16 @@ async def test_an_axl_node_that_goes_away_is_named_and_its_return_noticed(link: 
     link.client.topologies.put_nowait(topology(a=Neighbour(True, True, "")))
     await link.hear()
     assert link.problems == ["AXL node: the AXL bridge is gone", ""]
+
+
+async def test_a_twin_of_the_axl_node_is_passed_on(link: Link) -> None:
+    link.transport.start()
+    for twin in ("", "at 127.0.0.1:9107"):
+        link.client.topologies.put_nowait(
+            Topology(ME, 1, (), {b"t" * 32: Neighbour(bool(twin), True, "")}, twin)
+        )
+    await link.hear()
+    assert link.twins == ["", "at 127.0.0.1:9107"]
 
 
 async def test_neighbours_are_told_when_they_change(link: Link) -> None:

@@ -29,7 +29,9 @@ def samples() -> dict[tuple[str, tuple[str, ...]], float]:
     )
     meters = Meters(
         node,
-        SimpleNamespace(waiting=1, bugs=Counter({'handling "Tick"': 2}), lag_max_s=0.5),
+        SimpleNamespace(
+            waiting=1, unwritten_bytes=9, frames_unread=3, bugs=Counter({'handling "Tick"': 2}), lag_max_s=0.5
+        ),
         transport,
         SimpleNamespace(counters=CommitCounters(commits=4, batches=9)),
         FakeExecutions(),

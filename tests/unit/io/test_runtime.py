@@ -8,16 +8,27 @@ from typing import Any
 
 import pytest
 
+from mesh_core.config import limit
 from mesh_core.effects import (
+    CancelJob,
     Effect,
     Execute,
+    Executed,
+    FrameReceived,
     Input,
+    JobOptions,
     Leave,
+    NeighboursChanged,
     Notify,
+    Partition,
     Persist,
+    Progressed,
+    PutBlob,
     PutMeta,
+    PutStatement,
     Send,
     StopExecution,
+    SubmitQuery,
     Tick,
     Write,
 )
@@ -25,6 +36,8 @@ from mesh_core.io.clock import Clock
 from mesh_core.io.problems import Problems
 from mesh_core.io.runtime import Runtime
 from mesh_core.io.store_file import StoreError
+from mesh_core.io.unwritten import WRITE_OVERHEAD_BYTES
+from mesh_core.node import Refusal
 from mesh_core.wire.messages import Message, Nack, Work
 
 PEER = b"p" * 32
@@ -174,6 +187,75 @@ async def test_what_the_runtime_writes_itself_counts_too(world: World) -> None:
     assert world.done == []
     await world.durable(ticket)
     assert world.done == [1]
+
+
+async def refuse(world: World, batches: int = 1) -> None:
+    """As much waits for the disk as may."""
+    size = limit("unwritten_bytes_max") // batches
+    for number in range(batches):
+        world.step(Persist((PutBlob(bytes([number]) * 32, bytes(size)),)), send(number))
+
+
+async def test_a_node_whose_disk_refuses_for_long_stands_still_and_forgets_nothing(world: World) -> None:
+    await refuse(world, 4)
+    seen = list(world.node.inputs)
+    world.runtime.receive([b"one", b"two"])
+    world.runtime.neighbours({PEER: False})
+    world.runtime.neighbours({PEER: True})
+    world.runtime.step(Progressed(JOB, 1, 1, "a"))
+    world.runtime.step(Executed(JOB, 1, b"result", None))
+    with pytest.raises(Refusal, match="the disk refuses"):
+        world.runtime.submit(SubmitQuery("why?", "", "", (0,), JobOptions()))
+    assert (world.node.inputs, world.runtime.frames_unread, world.done) == (seen, 2, [])
+    assert world.problems.text == "64 MiB wait for the disk: this node stands still until it writes"
+    await world.durable(2)
+    assert world.done == [0, 1]
+    assert world.node.inputs[len(seen) :] == [
+        NeighboursChanged({PEER: True}),
+        Executed(JOB, 1, b"result", None),
+    ]
+    assert world.problems.text == ""
+    world.runtime.receive([b"three"])
+    assert world.node.inputs[-1] == FrameReceived(b"three")
+    await world.durable(4)
+    assert world.done == [0, 1, 2, 3]
+
+
+async def test_no_timer_fires_while_a_node_stands_still_and_those_that_are_due_fire_afterwards(
+    world: World,
+) -> None:
+    world.node.deadline = world.clock.now() + 0.001
+    await refuse(world)
+    async with asyncio.timeout(5):
+        while world.runtime._alarm._deadline != float("inf"):  # noqa: ASYNC110 (a timer that does nothing tells nobody)
+            await asyncio.sleep(0)
+    assert not world.node.ticked.is_set()
+    await world.durable(1)
+    async with asyncio.timeout(5):
+        await world.node.ticked.wait()
+    assert not any("did not run" in line for line in world.mentioned)
+
+
+async def test_what_waits_for_the_disk_is_bounded_however_much_comes(world: World) -> None:
+    frame_of_records = [PutStatement(PEER, seq, bytes(32), bytes(1_000)) for seq in range(500)]
+    for _ in range(1_000):
+        world.node.answers = [[Persist(tuple(frame_of_records))]]
+        world.runtime.receive([b"records"])
+    step_bytes = 500 * (1_000 + WRITE_OVERHEAD_BYTES)
+    assert (
+        limit("unwritten_bytes_max")
+        <= world.runtime.unwritten_bytes
+        < limit("unwritten_bytes_max") + step_bytes
+    )
+    queued = sum(len(batch) for batch in world.disk.batches) * (1_000 + WRITE_OVERHEAD_BYTES)
+    assert queued == world.runtime.unwritten_bytes
+
+
+async def test_its_owner_can_still_end_it(world: World) -> None:
+    await refuse(world)
+    for wish in (Leave(), Partition(frozenset()), CancelJob(JOB, "no")):
+        world.runtime.step(wish)
+        assert world.node.inputs[-1] == wish
 
 
 async def test_a_bug_costs_its_input_and_nothing_else(world: World) -> None:

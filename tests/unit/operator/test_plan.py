@@ -108,6 +108,19 @@ def test_a_damaged_key_is_named_and_not_replaced(run: RunDir, plan: Plan) -> Non
     assert key.read_text() == "not a key"
 
 
+@pytest.mark.parametrize("copy", ["operator/key.pem", "submitters/submitter2/key.pem"])
+def test_a_copied_key_is_named_before_anything_starts(run: RunDir, plan: Plan, copy: str) -> None:
+    key = run.participant("node1").key
+    (run.root / copy).write_bytes(key.read_bytes())
+    with pytest.raises(BadInput) as caught:
+        prepare(run, plan)
+    assert caught.value.message == (
+        f"node1 and {Path(copy).parent.name} have the same key: {key} and {run.root / copy}"
+    )
+    with pytest.raises(BadInput, match="have the same key"):
+        new_provider(run, plan)
+
+
 def test_a_provider_can_read_its_settings(run: RunDir, plan: Plan) -> None:
     settings = provider_settings.load(run.participant("node2").settings)
     assert (settings.name, settings.role, settings.executes) == ("node2", "provider", True)

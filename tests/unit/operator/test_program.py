@@ -10,6 +10,7 @@ import pytest
 
 from whisper_tui import program
 from whisper_tui.program import typed
+from whisper_tui.supervisor import rundir
 
 
 @pytest.fixture
@@ -58,3 +59,18 @@ def test_another_installation_on_the_path_is_not_meant(script: Path, tmp_path: P
 
 def test_the_name_alone_is_a_name(script: Path) -> None:
     assert typed("whisper-tui: no mesh; /x/whisper-tui up") == "whisper-tui: no mesh; /x/whisper-tui up"
+
+
+def test_a_mesh_elsewhere_is_named_where_a_command_would_not_find_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(program, "program", lambda: "whisper-tui")
+    found = rundir.find(None).root
+    assert typed("`whisper-tui kill node1`", found) == "`whisper-tui kill node1`"
+    there = tmp_path / "my mesh"
+    assert typed("`whisper-tui kill node1`", there) == "`whisper-tui kill --run-dir 'my mesh' node1`"
+    assert typed("whisper-tui up", there) == "whisper-tui up --run-dir 'my mesh'"
+    assert typed("whisper-tui --help", there) == "whisper-tui --help"
+    assert typed("whisper-tui verify receipt FILE", there) == "whisper-tui verify receipt FILE"
+    assert typed("the text whisper-tui", there) == "the text whisper-tui"

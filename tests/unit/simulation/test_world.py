@@ -1,6 +1,7 @@
 """Hosts behave as machines do: they pause, crash, come back with their disk, and talk in frames."""
 
 from mesh_core.effects import JobOptions
+from mesh_core.simulation.host import INBOX_FRAMES_MAX
 from mesh_core.simulation.network import Weather
 from mesh_core.simulation.workload import Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
@@ -109,3 +110,64 @@ def test_a_world_without_any_delay_still_moves_on() -> None:
 def test_equal_setups_give_equal_worlds() -> None:
     hashes = {running("same").trace.hexdigest() for _ in range(2)}
     assert len(hashes) == 1
+
+
+def test_a_full_disk_looks_like_a_slow_one_and_nobody_dies() -> None:
+    world = running("full")
+    world.fill_disk("node1", full=True)
+    world.submit(OPERATOR, "why?", (0,), JobOptions(), "q1")
+    world.run_for(4.0)
+    assert not world.hosts["node1"].disk.statements
+    assert sees(world, "node2", "node1") == "alive"
+    world.fill_disk("node1", full=False)
+    world.run_for(3.0)
+    assert world.hosts["node1"].disk.statements
+
+
+def test_a_host_starts_once_its_disk_has_room() -> None:
+    world = running("full start")
+    world.crash("node1")
+    world.fill_disk("node1", full=True)
+    world.start("node1")
+    world.run_for(1.0)
+    assert not world.hosts["node1"].up
+    world.fill_disk("node1", full=False)
+    world.run_for(0.5)
+    assert world.hosts["node1"].up
+
+
+def test_a_slow_process_falls_behind_and_its_inbox_drops_the_oldest() -> None:
+    world = running("slow")
+    host = world.hosts["node1"]
+    world.slow_down("node1", 0.5)
+    for number in range(INBOX_FRAMES_MAX + 50):
+        host.receive(number.to_bytes(8, "big"))
+    assert host.waiting_frames == INBOX_FRAMES_MAX
+    world.slow_down("node1", 0.0)
+    world.run_for(5.0)
+    assert host.waiting_frames == 0
+    assert sees(world, "node2", "node1") == "alive"
+
+
+def test_a_newcomer_under_a_new_key_learns_what_there_is() -> None:
+    world = running("join")
+    world.submit(OPERATOR, "why?", (0,), JobOptions(), "q1")
+    world.run_for(2.0)
+    world.join("node9")
+    world.run_for(4.0)
+    node = world.hosts["node9"].node
+    assert node is not None
+    assert sees(world, "node1", "node9") == "alive"
+    assert [job.job.label for job in node.ledger.jobs.values()]
+
+
+def test_a_host_with_an_old_backup_is_told_and_retires_its_key() -> None:
+    world = running("backup")
+    backup = world.hosts[OPERATOR].disk.backup()
+    world.submit(OPERATOR, "why?", (0,), JobOptions(), "q1")
+    world.run_for(2.0)
+    world.restore(OPERATOR, backup)
+    world.run_for(3.0)
+    node = world.hosts[OPERATOR].node
+    assert node is not None
+    assert node.past.retired

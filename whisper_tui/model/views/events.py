@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from whisper_tui.model.sentences import MINOR, sentence, sign_of
+from whisper_tui.model.sentences import MINOR, command_of, sentence, sign_of
 from whisper_tui.model.state import LogEntry
-from whisper_tui.model.views.base import Frame, Line, Span, between, seconds
+from whisper_tui.model.views.base import Frame, Line, Span, between, line_cells, seconds
 
 AFTER_INCIDENT_MS = 60_000.0
 """Entries this long after an incident's beginning say how long after."""
@@ -41,13 +41,17 @@ def log_line(frame: Frame, entry: LogEntry, width: int) -> Line:
     """One entry in exactly `width` cells."""
     sign, tone = sign_of(entry, frame.glyphs)
     text = sentence(frame.state, entry, frame.glyphs)
-    left = (
+    left: Line = (
         Span(f" {clock(entry.at_ms)} ", "dim"),
         Span(f"{sign} ", tone),
         Span(text, "dim" if tone == "dim" else "text"),
     )
     after = _after(frame, entry)
-    return between(left, (Span(f"  {after} ", "dim"),), width) if after else between(left, (), width)
+    right = (Span(f"  {after} ", "dim"),) if after else ()
+    command = Span(f"  {frame.typed(command_of(entry))}", "dim")
+    if line_cells((*left, command, *right)) <= width:  # a command that is cut cannot be typed
+        left = (*left, command)
+    return between(left, right, width)
 
 
 def _after(frame: Frame, entry: LogEntry) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whisper_tui.model.sentences import reporters, sentence
+from whisper_tui.model.sentences import command_of, reporters, sentence
 from whisper_tui.model.state import LogEntry, State
 from whisper_tui.model.views.base import Frame, Lines, Span
 from whisper_tui.model.views.events import Match, clock, in_time, matcher
@@ -71,4 +71,5 @@ class LogReader:
 def _searchable(frame: Frame, entry: LogEntry) -> str:
     """What a filter is tried on: time, kind, sentence and reporters."""
     told = sentence(frame.state, entry, frame.glyphs)
-    return f"{clock(entry.at_ms)} {entry.kind} {told} {reporters(frame.state, entry)}"
+    by = reporters(frame.state, entry)
+    return f"{clock(entry.at_ms)} {entry.kind} {told} {command_of(entry)} {by}"

@@ -1,0 +1,268 @@
+"""The candidate: whether and when this node claims a job, and the claim up to its lease (PROTOCOL §4, "who may ask").
+
+Nothing here is about safety: views of ranks, deaths and time may differ between nodes, and two that claim the same job
+cost each other a second at most. What keeps one holder per epoch are the witnesses' promises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from mesh_core.config import limit
+from mesh_core.context import Context
+from mesh_core.effects import PeerId
+from mesh_core.identity.statement import StatementError, check
+from mesh_core.lease.claim import Claim, Phase
+from mesh_core.lease.committee import members, quorum, weight_of
+from mesh_core.lease.holder import Holder
+from mesh_core.lease.outlook import Outlooks
+from mesh_core.lease.witness import Witness
+from mesh_core.ledger.fold import Ledger
+from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.proofs import Prove
+from mesh_core.market.admission import Admission
+from mesh_core.market.succession import Succession
+from mesh_core.membership.membership import Membership
+from mesh_core.wire import messages as ms
+from mesh_core.wire import statements as st
+
+_STEPS_BACK_WHEN_FULL = 1.5
+"""How many places a candidate gives way for each claim beyond its slots: behind the next, before the one after."""
+
+_PATIENCE_DOUBLINGS_MAX = 3
+"""A claim is twice as patient after every loss, up to this often: a witness with a slow disk must be able to answer."""
+
+
+@dataclass(eq=False)
+class Candidate:
+    """This node as one that may run jobs."""
+
+    _context: Context
+    _ledger: Ledger
+    _membership: Membership
+    _succession: Succession
+    _admission: Admission
+    _witness: Witness
+    _holder: Holder
+    _outlooks: Outlooks
+    _prove: Prove
+
+    # --------------------------------------------------------------------------------- whether and when
+
+    def examine(self, now: float) -> None:
+        """Look again at every open job: one that nobody holds is picked up; one of this node's own that is past its
+        time is claimed to end it."""
+        for job in list(self._ledger.open_jobs.values()):
+            self.consider(now, job)
+            ballot = self._witness.ballots.get(job.id)
+            if job.submitter == self._context.me and ballot is not None and ballot.expired(now):
+                self.claim(now, job)
+
+    def consider_all(self, now: float) -> None:
+        """Something has changed for many jobs at once, such as a member that died."""
+        for job in list(self._ledger.open_jobs.values()):
+            self.consider(now, job)
+
+    def consider(self, now: float, job: LedgerJob) -> None:
+        """Look at a job: claim it when it is this node's turn, or wait as long as its rank asks."""
+        go = ("candidate", "go", job.id)
+        if job.final or job.id in self._holder.claims or go in self._context.timers:
+            return
+        if not self._context.ready or not self._may_execute(job) or not self._free(now, job):
+            return
+        rank = self._turn(job)
+        if rank is None:
+            return
+        wait = self._until_open(now, job)
+        outlook = self._outlooks.of(job.id)
+        if rank == 0 and wait == 0.0 and outlook.losses == 0:
+            self.claim(now, job)
+            return
+        jitter = self._context.doors.rng.uniform(0.0, outlook.jitter_s)
+        wait += rank * self._context.timing.rank_step_s + jitter
+        self._context.timers.set(go, now + wait)
+
+    def _until_open(self, now: float, job: LedgerJob) -> float:
+        """Seconds until witnesses may promise a job that nobody was promised and that has no award."""
+        ballot = self._witness.ballots[job.id]
+        touched = ballot.epoch > 0 or self._outlooks.of(job.id).epoch > 0 or ballot.award_at is not None
+        if touched or self._membership.is_dead(job.submitter):
+            return 0.0
+        opens = ballot.known_since + job.job.auction_ms / 1000 + self._context.timing.rank_grace_s
+        return max(0.0, opens - now)
+
+    def _turn(self, job: LedgerJob) -> float | None:
+        """This node's place among the candidates; one whose slots are taken steps back, so that rescues spread."""
+        rank = self._succession.rank(job, self._context.me)
+        if rank is None:
+            return None
+        full = max(0, len(self._holder.claims) + 1 - self._context.config.slots)
+        return rank + _STEPS_BACK_WHEN_FULL * full
+
+    def _may_execute(self, job: LedgerJob) -> bool:
+        return (
+            self._context.config.executes
+            and job.id in self._witness.ballots
+            and self._succession.capable(self._context.me, job)
+            and self._membership.announcement.price_micro <= job.job.max_price_micro
+            and not self._admission.problem(job)
+        )
+
+    def _free(self, now: float, job: LedgerJob) -> bool:
+        """Whether nobody seems to be at work on the job, in this node's own view."""
+        ballot = self._witness.ballots[job.id]
+        if ballot.epoch < self._outlooks.of(job.id).epoch:
+            # Others are further than this witness; whoever it is gets a lease's time from when it was heard of.
+            return now - ballot.renewed_at > self._context.timing.lease_s
+        holder = ballot.holder
+        return (
+            holder is None
+            or holder == self._context.me
+            or self._membership.is_dead(holder)
+            or ballot.released
+            or now - ballot.renewed_at > self._context.timing.lease_s
+            or ballot.overdue(now)
+        )
+
+    # ------------------------------------------------------------------------------------------- claiming
+
+    def claim(self, now: float, job: LedgerJob) -> None:
+        """Ask the committee for the epoch after all that this node has heard of or held, unless a claim is under way."""
+        if job.id in self._holder.claims:
+            return
+        epochs = (
+            self._witness.ballots[job.id].epoch,
+            self._outlooks.of(job.id).epoch,
+            job.epoch,
+            self._holder.released_epoch(job.id),
+        )
+        self._request_promises(self._begin(now, job, max(epochs) + 1))
+
+    def on_award(self, now: float, job: LedgerJob) -> None:
+        """The winner waits for the promises that witnesses send it unasked; the others look at their rank."""
+        award = job.award
+        if award is None or job.final or job.id in self._holder.claims or not self._context.ready:
+            return
+        if award.ranking and award.ranking[0] == self._context.me:
+            self._claim_unasked(now, job)
+
+    def _claim_unasked(self, now: float, job: LedgerJob) -> Claim | None:
+        """Take epoch 1, which witnesses promise to the winner by themselves, unless it is past already."""
+        ballot = self._witness.ballots.get(job.id)
+        past = self._holder.released_epoch(job.id) > 0 or self._outlooks.of(job.id).epoch > 0
+        if past or ballot is None or ballot.epoch > 1 or not self._may_execute(job):
+            return None
+        return self._begin(now, job, 1)
+
+    def _begin(self, now: float, job: LedgerJob, epoch: int) -> Claim:
+        claim = self._holder.claims[job.id] = Claim(job, epoch, now)
+        self._context.timers.clear(("candidate", "go", job.id))
+        self._context.timers.set(("candidate", "resend", job.id), now + self._context.timing.claim_resend_s)
+        return claim
+
+    def _request_promises(self, claim: Claim) -> None:
+        job = claim.job
+        records = (job.entry.signed, *(entry.signed for entry in job.awards.values()))
+        shown = next(iter(claim.promises.values()), b"")
+        for peer in members(job.job):
+            if peer not in claim.promises:
+                self._context.send(peer, ms.PromiseRequest(job.id, claim.epoch, records, shown))
+
+    def on_promised(self, now: float, message: ms.Promised) -> None:
+        """A witness's promise; with a quorum of them this node holds the lease."""
+        try:
+            promise = check(self._context.crypto, message.promise, st.Promise, self._context.config.network)
+        except StatementError:
+            self._context.dropped["bad_statement"] += 1
+            return
+        job = self._ledger.jobs.get(promise.job)
+        if job is None or job.final or promise.holder != self._context.me:
+            return
+        claim = self._holder.claims.get(job.id)
+        if claim is None and promise.epoch == 1:
+            claim = self._claim_unasked(now, job)
+        if claim is None or claim.epoch != promise.epoch or claim.phase is not Phase.CLAIMING:
+            return
+        if promise.author not in members(job.job):
+            return
+        known = claim.promises.setdefault(promise.author, message.promise)
+        if known != message.promise:
+            self._prove("promise", known, message.promise)
+        if weight_of(job.job, claim.promises) >= quorum(job.job):
+            self._context.timers.clear(("candidate", "resend", job.id))
+            self._holder.take(now, claim)
+
+    # ---------------------------------------------------------------------------------- others' claims
+
+    def on_refused(self, now: float, sender: PeerId, message: ms.Refused) -> None:
+        """A witness says no: remember how far it is, and step back from a claim that cannot win."""
+        claim = self._holder.claims.get(message.job)
+        if claim is None or message.epoch != claim.epoch or sender not in members(claim.job.job):
+            return
+        # One witness's word moves the next claim by no more than an honest one could have to be caught up with.
+        self._outlooks.of(message.job).heard(min(message.promised, claim.epoch + limit("epoch_jump_max")))
+        if message.promised > claim.epoch:
+            self._holder.release(now, claim, f"epoch {message.promised} has been promised")
+        elif (
+            message.promised == claim.epoch
+            and message.holder != self._context.me
+            and claim.phase is Phase.CLAIMING
+            and self._better(claim.job, message.holder)
+        ):
+            self._holder.release(now, claim, "a better-ranked claim meets it")
+
+    def on_lease(self, now: float, job: LedgerJob, epoch: int) -> None:
+        """A lease certificate has come: somebody else's ends a claim of this node."""
+        self._outlooks.of(job.id).heard(epoch)
+        claim = self._holder.claims.get(job.id)
+        if claim is not None and job.leases[epoch][0] != self._context.me and epoch >= claim.epoch:
+            self._holder.lose(now, claim, f"epoch {epoch} is leased")
+
+    def on_settled(self, job: LedgerJob) -> None:
+        """The job is decided: there is nothing to claim any more."""
+        self._outlooks.forget(job.id)
+        self._context.timers.clear(("candidate", "go", job.id))
+
+    def _better(self, job: LedgerJob, other: PeerId) -> bool:
+        if other == job.submitter:
+            return True
+        order = self._succession.order(job)
+        if other not in order:
+            return False
+        return self._context.me == job.submitter or order.index(other) < order.index(self._context.me)
+
+    # ---------------------------------------------------------------------------------------------- timers
+
+    def fire(self, now: float, key: tuple[Hashable, ...]) -> None:
+        """`go`: this node's turn has come; `again`: look anew after a loss; `resend`: promises are missing."""
+        _, name, job_id = key
+        assert isinstance(job_id, bytes)
+        job = self._ledger.open_jobs.get(job_id)
+        claim = self._holder.claims.get(job_id)
+        if job is None:
+            return
+        if name == "again":
+            self.consider(now, job)
+        elif name == "go" and claim is None:
+            if self._context.ready and self._may_execute(job) and self._free(now, job):
+                self._claim_unless_full(now, job, key)
+        elif name == "resend" and claim is not None and claim.phase is Phase.CLAIMING:
+            self._go_on_asking(now, claim, key)
+
+    def _claim_unless_full(self, now: float, job: LedgerJob, key: tuple[Hashable, ...]) -> None:
+        """It was this node's turn when it looked; if it has filled up since, the next one may be quicker."""
+        outlook = self._outlooks.of(job.id)
+        if len(self._holder.claims) >= self._context.config.slots and not outlook.gave_way:
+            outlook.gave_way = True
+            self._context.timers.set(key, now + self._context.timing.rank_step_s)
+            return
+        self.claim(now, job)
+
+    def _go_on_asking(self, now: float, claim: Claim, key: tuple[Hashable, ...]) -> None:
+        losses = min(self._outlooks.of(claim.job.id).losses, _PATIENCE_DOUBLINGS_MAX)
+        if now - claim.started_at > self._context.timing.claim_giveup_s * 2**losses:
+            self._holder.release(now, claim, "no quorum of promises in time")
+            return
+        self._request_promises(claim)
+        self._context.timers.set(key, now + self._context.timing.claim_resend_s)

@@ -1,0 +1,99 @@
+"""A claim: one node's hold on one job at one epoch, and the table of the phases it goes through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from mesh_core.effects import PeerId
+from mesh_core.identity.statement import peek
+from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.record import Entry
+from mesh_core.wire import statements as st
+
+
+class Phase(Enum):
+    """Where a claim stands. It is under way until it ends as settled, released or lost."""
+
+    CLAIMING = "claiming"
+    SHARING = "sharing"
+    EXECUTING = "executing"
+    ADOPTING = "adopting"
+    PROPOSING = "proposing"
+    SETTLED = "settled"
+    RELEASED = "released"
+    LOST = "lost"
+
+
+UNDER_WAY = (Phase.CLAIMING, Phase.SHARING, Phase.EXECUTING, Phase.ADOPTING, Phase.PROPOSING)
+"""The phases in which a claim is not over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """In any phase of `of`, what `when` says takes a claim to `to`."""
+
+    of: tuple[Phase, ...]
+    when: str
+    to: Phase
+
+
+TRANSITIONS = (
+    Transition((Phase.CLAIMING,), "a quorum of promises that show no accepted value", Phase.SHARING),
+    Transition((Phase.CLAIMING,), "a quorum of promises that show one", Phase.ADOPTING),
+    Transition(
+        (Phase.CLAIMING,),
+        "a quorum of promises for a job that only has to end, or whose proposal is on this disk already",
+        Phase.PROPOSING,
+    ),
+    Transition((Phase.SHARING,), "the payload's key", Phase.EXECUTING),
+    Transition((Phase.EXECUTING,), "a result", Phase.PROPOSING),
+    Transition((Phase.SHARING, Phase.EXECUTING), "a cancel request", Phase.PROPOSING),
+    Transition((Phase.ADOPTING,), "the adopted result's bytes", Phase.PROPOSING),
+    Transition(UNDER_WAY, "a settle certificate, whoever made it", Phase.SETTLED),
+    Transition(
+        UNDER_WAY, "an error, a time-out, a better claim heard of, or the node leaves", Phase.RELEASED
+    ),
+    Transition(UNDER_WAY, "somebody else's lease certificate at this epoch or a higher one", Phase.LOST),
+)
+"""How a claim moves. `Claim.enter` allows nothing else; the table in docs/protocol.md is printed from here."""
+
+_ALLOWED = frozenset((phase, transition.to) for transition in TRANSITIONS for phase in transition.of)
+
+
+class IllegalTransitionError(AssertionError):
+    """This program is wrong: a claim was to enter a phase that does not follow on the one it is in."""
+
+
+@dataclass(slots=True)
+class Claim:
+    """This node's hold on one job at one epoch; `started_at` is monotonic seconds."""
+
+    job: LedgerJob
+    epoch: int
+    started_at: float
+    promises: dict[PeerId, bytes] = field(default_factory=dict)
+    lease: Entry | None = None
+    shown: bool = False
+    proposal: bytes | None = None
+    value: st.Value | None = None
+    adopted: bool = False
+    votes: dict[PeerId, bytes] = field(default_factory=dict)
+    _phase: Phase = field(default=Phase.CLAIMING, init=False)
+
+    @property
+    def phase(self) -> Phase:
+        """Where the claim stands."""
+        return self._phase
+
+    def enter(self, phase: Phase) -> None:
+        """Go on to `phase`. Raises IllegalTransitionError when no transition leads there from here."""
+        if (self._phase, phase) not in _ALLOWED:
+            raise IllegalTransitionError(
+                f"a claim on {self.job.job.label} at epoch {self.epoch} cannot go from {self._phase.value} to {phase.value}"
+            )
+        self._phase = phase
+
+    def opened_promises(self) -> list[st.Promise]:
+        """The promises gathered, decoded."""
+        return [peek(signed, st.Promise) for signed in self.promises.values()]

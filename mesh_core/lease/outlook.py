@@ -1,0 +1,55 @@
+"""What a node knows of others' claims on a job it does not hold: enough to choose an epoch and a moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mesh_core.context import Context
+from mesh_core.effects import JobId
+
+_JITTER_S = 0.3
+"""Each claim lost makes the next attempt wait up to this much longer, so that contenders do not meet again."""
+
+_LOSSES_COUNTED = 4
+"""Losses beyond this many add nothing."""
+
+
+@dataclass(slots=True)
+class Outlook:
+    """One job: the highest epoch heard of, how many claims were lost in a row, whether this node gave way once."""
+
+    epoch: int = 0
+    losses: int = 0
+    gave_way: bool = False
+
+    def heard(self, epoch: int) -> None:
+        """Somebody is at `epoch`."""
+        self.epoch = max(self.epoch, epoch)
+
+    @property
+    def jitter_s(self) -> float:
+        """Upper bound of the random wait before the next attempt."""
+        return _JITTER_S * min(self.losses, _LOSSES_COUNTED)
+
+
+class Outlooks:
+    """The outlooks of one node."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._of: dict[JobId, Outlook] = {}
+
+    def of(self, job: JobId) -> Outlook:
+        """The outlook on a job, a blank one for a job not looked at before."""
+        return self._of.setdefault(job, Outlook())
+
+    def lost(self, now: float, job: JobId) -> None:
+        """A claim of this node has ended without a decision: look at the job again a little later."""
+        outlook = self.of(job)
+        outlook.losses += 1
+        again = now + self._context.doors.rng.uniform(0.0, outlook.jitter_s)
+        self._context.timers.set(("candidate", "again", job), again)
+
+    def forget(self, job: JobId) -> None:
+        """The job is decided."""
+        self._of.pop(job, None)

@@ -1,0 +1,301 @@
+"""The witness: an acceptor of a job's single-decree Paxos instance (PROTOCOL §4), up to its vote.
+
+It promises epochs to holders and looks after their leases. Every promise is written before it is sent, keyed by
+(job, epoch, phase); a repeated request is answered with the stored bytes. Clocks and membership only decide *when* a
+promise is given, never whether two quorums may disagree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mesh_core.config import limit
+from mesh_core.context import Context
+from mesh_core.effects import JobId, PeerId, PutVote
+from mesh_core.identity.crypto import SecrecyError
+from mesh_core.identity.statement import StatementError, check, sign
+from mesh_core.lease.ballot import Ballot, remember
+from mesh_core.lease.committee import members
+from mesh_core.ledger.fold import Ledger
+from mesh_core.ledger.job import LedgerJob
+from mesh_core.market.succession import Succession
+from mesh_core.membership.membership import Membership
+from mesh_core.secrecy.envelope import my_share
+from mesh_core.wire import messages as ms
+from mesh_core.wire import statements as st
+
+
+@dataclass(eq=False)
+class Witness:
+    """All ballots this node has a seat in."""
+
+    _context: Context
+    _ledger: Ledger
+    _membership: Membership
+    _succession: Succession
+
+    def __post_init__(self) -> None:
+        self.ballots: dict[JobId, Ballot] = {}
+        self._with_parked: dict[JobId, None] = {}
+        self._restored: dict[JobId, list[PutVote]] = {}
+
+    # -------------------------------------------------------------------------------------- learning
+
+    def restore(self, votes: list[PutVote]) -> None:
+        """Take back the votes of former lives; they are applied as their jobs are learned."""
+        for vote in votes:
+            if vote.phase in ("promise", "accept"):
+                self._restored.setdefault(vote.job, []).append(vote)
+
+    def learn(self, now: float, job: LedgerJob) -> None:
+        """A job has come to the ledger: open a ballot when this node has a seat in its committee."""
+        if job.id in self.ballots or self._context.me not in members(job.job):
+            return
+        ballot = Ballot(job, known_since=now, granted_at=now, renewed_at=now)
+        self.ballots[job.id] = ballot
+        for vote in self._restored.pop(job.id, []):
+            remember(ballot, vote)
+
+    def promised(self, job_id: JobId) -> int:
+        """The highest epoch this node may have promised for a job; for decided ones, where it cannot matter, any."""
+        ballot = self.ballots.get(job_id)
+        if ballot is not None:
+            return ballot.epoch
+        job = self._ledger.jobs.get(job_id)
+        if job is not None and job.final:
+            return 1 << 63
+        return max((vote.epoch for vote in self._restored.get(job_id, [])), default=0)
+
+    def on_award(self, now: float, job: LedgerJob) -> None:
+        """Fused round: promise epoch 1 to the named winner without being asked."""
+        ballot = self.ballots.get(job.id)
+        if ballot is None or job.final:
+            return
+        ballot.award_at = now
+        award = job.award
+        if self._context.ready and ballot.epoch == 0 and award is not None and award.ranking:
+            winner = award.ranking[0]
+            if not self._membership.is_dead(winner):
+                self._promise(now, ballot, 1, winner)
+
+    def on_lease(self, now: float, job: LedgerJob, epoch: int) -> None:
+        """A valid lease certificate: it raises the promise and marks the lease as seen."""
+        ballot = self.ballots.get(job.id)
+        if ballot is not None and epoch >= ballot.epoch:
+            self.observe(now, ballot, epoch, job.leases[epoch][0])
+
+    def forget(self, job: JobId) -> None:
+        """The job is decided: nothing is left to witness."""
+        self.ballots.pop(job, None)
+        self._with_parked.pop(job, None)
+
+    # -------------------------------------------------------------------------------------- promises
+
+    def on_request(self, now: float, sender: PeerId, message: ms.PromiseRequest) -> None:
+        """Somebody asks for an epoch."""
+        job = self._ledger.jobs.get(message.job)
+        if job is None:
+            return
+        if job.settle is not None:
+            self._context.send(sender, ms.Records((job.entry.signed, job.settle.signed)))
+            return
+        ballot = self.ballots.get(message.job)
+        if ballot is None:
+            return
+        if message.epoch == ballot.epoch and sender == ballot.holder and ballot.promise is not None:
+            self._context.send(sender, ms.Promised(ballot.promise))
+            return
+        if message.epoch <= ballot.epoch:
+            self.refuse(sender, ballot, message.epoch)
+            return
+        if not self._jump_allowed(ballot, message):
+            self.refuse(sender, ballot, message.epoch)
+            return
+        if not self.open_to(now, ballot, sender):
+            ballot.parked[sender] = (message.epoch, now + self._context.timing.park_s)
+            self._with_parked[message.job] = None
+            self.refuse(sender, ballot, message.epoch, parked=True)
+            return
+        self._promise(now, ballot, message.epoch, sender)
+
+    def open_to(self, now: float, ballot: Ballot, asker: PeerId) -> bool:
+        """Whether `asker` may be promised a higher epoch now (PROTOCOL §4, "who may ask")."""
+        timing = self._context.timing
+        submitter = ballot.job.submitter
+        if asker == submitter:
+            return ballot.cancel is not None or ballot.expired(now)
+        if asker not in members(ballot.job.job) or not self._succession.capable(asker, ballot.job):
+            return False
+        if ballot.epoch == 0 or ballot.holder is None:
+            return self._first_turn(now, ballot, asker)
+        return (
+            ballot.holder == asker
+            or ballot.released
+            or self._membership.is_dead(ballot.holder)
+            or now - ballot.renewed_at > timing.lease_s
+            or (not ballot.certified and now - ballot.granted_at > timing.unseen_certificate_s)
+            or ballot.overdue(now)
+        )
+
+    def _first_turn(self, now: float, ballot: Ballot, asker: PeerId) -> bool:
+        """Nobody was promised yet: the winner at once, the others by rank or after their better ones died."""
+        timing = self._context.timing
+        rank = self._succession.rank(ballot.job, asker)
+        if rank is None:
+            return False
+        if ballot.award_at is not None:
+            return rank == 0 or now - ballot.award_at > rank * timing.rank_step_s + timing.rank_grace_s
+        waited = now - ballot.known_since - ballot.job.job.auction_ms / 1000
+        orphaned = self._membership.is_dead(ballot.job.submitter)
+        if orphaned and rank == 0:
+            return True
+        return waited > rank * timing.rank_step_s + timing.rank_grace_s
+
+    def _jump_allowed(self, ballot: Ballot, message: ms.PromiseRequest) -> bool:
+        if message.epoch <= ballot.epoch + limit("epoch_jump_max"):
+            return True
+        try:
+            shown = check(self._context.crypto, message.shown, st.Promise, self._context.config.network)
+        except StatementError:
+            return False
+        return (
+            shown.job == message.job
+            and shown.author in members(ballot.job.job)
+            and message.epoch <= shown.epoch + limit("epoch_jump_max")
+        )
+
+    def _promise(self, now: float, ballot: Ballot, epoch: int, holder: PeerId) -> None:
+        promise = self.sign_promise(ballot, epoch, holder)
+        ballot.promise = promise
+        ballot.epoch, ballot.holder = epoch, holder
+        ballot.certified = ballot.released = False
+        ballot.granted_at = ballot.renewed_at = now
+        ballot.late = ballot.expired(now)
+        ballot.parked.pop(holder, None)
+        self._context.send(holder, ms.Promised(promise))
+
+    def sign_promise(self, ballot: Ballot, epoch: int, holder: PeerId) -> bytes:
+        """Sign and persist a promise: it shows the value this witness accepted, so that a rescuer adopts it."""
+        promise = sign(
+            self._context.crypto,
+            st.Promise(
+                self._context.config.network,
+                self._context.me,
+                ballot.job.id,
+                epoch,
+                holder,
+                ballot.accepted,
+                tuple(ballot.failures.values()),
+            ),
+        )
+        self._context.outbox.write(PutVote(ballot.job.id, epoch, "promise", promise))
+        return promise
+
+    def refuse(self, to: PeerId, ballot: Ballot, epoch: int, *, parked: bool = False) -> None:
+        """Tell how far this witness is, so that whoever asked for less stops asking."""
+        self._context.send(to, ms.Refused(ballot.job.id, epoch, ballot.epoch, ballot.holder or b"", parked))
+
+    def observe(self, now: float, ballot: Ballot, epoch: int, holder: PeerId) -> None:
+        """A certified lease at `epoch`, which is not below this witness's own."""
+        if epoch > ballot.epoch:
+            ballot.epoch, ballot.promise = epoch, None
+            ballot.granted_at = now
+            ballot.released = False
+            ballot.late = ballot.expired(now)
+        if ballot.holder != holder:
+            # A promise of this witness at the same epoch to somebody else has lost: the certificate shows it.
+            ballot.holder, ballot.promise, ballot.certified = holder, None, False
+        if not ballot.certified:
+            ballot.certified = True
+            ballot.renewed_at = now
+
+    def unpark(self, now: float, job: JobId | None = None) -> None:
+        """Something changed that may open a guard: grant a request that waits for it."""
+        if not self._context.ready:
+            return
+        for job_id in [job] if job is not None else list(self._with_parked):
+            ballot = self.ballots.get(job_id)
+            if ballot is None or not ballot.parked:
+                self._with_parked.pop(job_id, None)
+                continue
+            ballot.parked = {
+                peer: (epoch, until)
+                for peer, (epoch, until) in ballot.parked.items()
+                if until > now and epoch > ballot.epoch
+            }
+            waiting = [peer for peer in self._succession.order(ballot.job) if peer in ballot.parked]
+            waiting += [peer for peer in ballot.parked if peer not in waiting]
+            for peer in waiting:
+                if self.open_to(now, ballot, peer):
+                    self._promise(now, ballot, ballot.parked[peer][0], peer)
+                    break
+
+    # ------------------------------------------------------------------------------ leases under way
+
+    def on_renew(self, now: float, sender: PeerId, message: ms.Renew) -> None:
+        """The holder is at work on these."""
+        for job_id, epoch in message.leases[: limit("open_jobs_max")]:
+            job = self._ledger.jobs.get(job_id)
+            if job is not None and job.settle is not None:
+                self._context.send(sender, ms.Records((job.settle.signed,)))
+                continue
+            ballot = self.ballots.get(job_id)
+            if ballot is None:
+                continue
+            if epoch == ballot.epoch and sender == ballot.holder:
+                if not ballot.overdue(now):
+                    ballot.renewed_at = now
+                    self._context.outbox.notify("lease_renewed", after_disk=False, job=job_id)
+            elif epoch <= ballot.epoch:
+                self.refuse(sender, ballot, epoch)
+
+    def on_release(self, now: float, sender: PeerId, message: ms.Released) -> st.Release | None:
+        """A holder gives its lease back; returns the release when it is this job's holder's."""
+        try:
+            release = check(self._context.crypto, message.release, st.Release, self._context.config.network)
+        except StatementError:
+            self._context.dropped["bad_statement"] += 1
+            return None
+        ballot = self.ballots.get(release.job)
+        if ballot is None or release.author not in members(ballot.job.job):
+            return None
+        if release.error and len(ballot.failures) < ballot.job.job.retries:
+            ballot.failures[release.author, release.epoch] = message.release
+        if release.epoch == ballot.epoch and release.author == ballot.holder:
+            ballot.released = True
+            self.unpark(now, release.job)
+        return release
+
+    def on_cancel(self, now: float, message: ms.CancelRequest) -> st.Cancel | None:
+        """The submitter wants its job to end; returns the wish when it is genuine and the job is open."""
+        try:
+            cancel = check(self._context.crypto, message.cancel, st.Cancel, self._context.config.network)
+        except StatementError:
+            self._context.dropped["bad_statement"] += 1
+            return None
+        ballot = self.ballots.get(cancel.job)
+        if ballot is None or cancel.author != ballot.job.submitter:
+            return None
+        ballot.cancel = cancel
+        self.unpark(now, cancel.job)
+        return cancel
+
+    def on_share_request(self, sender: PeerId, message: ms.ShareRequest) -> None:
+        """Give this node's share of the key to the certified holder of the current epoch, sealed to it."""
+        job = self._ledger.jobs.get(message.job)
+        ballot = self.ballots.get(message.job)
+        if job is None or ballot is None or job.final:
+            return
+        lease = job.leases.get(message.epoch)
+        if lease is None or lease[0] != sender or message.epoch != ballot.epoch:
+            self.refuse(sender, ballot, message.epoch)
+            return
+        share = my_share(self._context.crypto, job.job, self._context.me)
+        if share is None:
+            return
+        try:
+            sealed = self._context.crypto.seal(sender, share)
+        except SecrecyError:
+            self._context.dropped["unsealable_key"] += 1
+            return
+        self._context.send(sender, ms.ShareRelease(job.id, message.epoch, sealed, False))

@@ -1,0 +1,94 @@
+"""The committee member's side of admission: keep the job, check that it can be paid, bid for it (PROTOCOL §4, §5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mesh_core.config import limit
+from mesh_core.context import Context
+from mesh_core.effects import JobId, PeerId
+from mesh_core.identity.statement import digest, sign
+from mesh_core.lease.claim import Claim
+from mesh_core.lease.committee import members
+from mesh_core.lease.executions import Executions
+from mesh_core.ledger.blobs import Blobs
+from mesh_core.ledger.fold import Ledger
+from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.sync import Replication
+from mesh_core.market.admission import Admission
+from mesh_core.market.succession import Succession
+from mesh_core.membership.membership import Membership
+from mesh_core.wire import messages as ms
+from mesh_core.wire import statements as st
+
+
+@dataclass(eq=False)
+class Desk:
+    """Where submitters bring their jobs. `_claims` and `_executions` tell how busy this node is."""
+
+    _context: Context
+    _ledger: Ledger
+    _membership: Membership
+    _succession: Succession
+    _replication: Replication
+    _blobs: Blobs
+    _admission: Admission
+    _claims: Mapping[JobId, Claim]
+    _executions: Executions
+
+    def __post_init__(self) -> None:
+        self._admitted: set[JobId] = set()
+
+    def on_store(self, now: float, sender: PeerId, message: ms.StoreJob) -> None:
+        """Keep a job and its payload, and answer once both are durable."""
+        entry = self._replication.ingest(now, sender, message.record)
+        job = self._ledger.jobs.get(entry.hash) if entry else None
+        if job is None:
+            self._context.dropped["bad_job"] += 1
+            return
+        if job.settle is not None:
+            self._context.send(sender, ms.Records((job.settle.signed,)))
+            return
+        if self._context.me not in members(job.job):
+            return
+        refused = self._admission.problem(job)
+        if not refused:
+            self._admitted.add(job.id)
+        if refused or len(self._admitted) > limit("open_jobs_max"):
+            self._admitted.discard(job.id)
+            reason = refused or "too many open jobs here, try again later"
+            self._context.send(sender, ms.JobStored(job.id, b"", reason))
+            return
+        if len(message.payload) == job.job.payload_bytes and digest(message.payload) == job.job.payload_hash:
+            self._blobs.put(message.payload)
+        self._blobs.fetch(
+            now,
+            job.job.payload_hash,
+            [sender],
+            ("store", job.id, sender),
+            lambda _: self._stored(sender, job),
+        )
+
+    def on_settled(self, job: LedgerJob) -> None:
+        """The job is decided: there is room for another."""
+        self._admitted.discard(job.id)
+
+    def _stored(self, sender: PeerId, job: LedgerJob) -> None:
+        self._context.send(sender, ms.JobStored(job.id, self._bid(job), ""))
+
+    def _bid(self, job: LedgerJob) -> bytes:
+        config = self._context.config
+        if not config.executes or not self._succession.capable(config.peer, job):
+            return b""
+        announcement = self._membership.announcement
+        bid = st.Bid(
+            config.network,
+            config.peer,
+            job.id,
+            announcement.price_micro,
+            len(self._claims) / max(1, config.slots),
+            self._executions.expected_ms,
+            announcement.models[0] if announcement.models else "",
+        )
+        return sign(self._context.crypto, bid)

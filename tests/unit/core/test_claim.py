@@ -1,0 +1,85 @@
+"""A claim moves along its table and nowhere else; executions are counted where they run."""
+
+from itertools import product
+
+import pytest
+
+from mesh_core.config import FAST
+from mesh_core.context import Context, Doors, NodeConfig
+from mesh_core.effects import Execute, StopExecution
+from mesh_core.lease.claim import TRANSITIONS, UNDER_WAY, Claim, IllegalTransitionError, Phase
+from mesh_core.lease.executions import Executions
+from mesh_core.ledger.job import LedgerJob
+from mesh_core.wire.messages import Work
+from tests.unit.core.people import NETWORK, People
+
+JOB = b"j" * 32
+WORK = Work("answer", "", "", None)
+
+
+def claim_in(phase: Phase) -> Claim:
+    """A claim that has gone the shortest way to `phase`."""
+    job = People().submitter.record("job", People().job())
+    ways = {Phase.CLAIMING: [Phase.CLAIMING]}
+    while phase not in ways:
+        for transition, came in product(TRANSITIONS, list(ways)):
+            if came in transition.of:
+                ways.setdefault(transition.to, [*ways[came], transition.to])
+    claim = Claim(LedgerJob(job.hash, job, job.body), 1, 0.0)
+    for step in ways[phase][1:]:
+        claim.enter(step)
+    return claim
+
+
+@pytest.mark.parametrize(("now", "then"), product(Phase, Phase))
+def test_a_claim_goes_only_where_its_table_leads(now: Phase, then: Phase) -> None:
+    claim = claim_in(now)
+    if any(now in transition.of and transition.to is then for transition in TRANSITIONS):
+        claim.enter(then)
+        assert claim.phase is then
+    else:
+        with pytest.raises(IllegalTransitionError, match=f"cannot go from {now.value} to {then.value}"):
+            claim.enter(then)
+        assert claim.phase is now
+
+
+def test_every_phase_can_be_reached_and_those_under_way_can_end() -> None:
+    assert {Phase.CLAIMING, *(transition.to for transition in TRANSITIONS)} == set(Phase)
+    ends = set(Phase) - set(UNDER_WAY)
+    assert not any(ends & set(transition.of) for transition in TRANSITIONS)
+
+
+@pytest.fixture
+def executions() -> Executions:
+    """What runs on a node of its own."""
+    person = People().submitter
+    announcement = None
+    config = NodeConfig(NETWORK, person.peer, FAST, announcement, executes=True, credit={})  # type: ignore[arg-type]
+    return Executions(Context(config, Doors(person.crypto, None, lambda: 0)))  # type: ignore[arg-type]
+
+
+def test_expected_time_follows_what_executions_took(executions: Executions) -> None:
+    executions.start(1.0, JOB, 1, WORK)
+    executions.ended(1.5, JOB, 1, succeeded=True)
+    assert executions.expected_ms == 500
+    executions.start(2.0, JOB, 2, WORK)
+    executions.ended(2.75, JOB, 2, succeeded=True)
+    assert executions.expected_ms == 562
+
+
+def test_failed_and_stopped_executions_say_nothing_about_time(executions: Executions) -> None:
+    executions.start(1.0, JOB, 1, WORK)
+    executions.ended(1.4, JOB, 1, succeeded=False)
+    executions.start(2.0, JOB, 2, WORK)
+    executions.stop(JOB, 2, "lost")
+    executions.ended(9.0, JOB, 2, succeeded=True)
+    assert executions.expected_ms == 0
+
+
+def test_only_what_runs_is_stopped(executions: Executions) -> None:
+    executions.start(1.0, JOB, 1, WORK)
+    executions.stop(JOB, 2, "another epoch")
+    executions.stop(JOB, 1, "lost")
+    executions.stop(JOB, 1, "lost")
+    acts = [one for one in executions._context.outbox.take() if isinstance(one, Execute | StopExecution)]
+    assert acts == [Execute(JOB, 1, WORK), StopExecution(JOB, 1)]
