@@ -101,14 +101,14 @@ class World:
         """Boot these hosts, all when none is named."""
         for name in names or tuple(self.hosts):
             host = self.hosts[name]
-            if not host.up and not host.lost:
+            if not host.up and not host.booting and not host.lost:
                 self.trace.tell(self.now, name, "starts")
                 host.boot()
 
     def crash(self, name: str, *, axl_too: bool = True) -> None:
         """SIGKILL; the host may be started again."""
         host = self.hosts[name]
-        if host.up:
+        if host.up or host.booting:
             damage = host.crash(axl_too=axl_too)
             words = "crashes" if axl_too else "crashes, its AXL node stays"
             if damage.lost:
@@ -124,7 +124,7 @@ class World:
         if not host.lost:
             self.trace.tell(self.now, name, "is killed for good")
             host.lost = True
-            if host.up:
+            if host.up or host.booting:
                 host.crash(axl_too=True)
             host.axl_up = False
             self._topology_changed()
@@ -174,7 +174,7 @@ class World:
     def restore(self, name: str, backup: Backup) -> None:
         """A host comes back with an old copy of its disk."""
         host = self.hosts[name]
-        if host.up:
+        if host.up or host.booting:
             host.crash(axl_too=False)
         self.trace.tell(self.now, name, "gets an old backup for its disk")
         before = {name for (author, _, name) in host.disk.statements if author == host.peer}
