@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -24,12 +24,14 @@ from whisper_tui.model.glyphs import ASCII, UNICODE, Glyphs
 from whisper_tui.model.inert import inert
 from whisper_tui.model.reducer import reduce
 from whisper_tui.model.state import State, initial_state
-from whisper_tui.model.views import detail
-from whisper_tui.model.views.base import Frame, Role, Span
+from whisper_tui.model.views.base import Frame, Lines, Role, Span
 from whisper_tui.model.views.header import Running, moves
 from whisper_tui.model.views.help import help_lines
+from whisper_tui.model.views.job_page import job_detail, job_title
+from whisper_tui.model.views.node_page import node_detail, node_title
+from whisper_tui.model.views.question_page import question_detail, question_title
 from whisper_tui.screens.main import MainScreen
-from whisper_tui.screens.pager import Content, Pager, Title
+from whisper_tui.screens.pager import Pager
 from whisper_tui.screens.quit import ExitChoice, QuitDialog
 from whisper_tui.widgets.painting import Painter
 from whisper_tui.widgets.table import LineTable
@@ -42,6 +44,14 @@ BATCH = 256
 """Events taken in before the display gets a turn."""
 
 MESSAGE_S = 8.0
+
+PAGES: Mapping[str, tuple[Callable[[Frame, str], str], Callable[[Frame, str, int], Lines]]] = {
+    "node": (node_title, node_detail),
+    "question": (question_title, question_detail),
+    "job": (job_title, job_detail),
+    "help": (lambda _, __: "Help", lambda frame, _, __: help_lines(frame.glyphs)),
+}
+"""What can be opened: title and lines about an id."""
 
 
 class EventSource(Protocol):
@@ -237,30 +247,30 @@ class Console(App[ExitChoice], inherit_bindings=False):
 
     def action_help(self) -> None:
         """Show all keys."""
-        self._page(self._pager(lambda _: "Help", lambda frame, _: help_lines(frame.glyphs)))
+        self._page(self._pager("help", ""))
 
     def on_line_table_opened(self, message: LineTable.Opened) -> None:
-        """Open a node or a job."""
+        """Open a node, a question or a job."""
         key = message.key
         if message.table is self.main.overview.nodes:
-            self._page(
-                self._pager(
-                    lambda frame: detail.node_title(frame, key),
-                    lambda frame, width: detail.node_detail(frame, key, width),
-                )
-            )
-            return
-        pager = self._pager(
-            lambda frame: detail.job_title(frame, key),
-            lambda frame, width: detail.job_detail(frame, key, width),
-            lambda: (
-                self._open_job(key) is not None and not self._read_only and not against_asking(self._state)
-            ),
-        )
-        self._page(pager, partial(self._cancel, key))
+            self._page(self._pager("node", key))
+        elif key in self._state.jobs:
+            self._page(self._pager("job", key, lambda: self._can_cancel(key)), partial(self._cancel, key))
+        else:
+            self._page(self._pager("question", key))
 
-    def _pager(self, title: Title, content: Content, can_cancel: Callable[[], bool] = lambda: False) -> Pager:
-        return Pager(title, content, self._painter, self._options.monotonic, can_cancel)
+    def _pager(self, kind: str, key: str, can_cancel: Callable[[], bool] = lambda: False) -> Pager:
+        title, lines = PAGES[kind]
+        return Pager(
+            lambda frame: title(frame, key),
+            lambda frame, width: lines(frame, key, width),
+            self._painter,
+            self._options.monotonic,
+            can_cancel,
+        )
+
+    def _can_cancel(self, job: str) -> bool:
+        return self._open_job(job) is not None and not self._read_only and not against_asking(self._state)
 
     def _open_job(self, job: str | None) -> JobView | None:
         entry = self._state.jobs.get(job or "")

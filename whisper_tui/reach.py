@@ -93,14 +93,17 @@ class Reach:
 
     async def ask_operator(self, question: Callable[[ControlClient], Awaitable[T]]) -> T:
         """Ask the operator's own node; ControlError when it refuses, MeshUnreachable when it is not there."""
+        status = await self.status()
+        back = "bring it back with `whisper-tui revive operator`"
+        for view in status.processes:
+            if view.name == OPERATOR and (view.state in GONE or view.state == "paused"):
+                raise MeshUnreachable(
+                    f"the operator's node cannot be asked: its {view.part} is {view.state}", back
+                )
         try:
-            return await question(self.control(self.plan().operator))
+            return await question(self.control(status.plan.operator))
         except ControlUnavailable as error:
-            await self.status()  # says it better when there is no mesh at all
-            raise MeshUnreachable(
-                f"the operator's node cannot be asked: {error}",
-                "bring it back with `whisper-tui revive operator`",
-            ) from error
+            raise MeshUnreachable(f"the operator's node cannot be asked: {error}", back) from error
 
     async def certificate(self, job: str) -> bytes:
         """The receipt of a settled job from whoever has it; ControlError says why nobody does."""
@@ -172,6 +175,7 @@ def picture_of(status: Status, state: State) -> model.State:
     own += [("member", view) for view in state.members]
     own += [("job", view) for view in state.jobs]
     own += [("query", view) for view in state.queries]
+    own += [("answer", view) for view in state.answers]
     said: list[tuple[str, str, Struct]] = [(SUPERVISOR, "process", view) for view in status.processes]
     said += [(state.node.peer, kind, view) for kind, view in own]
     picture = initial_state(primary=state.node.peer)

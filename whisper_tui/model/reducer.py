@@ -19,12 +19,14 @@ from mesh_core.api.schema import (
     JobView,
     MemberView,
     NodeView,
+    OpenedView,
     QueryView,
     RecordView,
     ReplicaView,
 )
 from whisper_tui.model import incidents, journal
 from whisper_tui.model.state import (
+    ANSWERS_KEPT,
     DOWN,
     JOBS_KEPT,
     MEMBERS_KEPT,
@@ -189,6 +191,16 @@ def _query(state: State, event: Event) -> State:
     if len(queries) > QUERIES_KEPT + TRIM_SLACK:
         queries = dict(list(queries.items())[-QUERIES_KEPT:])
     return replace(state, queries=queries)
+
+
+def _answer(state: State, event: Event) -> State:
+    if not _counts(state, event.node):
+        return state
+    view = msgspec.convert(event.data, OpenedView)
+    answers = _put(state.answers, view.job, view)
+    if len(answers) > ANSWERS_KEPT + TRIM_SLACK:
+        answers = dict(list(answers.items())[-ANSWERS_KEPT:])
+    return replace(state, answers=answers)
 
 
 def _record(state: State, event: Event) -> State:
@@ -377,6 +389,7 @@ _VIEWS: dict[str, Callable[[State, Event], State]] = {
     "query": _query,
     "record": _record,
     "replica": _replica,
+    "answer": _answer,
     "process": _process,
     "source": _source,
     "action": _action,

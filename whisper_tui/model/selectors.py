@@ -178,14 +178,19 @@ def find_node(state: State, name: str) -> Node:
 
 
 def find_job(state: State, name: str) -> JobView:
-    """The newest job labelled `name` (`q3.1`; `q3.c` is the combine job of q3), own ones first, or by id prefix."""
+    """The newest job labelled `name` (`q3.1`), own ones first, or by id prefix. `q3.c` is the job that combines the
+    answers of q3, and so is `q3`: a question means its answer."""
     views = [entry.view for entry in state.jobs.values()]
-    labelled = [view for view in views if view.label == name]
-    if not labelled and name.endswith(".c"):
-        combine = [entry.view.combine for entry in state.queries.values() if entry.view.label == name[:-2]]
-        labelled = [view for view in views if view.job in combine]
+    labelled = [view for view in views if view.label in (name, f"{name}.c")]
     if labelled:
         return max(labelled, key=lambda view: (view.submitter == state.primary, view.submitted_ms))
+    asked = [entry.view for entry in state.queries.values() if entry.view.label == name.removesuffix(".c")]
+    if asked:
+        question = max(asked, key=lambda view: view.submitted_ms)
+        raise NotFound(
+            f"{question.label} has no combined answer: it is {question.state}, {question.settled} of its "
+            f"{question.total} parts are settled ({question.label}.1 to {question.label}.{question.total})"
+        )
     return _one_by_prefix(name, "job", {view.job: view for view in views}, [view.label for view in views])
 
 
@@ -201,6 +206,38 @@ def find_query(state: State, name: str) -> QueryView:
         return max(labelled, key=lambda view: view.submitted_ms)
     return _one_by_prefix(
         name, "question", {view.query: view for view in views}, [view.label for view in views]
+    )
+
+
+class Question(Struct, frozen=True):
+    """A question and its jobs, the combining one first. `view` is None of questions that others ask."""
+
+    id: str
+    label: str
+    view: QueryView | None
+    jobs: tuple[JobView, ...]
+
+
+def questions(state: State) -> list[Question]:
+    """All questions of which a job is known, the newest first."""
+    jobs: dict[str, list[JobView]] = {}
+    for entry in state.jobs.values():
+        jobs.setdefault(entry.view.query, []).append(entry.view)
+    found = [_question(state, query, known) for query, known in jobs.items()]
+    return sorted(found, key=lambda question: min(job.submitted_ms for job in question.jobs), reverse=True)
+
+
+def question_of(state: State, query: str) -> Question | None:
+    """The question with this id; None when none of its jobs is known."""
+    jobs = [entry.view for entry in state.jobs.values() if entry.view.query == query]
+    return _question(state, query, jobs) if jobs else None
+
+
+def _question(state: State, query: str, jobs: list[JobView]) -> Question:
+    entry = state.queries.get(query)
+    label = entry.view.label if entry else jobs[0].label.rpartition(".")[0]
+    return Question(
+        query, label, entry.view if entry else None, tuple(sorted(jobs, key=lambda job: job.index))
     )
 
 
@@ -280,6 +317,15 @@ def is_orphaned(state: State, job: JobView) -> bool:
         return False
     holder = node_of(state, job.holder)
     return holder.state in ("dead", "left") or not holder.runs
+
+
+def is_forgotten(state: State, job: JobView) -> bool:
+    """Whether what happened during the job is gone: it ended before the node that tells of it was started again.
+
+    Times, tokens and growing texts are memories of a process; what was signed stays.
+    """
+    own = state.members.get(state.primary)
+    return bool(own and job.settled_ms and job.settled_ms < own.view.since_ms and not job.tokens)
 
 
 def counters(state: State) -> Counters:

@@ -16,6 +16,7 @@ from mesh_core.api.schema import (
     MemberState,
     MemberView,
     NodeView,
+    OpenedView,
     QueryView,
     RecordView,
     ReplicaView,
@@ -37,6 +38,7 @@ RECORDS_KEPT = 500
 LOG_KEPT = 2_000
 INCIDENTS_KEPT = 200
 QUERIES_KEPT = 200
+ANSWERS_KEPT = 500
 TEXT_KEPT = 16_384
 """Characters kept of a growing answer, the newest ones."""
 
@@ -232,6 +234,7 @@ class State(Struct, frozen=True):
     fates: Mapping[str, Fate] = {}
     tally: Tally = Tally()
     queries: Mapping[str, QueryEntry] = {}
+    answers: Mapping[str, OpenedView] = {}
     records: Mapping[str, RecordView] = {}
     incidents: tuple[Incident, ...] = ()
     log: tuple[LogEntry, ...] = ()

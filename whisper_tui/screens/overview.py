@@ -117,7 +117,7 @@ class Overview(Container):
             self.nodes.styles.height = self.jobs.styles.height = "1fr"
             return
         self.nodes.styles.height = min(NODES_ROWS_MAX, count, max(7, self.size.height // 3)) + 1
-        self.jobs.styles.height = "1fr" if self._shape == "wide" else self.nodes.styles.height
+        self.jobs.styles.height = "3fr" if self._shape == "wide" else self.nodes.styles.height
 
     def _titled(self, pane: LinesPane, title: str, lines: Lines, role: Role = "title") -> None:
         pane.sync((rule(title, pane.size.width, self._glyphs, role=role), *lines))
@@ -135,30 +135,36 @@ class Overview(Container):
         mesh, tail, shown = self._mesh.size, self._tail.size, self._events.size
         self._titled(self._mesh, "Mesh", topology.ring(frame, mesh.width, mesh.height - 1))
         self._grown(self._replicas, "Replicas: records missing", ledger.matrix(frame, mesh.width))
-        self._titled(self._tail, "Ledger", ledger.tail(frame, tail.height - 1))
+        self._titled(self._tail, "Ledger: newest records", ledger.tail(frame, tail.height - 1, tail.width))
         self._titled(self._nodes_title, "Nodes", (), self._title_role(self.nodes))
-        self._titled(self._jobs_title, "Jobs", jobs.questions(frame, 1), self._title_role(self.jobs))
+        live = jobs.live_line(frame, self._jobs_title.size.width, self.jobs.cursor)
+        self._titled(self._jobs_title, "Questions and jobs", (live,), self._title_role(self.jobs))
         self._titled(self._market, "Auctions and leases", self._auctions_and_leases(frame))
         self._grown(self._incident, incidents.incident_title(frame), incidents.incident_lines(frame))
         self._titled(self._events, "Events", events.event_lines(frame, shown.height - 1, shown.width))
 
     def _auctions_and_leases(self, frame: Frame) -> Lines:
         size = self._market.size
-        auctions = tuple((Span(" "), *line) for line in market.auction_lines(frame, 2))
+        auctions = tuple((Span(" "), *line) for line in market.auction_lines(frame, 2, size.width - 1))
         leases = market.lease_lines(frame, 2 * (size.height - 1 - len(auctions)))
         return (*auctions, *_pairs(leases, size.width, " "))
 
     def _sync_compact(self, frame: Frame) -> None:
-        """Strips: the newest question, the newest auction, the newest leases; then events."""
+        """Strips: what is being written, the newest auction, leases, the newest incident; then events."""
         width, shown = self._market.size.width, self._events.size
-        auctions = market.auction_lines(frame, 1)
+        (auction,) = market.auction_lines(frame, 1, width - len(_AUCTION))
+        leases = _pairs(market.lease_lines(frame, 4), width, _LEASES)
         strips = (
-            *(jobs.questions(frame, 1) or ((Span(" no question yet: press s", "dim"),),)),
-            (Span(" AUCTION ", "dim"), *(auctions[0] if auctions else ())),
-            *_pairs(market.lease_lines(frame, 4), width, " LEASES  "),
+            jobs.live_line(frame, width, self.jobs.cursor),
+            (Span(_AUCTION, "dim"), *auction),
+            *(leases if len(leases) > 1 else (*leases, ())),
+            (Span(_INCIDENT, "dim"), *incidents.incident_strip(frame, width - len(_INCIDENT))),
         )
         self._titled(self._market, "", strips)
         self._titled(self._events, "", events.event_lines(frame, shown.height - 1, shown.width))
+
+
+_AUCTION, _LEASES, _INCIDENT = " AUCTION  ", " LEASES   ", " INCIDENT "
 
 
 def _pairs(leases: Lines, width: int, label: str) -> Lines:
@@ -168,5 +174,5 @@ def _pairs(leases: Lines, width: int, label: str) -> Lines:
     for at in range(0, max(1, len(leases)), 2):
         start = Span(label if at == 0 else " " * len(label), "dim")
         first, second = (*leases[at : at + 2], (), ())[:2]
-        lines.append((start, *fit_line(first, half), *second))
+        lines.append((start, *(fit_line(first, half) if second else first), *second))
     return tuple(lines)

@@ -192,8 +192,10 @@ class LineTable(Widget, can_focus=True):
 
     def _spans(self, key: str) -> list[Span]:
         spans: list[Span] = []  # columns without a width did not fit: cells stop where widths do
-        for cell, column, size in zip(self._table.row(key), self._table.columns, self._widths, strict=False):
-            spans.extend(fit_line(cell, size, column.align, ellipsis=self._glyphs.ellipsis))
+        row, widths = self._table.row(key), self._widths
+        for at, (cell, column, size) in enumerate(zip(row, self._table.columns, widths, strict=False)):
+            rest = sum(widths[at:]) + len(widths) - at - 1 if at + 1 == len(row) else size
+            spans.extend(fit_line(cell, rest, column.align, ellipsis=self._glyphs.ellipsis))
             spans.append(Span(" "))
         return spans
 

@@ -21,6 +21,7 @@ from mesh_core.api.schema import (
     JobView,
     MemberView,
     NodeView,
+    OpenedView,
     PassageView,
     QueryView,
     RecordView,
@@ -354,10 +355,18 @@ class Feeder:
             self.tell(name, "job", to_builtins(settled))
         self._record(OPERATOR, "settle", job.job, f"{label} result, 4 votes")
         self.tell(OPERATOR, "result_opened", {"job": job.job})
+        if outcome == "settled":
+            self._open(settled)
         self._tell_members()
         if query in self.queries:
             self._tell_query(query)
         self.replicas()
+
+    def _open(self, job: JobView) -> None:
+        text = TEXTS[(job.index - 1) % len(TEXTS)]
+        passages = [PassageView(job.index, f"text{job.index}.md", f"A passage of shard {job.index}.")]
+        answer = AnswerView(text, "llama.cpp SmolLM2-135M", passages, [])
+        self.tell(OPERATOR, "answer", to_builtins(OpenedView(job.job, job.holder, answer)))
 
     def answer(self, label: str = "q1") -> None:
         """The combined answer of a question."""

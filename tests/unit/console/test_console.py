@@ -209,20 +209,42 @@ async def test_ctrl_c_never_ends_the_console_by_itself(opener: tuple[str, ...]) 
 async def test_a_job_opens_with_attempts_committee_and_passages() -> None:
     bench = Bench(rescue_story())
     async with bench.console.run_test(size=(120, 60)) as pilot:
-        await bench.press(pilot, "tab", "j", "enter")
+        await bench.press(pilot, "tab", "j", "j", "enter")
         shown = bench.text()
         assert "Job q1.2" in shown and "epoch 1" in shown and "lost" in shown and "epoch 2" in shown
         assert "4 of 7 votes" in shown and "4 votes" in shown and "nobody in it may lie" in shown
-        assert "A network learns by sending the error back" in shown
-        assert "text5.md, shard 5" in shown and "llama.cpp SmolLM2-135M" in shown
+        assert "how does a neural network learn" in shown and "Gradient descent follows the slope" in shown
+        assert "made by     node1, llama.cpp SmolLM2-135M" in shown
+        assert "text2.md, shard 2" in shown and "A passage of shard 2." in shown
         await bench.press(pilot, "escape")
         assert "Job q1.2" not in bench.text()
+
+
+async def test_a_question_opens_with_its_combined_answer_its_jobs_and_its_passages() -> None:
+    bench = Bench(rescue_story())
+    async with bench.console.run_test(size=(120, 60)) as pilot:
+        await bench.press(pilot, "tab", "enter")
+        shown = bench.text()
+        assert (
+            "Question q1" in shown and "✓ answered" in shown and "6 of 6 settled, 3 of them rescued" in shown
+        )
+        assert "A network learns by sending the error back" in shown and "llama.cpp SmolLM2-135M" in shown
+        assert "q1.2" in shown and "node2→node1" in shown and "Gradient descent follows" in shown
+        assert "text5.md, shard 5" in shown
+
+
+async def test_a_question_that_is_not_answered_yet_says_what_it_waits_for() -> None:
+    bench = Bench(rescue_story(until="running"))
+    async with bench.console.run_test(size=(80, 40)) as pilot:
+        await bench.press(pilot, "tab", "enter")
+        shown = bench.text()
+        assert "▓ 0/6" in shown and "it is made from the answers of all parts" in shown
 
 
 async def test_an_open_job_is_cancelled_from_its_page() -> None:
     bench = Bench(rescue_story(until="running"))
     async with bench.console.run_test(size=(120, 40)) as pilot:
-        await bench.press(pilot, "tab", "enter", "C")
+        await bench.press(pilot, "tab", "j", "enter", "C")
         assert "Cancel q1.1?" in bench.text()
         await bench.press(pilot, "y")
         assert bench.deeds.done == [("cancel", peer_of("job q1.1"))]
@@ -399,7 +421,7 @@ async def test_a_read_only_console_offers_no_action_but_the_key_that_allows_them
     async with bench.console.run_test(size=(120, 40)) as pilot:
         await bench.settle(pilot)
         assert " s submit" not in last_line(bench) and "W allow actions" in last_line(bench)
-        await bench.press(pilot, "tab", "enter", "C")
+        await bench.press(pilot, "tab", "j", "enter", "C")
         assert "cancel job" not in bench.text() and "Cancel q1.1?" not in bench.text()
         await bench.press(pilot, "escape", "W")
         bench.clock.seconds += 10
@@ -426,7 +448,7 @@ async def test_the_cursor_goes_to_a_new_question_unless_it_was_just_moved() -> N
             bench.clock.seconds += 1
             query = bench.mesh.submit(label=label)
             await bench.settle(pilot)
-            return query.jobs[0]
+            return query.query
 
         bench.clock.seconds += 5
         first = await ask("q2")

@@ -155,17 +155,20 @@ async def test_closing_leaves_no_task_behind() -> None:
 
 def test_model_and_sources_do_not_import_textual() -> None:
     views = (
-        "job_page",
         "events",
         "header",
         "help",
         "incidents",
+        "job_page",
         "jobs",
         "ledger",
         "log",
         "market",
+        "node_page",
         "nodes",
+        "question_page",
         "topology",
+        "waterfall",
     )
     modules = "whisper_tui.model.reducer, whisper_tui.model.paths, whisper_tui.sources.live"
     modules += "".join(f", whisper_tui.model.views.{name}" for name in views)

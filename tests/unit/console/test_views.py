@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec import to_builtins
 from msgspec.structs import replace
 
@@ -11,7 +12,18 @@ from whisper_tui.keymap import KEYS
 from whisper_tui.model.glyphs import ASCII, UNICODE, Glyphs
 from whisper_tui.model.impact import describe, impact_of_silencing, seat_weight, tolerance
 from whisper_tui.model.sentences import sentence
-from whisper_tui.model.views import events, header, incidents, jobs, ledger, market, nodes, topology
+from whisper_tui.model.views import (
+    events,
+    header,
+    incidents,
+    job_page,
+    jobs,
+    ledger,
+    market,
+    nodes,
+    topology,
+    waterfall,
+)
 from whisper_tui.model.views.base import Frame, Line, line_cells
 from whisper_tui.model.views.help import help_lines
 from whisper_tui.model.views.log import LogReader
@@ -28,8 +40,8 @@ def text_of(line: Line) -> str:
 def bar_of(mesh: Feeder, label: str, width: int = 30) -> str:
     frame = frame_of(mesh)
     job = mesh.jobs[label]
-    axis = jobs.axis_of(frame, list(mesh.jobs.values()))
-    line = jobs.waterfall(frame, job, axis, width)
+    axis = waterfall.axis_of(frame, list(mesh.jobs.values()))
+    line = waterfall.waterfall(frame, job, axis, width)
     assert line_cells(line) == width
     return text_of(line).rstrip()
 
@@ -92,9 +104,137 @@ def test_the_winner_of_an_auction_comes_first_and_refused_bids_say_why() -> None
     refused = replace(job.auction.bids[1], refused="over the highest price")
     auction = replace(job.auction, bids=[job.auction.bids[0], refused])
     mesh._tell_job(replace(job, auction=auction))
-    (line,) = market.auction_lines(frame_of(mesh), 1)
-    assert "all in after 9 ms   1 node6 0.015" in text_of(line)
-    assert "✖ node1 over the highest price" in text_of(line)
+    (line,) = market.auction_lines(frame_of(mesh), 1, 78)
+    assert "q1.6   closed in 9 ms  1 node6 0.0150  ✖ node1 over the highest price" in text_of(line)
+
+
+@pytest.mark.parametrize(
+    ("width", "told"),
+    [
+        (112, "1 node6 0.0150  2 node1 0.0100  3 node2 0.0110  4 node3 0.0120  5 node4 0.0130  +1"),
+        (75, "1 node6 0.0150  2 node1 0.0100  3 node2 0.0110  +3"),
+        (60, "1 node6 0.0150  2 node1 0.0100  +4"),
+        (30, "closed in 9 ms  +6"),
+    ],
+)
+def test_an_auction_shows_whole_bids_and_counts_those_it_has_no_room_for(width: int, told: str) -> None:
+    (line,) = market.auction_lines(frame_of(rescue_story(until="running")), 1, width)
+    assert text_of(line).rstrip().endswith(told)
+    assert line_cells(line) <= width
+
+
+def test_refused_bids_without_room_are_counted_apart() -> None:
+    mesh = rescue_story(until="running")
+    job = mesh.jobs["q1.6"]
+    bids = [replace(bid, refused="too dear" if at > 3 else "") for at, bid in enumerate(job.auction.bids)]
+    mesh._tell_job(replace(job, auction=replace(job.auction, bids=bids)))
+    (line,) = market.auction_lines(frame_of(mesh), 1, 60)
+    assert text_of(line).rstrip().endswith("2 node1 0.0100  +2 ✖2")
+
+
+def test_every_strip_without_content_says_how_to_fill_it() -> None:
+    frame = frame_of(Feeder())
+    assert "a question opens one" in text_of(market.auction_lines(frame, 2, 78)[0])
+    assert "nobody holds a lease" in text_of(market.lease_lines(frame, 4)[0])
+    assert "asking a question writes some" in text_of(ledger.tail(frame, 5, 39)[0])
+    assert "press X" in text_of(incidents.incident_strip(frame, 70))
+    assert "press X" in text_of(incidents.incident_lines(frame)[0])
+    assert "press s" in text_of(jobs.live_line(frame, 78)) and "press s" in jobs.jobs_table(frame, 78).empty
+
+
+def test_a_record_is_told_in_whole_clauses() -> None:
+    mesh = rescue_story(until="running")
+    mesh._record("node1", "award", "", "q1.1 to node1, 6 bids, the best of them 0.0100 AXL")
+    told = [text_of(ledger.tail(frame_of(mesh), 1, width)[0])[18:] for width in (80, 45, 39, 20)]
+    assert told == [
+        "q1.1 to node1, 6 bids, the best of them 0.0100 AXL",
+        "q1.1 to node1, 6 bids",
+        "q1.1 to node1",
+        "q1.1 to node1",
+    ]
+
+
+def test_an_incidents_stages_fit_one_line_of_a_small_terminal() -> None:
+    def strip(until: str, width: int) -> str:
+        return text_of(incidents.incident_strip(frame_of(rescue_story(until=until)), width)).rstrip()
+
+    assert strip("killed", 70) == "susp …       conf …       recl …       fin …       conv …"
+    assert strip("confirmed", 70).startswith("susp +0.14s  conf +0.75s  recl …")
+    end = strip("end", 70)
+    assert "recl +0.81s" in end and "fin +1." in end and "conv +1." in end and len(end) <= 70
+    assert strip("end", 90).startswith("suspected +0.14s  confirmed +0.75s  reclaimed +0.81s")
+
+
+def test_the_line_of_what_is_written_shows_its_newest_words() -> None:
+    mesh = rescue_story(until="running")
+    before = text_of(jobs.live_line(frame_of(mesh), 60))
+    mesh.stream("q1.1", 400)
+    after = text_of(jobs.live_line(frame_of(mesh), 60))
+    assert before.startswith(" q1.1 ▓ node1  247 tok “") and after.startswith(" q1.1 ▓ node1  400 tok “…")
+    assert after.endswith("when it encodes one.”") and len(after) <= 60
+    chosen = text_of(jobs.live_line(frame_of(mesh), 60, mesh.jobs["q1.3"].job))
+    assert chosen.startswith(" q1.3 ▓ node3")
+
+
+def test_while_nothing_is_written_the_newest_question_is_shown_with_its_answer() -> None:
+    assert "q1 ✓ answered  “A network learns" in text_of(jobs.live_line(frame_of(rescue_story()), 80))
+
+
+def test_questions_stand_above_their_jobs_and_the_combining_one_comes_first() -> None:
+    mesh = rescue_story()
+    mesh.wait(1_000)
+    mesh.submit(text="and why?", label="q2")
+    mesh._submit_job(mesh.queries["q1"].query, "q1", 0)
+    table = jobs.jobs_table(frame_of(mesh), 78)
+    labels = [text_of(table.row(key)[0]).strip() for key in table.keys]
+    assert labels[:3] == ["q2", "q2.1", "q2.2"]
+    assert labels[7:10] == ["q1", "q1.c", "q1.1"]
+    rows = [" ".join(text_of(cell) for cell in table.row(key)) for key in table.keys]
+    assert "▓ 0/6 “and why?”" in rows[0] and "✓ answered “A network learns" in rows[7]
+
+
+def test_questions_of_others_are_listed_and_say_that_they_are_sealed() -> None:
+    mesh = rescue_story()
+    mesh.queries.clear()
+    state = mesh.state(primary=peer_of("operator"))
+    jobs_of_another = {
+        job: replace(entry, view=replace(entry.view, submitter="ab" * 32))
+        for job, entry in state.jobs.items()
+    }
+    frame = Frame(
+        replace(state, queries={}, answers={}, jobs=jobs_of_another), START_MS + mesh.now_ms, UNICODE
+    )
+    table = jobs.jobs_table(frame, 100)
+    rows = [" ".join(text_of(cell) for cell in table.row(key)) for key in table.keys]
+    assert "asked by abababab; question and answer are sealed for them" in rows[0]
+    assert "sealed for abababab" in rows[1]
+
+
+def test_what_a_restart_has_made_the_node_forget_is_said() -> None:
+    mesh = rescue_story()
+    state = mesh.state(primary=peer_of("operator"))
+    job = mesh.jobs["q1.2"]
+    entry = state.jobs[job.job]
+    own = state.members[peer_of("operator")]
+    later = replace(own, view=replace(own.view, since_ms=START_MS + mesh.now_ms + 1))
+    forgotten = replace(entry, view=replace(entry.view, tokens=0, text=""))
+    state = replace(
+        state,
+        jobs={**state.jobs, job.job: forgotten},
+        members={**state.members, own.view.peer: later},
+    )
+
+    def page(answers: bool) -> str:
+        shown = state if answers else replace(state, answers={})
+        frame = Frame(shown, START_MS + mesh.now_ms, UNICODE)
+        return "\n".join(text_of(line) for line in job_page.job_detail(frame, job.job, 100))
+
+    assert "this node was restarted since" in page(True)
+    assert "made by     node1, llama.cpp SmolLM2-135M" in page(True) and "text2.md, shard 2" in page(True)
+    assert "its result is not stored here any more; the certificate is" in page(False)
+    frame = Frame(replace(state, answers={}), START_MS + mesh.now_ms, UNICODE)
+    cells = jobs.jobs_table(frame, 78).row(job.job)
+    assert text_of(cells[-1]) == "settled before the restart"
 
 
 def test_the_matrix_shows_what_each_replica_lacks() -> None:

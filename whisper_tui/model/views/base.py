@@ -71,7 +71,8 @@ class Column(NamedTuple):
 class Table(NamedTuple):
     """A table: the ids its rows stand for, and how to make a row's cells, which is done for visible rows only.
 
-    `empty` is shown while there is no row.
+    A row of fewer cells than there are columns gives its last cell all that is left. `empty` is shown while there
+    is no row.
     """
 
     columns: tuple[Column, ...]
@@ -108,6 +109,17 @@ def cut(text: str, width: int) -> str:
         if used > width:
             return text[:index]
     return text
+
+
+def tail(text: str, width: int, *, ellipsis: str = "…") -> str:
+    """As much of the end of `text` as `width` cells hold, after an ellipsis if it is not all of it."""
+    if cells(text) <= width:
+        return text
+    left, start = width - 1, len(text)
+    while start and cells(text[start - 1]) <= left:
+        start -= 1
+        left -= cells(text[start])
+    return ellipsis + text[start:]
 
 
 def line_cells(line: Line) -> int:

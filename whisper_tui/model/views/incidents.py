@@ -6,7 +6,7 @@ from whisper_tui.model.incidents import STAGES
 from whisper_tui.model.inert import inert
 from whisper_tui.model.selectors import last_incident, stage_percentiles
 from whisper_tui.model.state import Incident
-from whisper_tui.model.views.base import Frame, Line, Span, seconds
+from whisper_tui.model.views.base import Frame, Line, Span, line_cells, seconds
 
 _NAMES = {stage: stage.removesuffix("_ms") for stage in STAGES}
 _VERBS = {"kill": "kill", "pause": "pause", "partition": "cut off", "heal": "heal"}
@@ -56,6 +56,36 @@ def incident_lines(frame: Frame) -> tuple[Line, ...]:
     told = (seconds(p50, signed=True) if p50 is not None else frame.glyphs.nothing for p50 in medians)
     p50 = (Span(f" {'p50':<5}" + "".join(f"{text:>12}" for text in told), "dim"),)
     return (heading, tuple(now), p50, *legend)
+
+
+_SHORT = {
+    "suspected_ms": "susp",
+    "confirmed_ms": "conf",
+    "reclaimed_ms": "recl",
+    "finished_ms": "fin",
+    "converged_ms": "conv",
+}
+
+
+def incident_strip(frame: Frame, width: int) -> Line:
+    """The newest incident's stages in one line; those that do not apply are left out."""
+    incident = last_incident(frame.state)
+    if incident is None:
+        return (Span("none yet: press X to disturb the mesh", "dim"),)
+    applies = _applicable(incident)
+    line: Line = ()
+    for names in (_NAMES, _SHORT):
+        line = ()
+        for stage in STAGES:
+            value: float | None = getattr(incident, stage)
+            if value is None and not applies[stage]:
+                continue
+            waiting = frame.glyphs.ellipsis if incident.open else frame.glyphs.nothing
+            reached = seconds(value, signed=True) if value is not None else waiting
+            line += (Span(f"{names[stage]} ", "dim"), Span(f"{reached:<7} ", "strong" if value else "dim"))
+        if line_cells(line) <= width:
+            break
+    return line
 
 
 def _applicable(incident: Incident) -> dict[str, bool]:

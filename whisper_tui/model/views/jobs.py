@@ -1,63 +1,105 @@
-"""Jobs as waterfalls: auction, lease, run, gap, rescue, settled, on one time axis per question."""
+"""Questions and their jobs: how far each is, who holds it, the words it has come to."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from mesh_core.api.schema import FINAL_STATES, AttemptView, JobView, QueryView
+from mesh_core.api.schema import FINAL_STATES, JobView
 from whisper_tui.model.glyphs import Glyphs
 from whisper_tui.model.inert import inert
-from whisper_tui.model.selectors import is_orphaned, is_stalled, name_of
+from whisper_tui.model.selectors import (
+    Question,
+    is_forgotten,
+    is_orphaned,
+    is_stalled,
+    name_of,
+    questions,
+)
 from whisper_tui.model.state import State
-from whisper_tui.model.views.base import Column, Frame, Line, Role, Span, Table, fit_line, seconds
+from whisper_tui.model.views.base import Column, Frame, Line, Role, Span, Table, seconds, tail
+from whisper_tui.model.views.waterfall import axis_of, waterfall
 
-TIMELINE_MIN = 16
-AXIS_S = (1, 2, 3, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900, 1800, 3600, 7200, 86_400)
-"""Lengths an axis may have: it grows in steps, so that bars do not creep at every tick."""
-
-Segment = tuple[float, str, Role]
-
-_UNFINISHED = frozenset({"running", "lost"})
-"""Outcomes of an attempt whose holder may have fallen silent."""
+TIMELINE_MIN, TIMELINE_MAX = 14, 32
+_FIXED = (Column("JOB", 7), Column("STATE", 11), Column("HOLDER", 13), Column("TOKENS", 6, "right"))
+_WORDS_MIN = 22
+_TEXT_MAX = 400
+"""Characters of a text looked at for a line of it."""
 
 
 def jobs_table(frame: Frame, width: int) -> Table:
-    """Newest questions first, the jobs of each in order."""
-    timeline = max(TIMELINE_MIN, min(32, width - 58))
-    columns = (
-        Column("JOB", 7),
-        Column("STATE", 11),
-        Column("TIMELINE", timeline),
-        Column("HOLDER", 13),
-        Column("TOKENS", 6, "right"),
-        Column("ANSWER", 10, flex=True),
-    )
-    question = {job.job: jobs for jobs in _by_question(frame.state) for job in jobs}
+    """Newest questions first, each above its jobs. A row's key is the id of what it stands for."""
+    fixed = sum(column.width + 1 for column in _FIXED) + 3
+    timeline = max(TIMELINE_MIN, min(TIMELINE_MAX, width - fixed - _WORDS_MIN))
+    words = max(_WORDS_MIN, width - fixed - timeline)
+    job, state, holder, tokens = _FIXED
+    columns = (job, state, Column("TIMELINE", timeline), holder, tokens, Column("ANSWER", 10, flex=True))
+    found = {question.id: question for question in questions(frame.state)}
+    question_of = {job.job: question for question in found.values() for job in question.jobs}
+    keys = tuple(key for question in found.values() for key in (question.id, *_ids(question)))
+    spanned = width - job.width - state.width - 4
 
-    def row(job: str) -> tuple[Line, ...]:
-        return _row(frame, frame.state.jobs[job].view, axis_of(frame, question[job]), timeline)
+    def row(key: str) -> tuple[Line, ...]:
+        if key in found:
+            return _question_row(frame, found[key], spanned)
+        axis = axis_of(frame, question_of[key].jobs)
+        view = frame.state.jobs[key].view
+        label, state, *rest = cells_of(frame, view, words)
+        return ((Span(" "), *label), state, waterfall(frame, view, axis, timeline), *rest)
 
-    return Table(columns, tuple(question), row, "no job yet: press s to ask something")
-
-
-def _by_question(state: State) -> list[list[JobView]]:
-    questions: dict[str, list[JobView]] = {}
-    for entry in state.jobs.values():
-        questions.setdefault(entry.view.query, []).append(entry.view)
-    newest = sorted(questions.values(), key=lambda jobs: max(job.submitted_ms for job in jobs), reverse=True)
-    return [sorted(jobs, key=lambda job: (job.index == 0, job.index)) for jobs in newest]
+    return Table(columns, keys, row, "no question yet: press s to ask one")
 
 
-def _row(frame: Frame, job: JobView, axis: tuple[float, float], width: int) -> tuple[Line, ...]:
-    glyphs = frame.glyphs
+def cells_of(frame: Frame, job: JobView, words: int) -> tuple[Line, Line, Line, Line, Line]:
+    """Label, state, holders, tokens, and in at most `words` cells what it has come to."""
+    tokens = Span(str(job.tokens), "text") if job.tokens else Span(frame.glyphs.nothing, "dim")
     return (
-        (Span(inert(job.label, 40), "strong"),),
-        state_of(frame.state, job, glyphs),
-        waterfall(frame, job, axis, width),
-        holders(frame.state, job, glyphs),
-        (Span(str(job.tokens) if job.tokens else glyphs.nothing, "text" if job.tokens else "dim"),),
-        _last_words(frame, job),
+        (Span(inert(job.label, 40)),),
+        state_of(frame.state, job, frame.glyphs),
+        holders(frame.state, job, frame.glyphs),
+        (tokens,),
+        _words(frame, job, words),
     )
+
+
+def _ids(question: Question) -> tuple[str, ...]:
+    return tuple(job.job for job in question.jobs)
+
+
+def _question_row(frame: Frame, question: Question, width: int) -> tuple[Line, ...]:
+    sign, role = progress(frame, question)
+    return ((Span(inert(question.label, 40), "title"),), (Span(sign, role),), _gist(frame, question, width))
+
+
+def progress(frame: Frame, question: Question) -> tuple[str, Role]:
+    """How far a question is, as a sign and a few words, and what that means."""
+    glyphs, view = frame.glyphs, question.view
+    ends: dict[str, tuple[str, Role]] = {
+        "answered": (f"{glyphs.settled} answered", "settled"),
+        "failed": (f"{glyphs.warn} failed", "warn"),
+        "cancelled": (f"{glyphs.left} cancelled", "dim"),
+    }
+    if view is not None and view.state in ends:
+        return ends[view.state]
+    if any(is_stalled(job) for job in question.jobs):
+        return f"{glyphs.warn} stalled", "warn"
+    if question.jobs[0].index == 0:
+        done = question.jobs[0].state in FINAL_STATES
+        return (
+            (f"{glyphs.settled} combined", "settled") if done else (f"{glyphs.running} combining", "running")
+        )
+    settled = sum(job.state == "settled" for job in question.jobs)
+    return f"{glyphs.running} {settled}/{len(question.jobs)}", "running"
+
+
+def _gist(frame: Frame, question: Question, width: int) -> Line:
+    """The answer, the words it has come to so far, or the question."""
+    view, combine = question.view, question.jobs[0]
+    if view is None:
+        asker = inert(name_of(frame.state, combine.submitter), 40)
+        return (Span(f"asked by {asker}; question and answer are sealed for them", "dim"),)
+    if view.answer is not None:
+        return (Span(_quoted(view.answer.text), "text"),)
+    if combine.index == 0 and combine.text and combine.state not in FINAL_STATES:
+        return (Span(_growing(combine.text, width), "text"),)
+    return (Span(_quoted(view.text), "dim"),)
 
 
 def state_of(state: State, job: JobView, glyphs: Glyphs) -> Line:
@@ -90,121 +132,56 @@ def holders(state: State, job: JobView, glyphs: Glyphs) -> Line:
     return (Span(f"{inert(names[-2], 20)}{glyphs.to}", "dim"), last) if len(names) > 1 else (last,)
 
 
-def _last_words(frame: Frame, job: JobView) -> Line:
+def _words(frame: Frame, job: JobView, width: int) -> Line:
+    """The answer, its growing end, or why there is none."""
+    state = frame.state
     if job.state in {"failed", "cancelled"}:
         return (Span(inert(job.reason, 120), "warn"),)
     if is_stalled(job):
         return (Span(f"needs {job.quorum - job.live_weight} more votes", "warn"),)
+    opened = state.answers.get(job.job)
+    if opened is not None:
+        return (Span(_quoted(opened.answer.text), "dim"),)
+    if job.state == "settled" and job.submitter != state.primary:
+        return (Span(f"sealed for {inert(name_of(state, job.submitter), 40)}", "dim"),)
     if job.text:
-        return (
-            Span(f"“{inert(job.text[-240:] if job.state == 'leased' else job.text, 240).strip()}”", "dim"),
-        )
-    if job.state == "open":
+        return (Span(_growing(job.text, width) if job.state == "leased" else _quoted(job.text), "dim"),)
+    if is_forgotten(state, job):
+        return (Span("settled before the restart", "dim"),)
+    if job.state == "open" and job.auction.opened_ms:
         left = job.auction.window_ms - (frame.now_ms - job.auction.opened_ms)
-        return (Span(f"auction closes in {seconds(max(0.0, left))}", "dim"),) if job.auction.opened_ms else ()
+        return (Span(f"auction closes in {seconds(max(0.0, left))}", "dim"),)
     return ()
 
 
-# ------------------------------------------------------------------------------------------------ waterfall
+def _quoted(text: str) -> str:
+    return f"“{inert(text, _TEXT_MAX).strip()}”"
 
 
-def axis_of(frame: Frame, jobs: Sequence[JobView]) -> tuple[float, float]:
-    """(start, length) in ms of the time axis that all these jobs fit on."""
-    start = min(job.submitted_ms for job in jobs)
-    end = max(_end_ms(job, frame.now_ms) for job in jobs)
-    length = next((step for step in AXIS_S if step * 1000 >= end - start), AXIS_S[-1]) * 1000
-    return start, float(length)
+def _growing(text: str, width: int) -> str:
+    """The end of a text that is being written: new words come in at the right."""
+    return f"“{tail(inert(text[-_TEXT_MAX:]).strip(), width - 2)}”"
 
 
-def _end_ms(job: JobView, now_ms: float) -> float:
-    if job.state not in FINAL_STATES:
-        return now_ms
-    ended = max((attempt.ended_ms for attempt in job.attempts), default=0.0)
-    return job.settled_ms or ended or job.accepted_ms or job.submitted_ms
-
-
-def silenced_ms(state: State, attempt: AttemptView, end_ms: float) -> float | None:
-    """When the attempt's holder was killed, paused or cut off while it ran, as far as the operator did it."""
-    for incident in state.incidents:
-        if attempt.holder in incident.victims and attempt.leased_ms <= incident.at_ms <= end_ms:
-            return incident.at_ms
-    return None
-
-
-def attempt_end_ms(job: JobView, index: int, now_ms: float) -> float:
-    """When an attempt was over: as reported, else when the next one began, else when the job ended or now."""
-    if job.attempts[index].ended_ms:
-        return job.attempts[index].ended_ms
-    return job.attempts[index + 1].leased_ms if index + 1 < len(job.attempts) else _end_ms(job, now_ms)
-
-
-def segments(frame: Frame, job: JobView) -> list[Segment]:
-    """What the job did, in order: (until, sign, role). A holder that falls silent leaves a gap from then on."""
-    glyphs = frame.glyphs
-    end = _end_ms(job, frame.now_ms)
-    leased = job.attempts[0].leased_ms if job.attempts else end
-    found: list[Segment] = [(job.submitted_ms, " ", "text"), (leased, glyphs.auction, "auction")]
-    for index, attempt in enumerate(job.attempts):
-        last = index + 1 == len(job.attempts)
-        ended = attempt_end_ms(job, index, frame.now_ms)
-        silent = silenced_ms(frame.state, attempt, ended) if attempt.outcome in _UNFINISHED else None
-        stop = silent if silent is not None else ended
-        if index:
-            found.append((attempt.leased_ms, glyphs.rescued, "rescued"))
-        found.append((min(stop, attempt.started_ms or stop), glyphs.lease, "lease"))
-        if attempt.started_ms:
-            found.append((stop, glyphs.running, "rescued" if index else "running"))
-        if attempt.outcome in _UNFINISHED and (silent is not None or not last):
-            found.append((stop, glyphs.dead, "dead"))
-            found.append((end if last else job.attempts[index + 1].leased_ms, glyphs.gap, "gap"))
-    if job.state in FINAL_STATES:
-        settled = job.state == "settled"
-        found.append((end, glyphs.settled if settled else glyphs.warn, "settled" if settled else "warn"))
-    return found
-
-
-def waterfall(frame: Frame, job: JobView, axis: tuple[float, float], width: int) -> Line:
-    """The job as a bar of `width` cells. What is an instant gets one cell, what lasts gets its share."""
-    start, length = axis
-    glyphs = frame.glyphs
-    instants = {glyphs.dead, glyphs.rescued, glyphs.settled, glyphs.warn}
-    optional = {" ", glyphs.gap}
-    found = segments(frame, job)
-    bar: list[Span] = []
-    used = 0
-    for index, (until_ms, sign, role) in enumerate(found):
-        room = width - used - sum(later[1] not in optional for later in found[index + 1 :])
-        stop = round((until_ms - start) / length * width)
-        size = 1 if sign in instants else max(0 if sign in optional else 1, min(stop - used, room))
-        bar.append(Span(sign * size, role))
-        used += size
-    return fit_line(tuple(bar), width)
-
-
-# ------------------------------------------------------------------------------------------------ questions
-
-
-def questions(frame: Frame, rows: int) -> tuple[Line, ...]:
-    """The newest questions, one line each: how far, and the question or its answer."""
-    views = sorted(
-        (entry.view for entry in frame.state.queries.values()), key=lambda view: -view.submitted_ms
+def live_line(frame: Frame, width: int, chosen: str | None = None) -> Line:
+    """What is being written now, in one line: by the chosen job, else by the first of the newest question that
+    writes; while nothing is, the newest question and its answer."""
+    found = questions(frame.state)
+    if not found:
+        return (Span(" no question yet: press s to ask one", "dim"),)
+    writing = [job for job in found[0].jobs if job.state == "leased" and job.text]
+    entry = frame.state.jobs.get(chosen or "")
+    if entry is not None and entry.view.state == "leased" and entry.view.text:
+        writing = [entry.view]
+    if not writing:
+        sign, role = progress(frame, found[0])
+        label = Span(f" {inert(found[0].label, 12)} ", "title")
+        return (label, Span(f"{sign}  ", role), *_gist(frame, found[0], width))
+    job = writing[0]
+    holder = inert(name_of(frame.state, job.holder), 20)
+    start = (
+        Span(f" {inert(job.label, 20)} ", "strong"),
+        Span(f"{frame.glyphs.running} {holder} ", "running"),
+        Span(f"{job.tokens:>4} tok ", "dim"),
     )
-    return tuple(_question(frame, view) for view in views[:rows])
-
-
-def _question(frame: Frame, query: QueryView) -> Line:
-    glyphs = frame.glyphs
-    signs: dict[str, tuple[str, Role]] = {
-        "answered": (glyphs.settled, "settled"),
-        "failed": (glyphs.warn, "warn"),
-        "cancelled": (glyphs.left, "dim"),
-    }
-    sign, role = signs.get(query.state, (glyphs.running, "running"))
-    told = query.answer.text if query.answer else query.text
-    quote = Span(f"“{inert(told, 400).strip()}”", "text" if query.answer else "dim")
-    done = f"{query.settled}/{query.total}"
-    return (
-        Span(f" {inert(query.label, 12):<5}", "strong"),
-        Span(f"{sign} {done:>5}  ", role),
-        quote,
-    )
+    return (*start, Span(_growing(job.text, width - sum(len(span.text) for span in start) - 1)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from whisper_tui.model.inert import inert
 from whisper_tui.model.selectors import missing_records, name_of, nodes
 from whisper_tui.model.state import State
-from whisper_tui.model.views.base import Frame, Line, Span, fit
+from whisper_tui.model.views.base import Frame, Line, Span, cells, fit
 
 MATRIX_MAX = 12
 """Replicas shown in the matrix; a larger mesh shows the first."""
@@ -61,15 +61,23 @@ def _short(state: State, peer: str) -> str:
     return f"n{digits}" if digits != name and digits.isdigit() else name[:3]
 
 
-def tail(frame: Frame, rows: int) -> tuple[Line, ...]:
-    """The newest records, the newest at the bottom."""
+def tail(frame: Frame, rows: int, width: int) -> tuple[Line, ...]:
+    """The newest records, the newest at the bottom; of a summary as many clauses as fit, no half ones."""
+    if not frame.state.records:
+        return ((Span(" no record yet: asking a question writes some", "dim"),),)
     newest = sorted(
         frame.state.records.values(), key=lambda record: (record.at_ms, record.author, record.seq)
     )
     return tuple(
         (
             Span(f" {fit(_short(frame.state, record.author), 3)}{record.seq:>5} ", "dim"),
-            Span(f"{fit(inert(record.kind, 20), 8)} {inert(record.summary, 160)}"),
+            Span(f"{fit(inert(record.kind, 20), 7)} {_clauses(inert(record.summary, 160), width - 19)}"),
         )
         for record in newest[-rows:]
     )
+
+
+def _clauses(text: str, width: int) -> str:
+    while cells(text) > width and ", " in text:
+        text = text.rpartition(", ")[0]
+    return text

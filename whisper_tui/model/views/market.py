@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from mesh_core.api.schema import FINAL_STATES, JobView
+from collections.abc import Sequence
+
+from mesh_core.api.schema import FINAL_STATES, BidView, JobView
+from whisper_tui.model.glyphs import Glyphs
 from whisper_tui.model.inert import inert
 from whisper_tui.model.selectors import name_of
 from whisper_tui.model.state import Entry, State
-from whisper_tui.model.views.base import Frame, Line, Role, Span, axl, fit, seconds
+from whisper_tui.model.views.base import Frame, Line, Lines, Role, Span, axl, fit, line_cells, seconds
 
 BAR = 6
 LOW = 0.25
 """A lease with less than this share of its time left is marked."""
 
 
-def auction_lines(frame: Frame, rows: int) -> tuple[Line, ...]:
+def auction_lines(frame: Frame, rows: int, width: int) -> Lines:
     """The newest auctions, one line each."""
-    return tuple(_auction(frame, job) for job in _auctions(frame.state)[:rows])
+    found = _auctions(frame.state)[:rows]
+    return tuple(_auction(frame, job, width) for job in found) or (NO_AUCTION,)
+
+
+NO_AUCTION: Line = (Span("no auction yet: a question opens one for each of its jobs", "dim"),)
 
 
 def _auctions(state: State) -> list[JobView]:
@@ -24,27 +31,45 @@ def _auctions(state: State) -> list[JobView]:
     return sorted(found, key=lambda job: (job.auction.state != "open", -job.auction.opened_ms, job.index))
 
 
-def _auction(frame: Frame, job: JobView) -> Line:
+def _auction(frame: Frame, job: JobView, width: int) -> Line:
+    """Whole bids only, the best first; those for which there is no room are counted."""
     auction, glyphs = job.auction, frame.glyphs
     if auction.state == "open":
         left = max(0.0, auction.opened_ms + auction.window_ms - frame.now_ms)
-        told = Span(f"{glyphs.auction} closes in {seconds(left)}, {len(auction.bids)} bids  ", "auction")
+        told = Span(f"{glyphs.auction} closes in {seconds(left)} ", "auction")
     else:
         took = max(0.0, auction.closed_ms - auction.opened_ms)
-        told = Span(f"all in after {took:.0f} ms  ", "dim")
-    line: list[Span] = [Span(f"{fit(inert(job.label, 20), 6)} ", "strong"), told]
-    for bid in sorted(auction.bids, key=lambda bid: (bool(bid.refused), bid.rank))[:4]:
-        name, price = inert(name_of(frame.state, bid.peer), 20), axl(bid.price_micro)
-        if bid.refused:
-            line.append(Span(f" {glyphs.dead} {name} {inert(bid.refused, 40)} ", "warn"))
-            continue
-        won = bid.rank == 1 and auction.state == "closed"
-        line.append(Span(f" {bid.rank} ", "dim"))
-        line.append(Span(f"{name} {price} ", "accent" if won else "text"))
-    return tuple(line)
+        told = Span(f"closed in {took:.0f} ms ", "dim")
+    line: Line = (Span(f"{fit(inert(job.label, 20), 6)} ", "strong"), told)
+    bids = sorted(auction.bids, key=lambda bid: (bool(bid.refused), bid.rank))
+    if not bids:
+        return (*line, Span(" no bid" if auction.state == "closed" else " no bid yet", "dim"))
+    for at, bid in enumerate(bids):
+        longer = (*line, *_bid(frame, bid, won=auction.state == "closed"))
+        rest = _uncounted(bids[at + 1 :], glyphs)
+        if line_cells(longer) + line_cells(rest) > width:
+            return (*line, *_uncounted(bids[at:], glyphs))
+        line = longer
+    return line
 
 
-def lease_lines(frame: Frame, rows: int) -> tuple[Line, ...]:
+def _bid(frame: Frame, bid: BidView, *, won: bool) -> Line:
+    name = inert(name_of(frame.state, bid.peer), 20)
+    if bid.refused:
+        return (Span(f" {frame.glyphs.dead} {name} {inert(bid.refused, 40)} ", "warn"),)
+    role: Role = "accent" if won and bid.rank == 1 else "text"
+    return (Span(f" {bid.rank} ", "dim"), Span(f"{name} {axl(bid.price_micro)} ", role))
+
+
+def _uncounted(bids: Sequence[BidView], glyphs: Glyphs) -> Line:
+    """How many bids are not shown, and how many of them were refused."""
+    refused = sum(bool(bid.refused) for bid in bids)
+    told = [f"+{len(bids) - refused}"] if len(bids) > refused else []
+    told += [f"{glyphs.dead}{refused}"] if refused else []
+    return (Span(f" {' '.join(told)}", "warn" if refused else "dim"),) if told else ()
+
+
+def lease_lines(frame: Frame, rows: int) -> Lines:
     """Leases that run, newest questions first; an order that renewals do not change."""
     held = [
         entry
@@ -52,7 +77,8 @@ def lease_lines(frame: Frame, rows: int) -> tuple[Line, ...]:
         if entry.view.epoch > 0 and entry.view.holder and entry.view.state not in FINAL_STATES
     ]
     held.sort(key=lambda entry: (-entry.view.submitted_ms, entry.view.index))
-    return tuple(_lease(frame, entry) for entry in held[:rows])
+    lines = tuple(_lease(frame, entry) for entry in held[:rows])
+    return lines or ((Span("nobody holds a lease: nothing is being worked on", "dim"),),)
 
 
 def left_ms(entry: Entry, now_ms: float) -> float:

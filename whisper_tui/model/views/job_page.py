@@ -1,0 +1,183 @@
+"""Everything about one job, to be scrolled through."""
+
+from __future__ import annotations
+
+from mesh_core.api.schema import FINAL_STATES, JobView
+from whisper_tui.model.impact import seat_weight, tolerance
+from whisper_tui.model.inert import inert
+from whisper_tui.model.selectors import is_forgotten, is_stalled, name_of, node_of
+from whisper_tui.model.state import State
+from whisper_tui.model.views import jobs as job_views
+from whisper_tui.model.views import nodes as node_views
+from whisper_tui.model.views.base import Frame, Line, Lines, Role, Span, axl, fit, seconds
+from whisper_tui.model.views.page import INDENT, field, paragraphs, passages, remarks, section
+from whisper_tui.model.views.waterfall import attempt_end_ms, axis_of, waterfall
+
+
+def job_title(frame: Frame, job_id: str) -> str:
+    """`q1.4`, or that it is not known."""
+    entry = frame.state.jobs.get(job_id)
+    return f"Job {inert(entry.view.label, 40)}" if entry else "Job"
+
+
+def job_detail(frame: Frame, job_id: str, width: int) -> Lines:
+    """State, question, answer, attempts, committee and what it tolerates, bids, and the passages it cites."""
+    entry = frame.state.jobs.get(job_id)
+    if entry is None:
+        return ((Span("  this job is not known any more", "dim"),),)
+    job = entry.view
+    query = frame.state.queries.get(job.query)
+    opened = frame.state.answers.get(job.job)
+    asked = paragraphs(query.view.text, width) if query else []
+    cited = passages(frame, opened.answer, width) if opened else []
+    return (
+        *_summary(frame, job),
+        *section(frame, "Question", asked, width),
+        *section(frame, "Answer", answer_of(frame, job, width), width),
+        *section(frame, "Attempts", _attempts(frame, job), width),
+        *section(frame, "Committee", _committee(frame, job, width), width),
+        *section(frame, "Bids", _bids(frame, job), width),
+        *section(frame, "Passages cited", cited, width),
+    )
+
+
+def _summary(frame: Frame, job: JobView) -> list[Line]:
+    shard = f" over shard {job.shard}" if job.shard is not None else ""
+    axis = axis_of(frame, [job])
+    bar = waterfall(frame, job, axis, 40)
+    lines = [
+        field(
+            "state",
+            *job_views.state_of(frame.state, job, frame.glyphs),
+            Span(f"  {inert(job.reason, 120)}", "warn"),
+        ),
+        field("work", Span(f"{inert(job.kind, 20)}{shard}")),
+        field("timeline", *bar, Span(f"  of {axis[1] / 1000:.0f}s", "dim")),
+        field(
+            "price", Span(f"{axl(job.price_micro)} AXL"), Span(f"  at most {axl(job.max_price_micro)}", "dim")
+        ),
+        field("tokens", Span(str(job.tokens or frame.glyphs.nothing))),
+        field("key", Span(f"sealed, {job.threshold} of {max(0, len(job.committee) - 1)} shares open it")),
+        field("id", Span(job.job[:64] if job.job.isalnum() else inert(job.job, 64), "dim")),
+    ]
+    if is_forgotten(frame.state, job):
+        lines.append(field("gone", Span(_GONE, "dim")))
+    return lines
+
+
+_GONE = "its tokens, the times of its runs and lost bids: memories, and this node was restarted since"
+
+
+def answer_of(frame: Frame, job: JobView, width: int) -> list[Line]:
+    """What the job has come to and who made it, or why nothing can be shown."""
+    state = frame.state
+    opened = state.answers.get(job.job)
+    if opened is not None:
+        maker = inert(name_of(state, opened.maker), 40)
+        text = paragraphs(opened.answer.text, width, "strong")
+        by = field("made by", Span(f"{maker}, {inert(opened.answer.backend, 80)}"))
+        return [*text, (), by, *remarks(opened.answer)]
+    if job.state == "settled" and job.submitter != state.primary:
+        asker = inert(name_of(state, job.submitter), 40)
+        return [field("sealed", Span(f"for {asker}, who alone can open it", "dim"))]
+    if job.text:
+        maker = inert(f"{name_of(state, job.holder)}, {_model(state, job)}", 120)
+        written = "as it is written" if job.state not in FINAL_STATES else "as it was written; not opened yet"
+        return [*paragraphs(job.text, width), (), field("made by", Span(maker), Span(f"  {written}", "dim"))]
+    if job.state == "settled":
+        return [field("gone", Span("its result is not stored here any more; the certificate is", "dim"))]
+    return []
+
+
+def _model(state: State, job: JobView) -> str:
+    """What the holder said it would answer with."""
+    bid = next((bid for bid in job.auction.bids if bid.peer == job.holder and bid.model), None)
+    member = state.members.get(job.holder)
+    return bid.model if bid else ", ".join(member.view.models) if member else "model unknown"
+
+
+def _attempts(frame: Frame, job: JobView) -> list[Line]:
+    return [_attempt(frame, job, index) for index in range(len(job.attempts))]
+
+
+def _attempt(frame: Frame, job: JobView, index: int) -> Line:
+    attempt = job.attempts[index]
+    roles: dict[str, Role] = {
+        "running": "running",
+        "settled": "settled",
+        "adopted": "settled",
+        "lost": "dead",
+    }
+    began = seconds(attempt.leased_ms - job.submitted_ms, signed=True)
+    lasted = seconds(attempt_end_ms(job, index, frame.now_ms) - (attempt.started_ms or attempt.leased_ms))
+    return (
+        INDENT,
+        Span(f"epoch {attempt.epoch:<3}", "strong"),
+        Span(fit(inert(name_of(frame.state, attempt.holder), 20), 11)),
+        Span(f"{fit(inert(attempt.outcome, 20), 9)} ", roles.get(attempt.outcome, "warn")),
+        Span(
+            f"leased {began:>8}  for {lasted:>6}  {attempt.tokens or frame.glyphs.nothing:>5} tokens  ", "dim"
+        ),
+        Span(inert(attempt.note, 80), "dim"),
+    )
+
+
+def _committee(frame: Frame, job: JobView, width: int) -> list[Line]:
+    glyphs, state = frame.glyphs, frame.state
+    votes = frozenset(job.votes)
+    spans: list[list[Span]] = [[INDENT]]
+    used = 2
+    for peer in job.committee:
+        node = node_of(state, peer)
+        (word,) = node_views.state_of(state, node, glyphs)
+        voted = glyphs.settled if peer in votes else " "
+        weight = seat_weight(job, peer)
+        text = f"{word.text[0]} {inert(node.name, 20)}{f' x{weight}' if weight != 1 else ''} "
+        if used + len(text) + 3 > width:
+            spans.append([INDENT])
+            used = 2
+        spans[-1] += [
+            Span(text, word.role if word.role != "alive" else "text"),
+            Span(f"{voted}  ", "settled"),
+        ]
+        used += len(text) + 3
+    return [
+        *(tuple(line) for line in spans),
+        field(
+            "quorum", Span(f"{job.quorum} of {job.weight} votes"), Span(f"  {_tolerates(state, job)}", "dim")
+        ),
+        field("certificate", Span(_certificate(job, glyphs.settled))),
+    ]
+
+
+def _tolerates(state: State, job: JobView) -> str:
+    spare = tolerance(state, job)
+    lies = "nobody in it may lie" if job.fault_bound == 0 else f"votes of weight {job.fault_bound} may lie"
+    if is_stalled(job) or spare < 0:
+        return f"stalled: needs {max(1, -spare)} more to come back; {lies}"
+    return f"{spare} more may die; {lies}"
+
+
+def _certificate(job: JobView, sign: str) -> str:
+    return f"{sign} {len(job.votes)} votes" if job.votes else "none yet"
+
+
+def _bids(frame: Frame, job: JobView) -> list[Line]:
+    lines: list[Line] = []
+    for bid in sorted(job.auction.bids, key=lambda bid: (bool(bid.refused), bid.rank)):
+        name = fit(inert(name_of(frame.state, bid.peer), 20), 11)
+        if bid.refused:
+            lines.append(
+                (INDENT, Span(f"{frame.glyphs.dead}  {name}", "dim"), Span(inert(bid.refused, 80), "warn"))
+            )
+            continue
+        parts = "  ".join(f"{inert(part, 16)} {value:.3f}" for part, value in bid.parts.items())
+        lines.append(
+            (
+                INDENT,
+                Span(f"{bid.rank:<3}{name}", "accent" if bid.rank == 1 else "text"),
+                Span(f"{axl(bid.price_micro)} AXL   score {bid.score:.3f} "),
+                Span(f"= {parts}  load {bid.load:.1f}  expects {bid.expected_ms} ms", "dim"),
+            )
+        )
+    return lines
