@@ -194,6 +194,7 @@ class Participant:
             "pid": os.getpid(),
             "ready": node.ready,
             "problem": node.problem,
+            "retired": self._node.past.retirement,
             "members_alive": len(self._node.membership.live()),
         }
 

@@ -26,6 +26,7 @@ from whisper_tui.supervisor import ports
 from whisper_tui.supervisor.plan import Plan
 from whisper_tui.supervisor.prepare import seats_of
 from whisper_tui.supervisor.rundir import RunDir
+from whisper_tui.supervisor.stopped import stopped
 
 Verdict: TypeAlias = Literal["ok", "note", "bad"]
 
@@ -159,6 +160,9 @@ def _run_dir(run: RunDir) -> Finding:
         running, plan = run.running(), plans.load(run.plan)
     except UserError as error:
         return Finding("run directory", "bad", error.message, error.hint)
+    if running is not None and stopped([running.pid]):
+        text = f"{run.root}: the supervisor, pid {running.pid}, is stopped by a signal"
+        return Finding("run directory", "bad", text, f"kill -CONT {running.pid}")
     if running is not None:
         return Finding("run directory", "ok", f"{run.root}: a mesh runs, supervisor pid {running.pid}")
     if plan is not None:

@@ -175,7 +175,7 @@ class NodeViews:
 
     def node(self) -> NodeView:
         """This node itself. Ready: it may sign, its AXL node answers, and nothing stands in its way."""
-        about, problem = self._about, self._node.past.retired or self._problem() or self._copy()
+        about, problem = self._about, self._node.past.retirement or self._problem() or self._copy()
         return NodeView(
             peer=self._node.peer.hex(),
             name=about.name,

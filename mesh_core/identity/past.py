@@ -42,6 +42,12 @@ class Past:
         self._warned = False
         self.retired = ""
 
+    @property
+    def retirement(self) -> str:
+        """What became of the key and what to do, in one line; empty while it is in use."""
+        advice = "put the newer store back, or move the key away and start with a new one"
+        return f"key retired: {self.retired}; {advice}" if self.retired else ""
+
     def start(self, now: float, on_ready: Callable[[float], None]) -> None:
         """Wait for answers, at most `self_query_s`; `on_ready` is called once this node may sign, never when its key
         has been retired."""
@@ -126,9 +132,7 @@ class Past:
         self.retired = self.retired or meta.get(_META, b"").decode(errors="replace")
 
     def _tell_retired(self) -> None:
-        self._context.outbox.notify(
-            "problem", text=f"key retired: {self.retired}; revive the newer store or use a new key"
-        )
+        self._context.outbox.notify("problem", text=self.retirement)
 
     def _finish(self, now: float) -> None:
         on_ready, self._on_ready = self._on_ready, None

@@ -222,3 +222,23 @@ def test_ctrl_c_while_it_starts_leaves_nothing(mesh: Mesh) -> None:
         assert all_end(handles, 5.0)
     terminal.hang_up()
     assert mesh.whisper("nodes").returncode == 3
+
+
+def test_an_operator_whose_store_is_gone_is_named_with_what_to_do(tmp_path: Path) -> None:
+    mesh = Mesh(tmp_path / "run")
+    try:
+        assert mesh.up("--count", "3", "--light").returncode == 0
+        assert mesh.whisper("submit", "what is attention?").returncode == 0
+        assert mesh.whisper("down").returncode == 0
+        for file in (mesh.folder / "operator").glob("store.db*"):
+            file.unlink()
+        again = mesh.whisper("up", "--detach")
+        assert again.returncode == 3
+        assert "operator provider: key retired: peers hold record " in again.stderr
+        assert "put the newer store back, or move the key away and start with a new one" in again.stderr
+        (mesh.folder / "operator" / "key.pem").unlink()
+        for file in (mesh.folder / "operator").glob("store.db*"):
+            file.unlink()
+        assert mesh.whisper("up", "--detach").returncode == 0
+    finally:
+        mesh.whisper("down")

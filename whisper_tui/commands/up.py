@@ -71,7 +71,7 @@ async def _until_met(run: RunDir, progress: Progress) -> Status:
     status = await until_answered(run)
     lost = not_up(status)
     if OPERATOR in lost or len(lost) >= status.plan.count:
-        raise MeshUnreachable(f"the mesh did not come up: {'; '.join(lost.values())}")
+        raise MeshUnreachable(f"the mesh did not come up: {'; '.join(lost.values())}", f"see {run.root}")
     for line in lost.values():
         progress.tell(f"{line}; the others go on without it")
     try:

@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,8 @@ LIFELINE_VARIABLE = "WHISPER_LIFELINE_FD"
 SECRET_MARKS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
 GRACE_S = 3.0
 """How long processes may take to end on SIGTERM before they are killed."""
+
+STOPPED_BY_ANOTHER = "stopped by a signal that this program did not send"
 
 NOTE_BYTES = 4096
 NOTE_CHARS = 300
@@ -95,9 +97,16 @@ class Child:
         return read_end
 
     def running(self, note: str = "") -> None:
-        """It has shown that it works."""
-        if self.view.state == "starting":
+        """It has shown that it works; `note` may say what it does not do."""
+        if self.view.state == "starting" or (self.view.state == "running" and note != self.view.note):
             self._set("running", note=note)
+
+    def look(self, stopped: Container[int]) -> None:
+        """Somebody else may have stopped it or let it go on: `stopped` are the pids of processes that are."""
+        if self.view.state in WORKING and self.view.pid in stopped:
+            self._set("paused", note=STOPPED_BY_ANOTHER)
+        elif self.view.note == STOPPED_BY_ANOTHER and self.view.pid not in stopped:
+            self._set("running")  # one that was paused on purpose may not have stopped yet
 
     def absent(self, note: str) -> None:
         """It never came up and is done without."""

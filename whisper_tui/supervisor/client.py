@@ -12,7 +12,9 @@ from mesh_core.api.schema import Event
 from whisper_tui.errors import ActionError, MeshUnreachable
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import Outcome, Status
+from whisper_tui.supervisor.stopped import stopped
 
+STATUS_S = 10.0
 COMMAND_S = 45.0
 """How long a command may take: participants that come up are waited for."""
 
@@ -29,7 +31,7 @@ class SupervisorClient:
     async def status(self) -> Status:
         """Everything it knows."""
         try:
-            return msgspec.json.decode(await self._control().get("/status"), type=Status)
+            return msgspec.json.decode(await self._control(STATUS_S).get("/status"), type=Status)
         except (ControlUnavailable, ControlError, msgspec.MsgspecError) as error:
             raise self._unreachable(error) from error
 
@@ -51,11 +53,23 @@ class SupervisorClient:
         except (ControlUnavailable, ControlError) as error:
             raise self._unreachable(error) from error
 
-    def _control(self) -> ControlClient:
+    def _control(self, answer_s: float = COMMAND_S) -> ControlClient:
         supervisor = self._run.running()
         if supervisor is None:
             raise self._run.nobody()
-        return ControlClient(f"http://127.0.0.1:{supervisor.port}", self._run.token(), COMMAND_S)
+        self._check_going(supervisor.pid)
+        return ControlClient(f"http://127.0.0.1:{supervisor.port}", self._run.token(), answer_s)
+
+    def _check_going(self, pid: int) -> None:
+        """MeshUnreachable when the supervisor is stopped: it would take every request and answer none."""
+        if stopped([pid]):
+            raise MeshUnreachable(
+                f"the supervisor of {self._run.root}, pid {pid}, is stopped by a signal",
+                f"wake it with: kill -CONT {pid}; or end it and its whole mesh with: kill -KILL {pid}",
+            )
 
     def _unreachable(self, error: Exception) -> MeshUnreachable:
+        supervisor = self._run.running()
+        if supervisor is not None:
+            self._check_going(supervisor.pid)
         return MeshUnreachable(f"the supervisor of {self._run.root} cannot be reached: {error}")

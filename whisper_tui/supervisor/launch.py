@@ -195,7 +195,7 @@ def not_up(status: Status) -> dict[str, str]:
     return {
         view.name: f"{view.name} {view.part}: {view.note or view.state}"
         for view in status.processes
-        if view.state in GONE and view.part != "model"
+        if view.part != "model" and (view.state in GONE or view.note)
     }
 
 

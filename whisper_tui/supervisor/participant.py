@@ -50,6 +50,7 @@ class Participant:
         self.control = ControlClient(f"http://127.0.0.1:{seat.control_port}", token)
         self.axl = Child(_view(seat, "axl"), changed)
         self.provider = Child(_view(seat, "provider"), changed)
+        self._retired = ""
         self._commands = {
             self.axl: axl_command(plan.axl_node, seat, files),
             self.provider: provider_command(files, logs),
@@ -85,10 +86,13 @@ class Participant:
             child.pause()
 
     async def ready(self) -> bool:
-        """Wait until both answer; False when one of them ends before that."""
-        return await _answering(self.axl, self._bridge_listens) and await _answering(
+        """Wait until both answer; False when one of them ends before that, or says that its key is retired."""
+        answering = await _answering(self.axl, self._bridge_listens) and await _answering(
             self.provider, self._provider_works
         )
+        if self._retired:
+            self.provider.running(self._retired)
+        return answering and not self._retired
 
     async def _bridge_listens(self) -> bool:
         try:
@@ -99,8 +103,11 @@ class Participant:
         return True
 
     async def _provider_works(self) -> bool:
+        """Whether it does, or never will: then with a note."""
         try:
-            return bool((await self.control.health())["ready"])
+            health = await self.control.health()
+            self._retired = str(health.get("retired", ""))
+            return bool(health["ready"] or self._retired)
         except (ControlError, ControlUnavailable, KeyError):
             return False
 

@@ -22,6 +22,7 @@ from whisper_tui.supervisor.plan import MODEL_PORT_OFFSET, Plan, Seat
 from whisper_tui.supervisor.prepare import new_provider
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import WORKING, ActionMoment, Outcome, ProcessView, Status
+from whisper_tui.supervisor.stopped import stopped
 
 PARTITION_S = 5.0
 """How long a participant may take to hear of a partition."""
@@ -61,6 +62,7 @@ class Supervisor:
 
     def status(self) -> Status:
         """Everything at once."""
+        self._look()
         return Status(
             pid=os.getpid(),
             run_dir=str(self._run.root),
@@ -70,6 +72,13 @@ class Supervisor:
             processes=[child.view for child in self._children()],
             sides=self._sides,
         )
+
+    def _look(self) -> None:
+        """Nobody tells when a process is stopped or goes on: see for oneself."""
+        children = self._children()
+        found = stopped([child.view.pid for child in children if child.view.pid])
+        for child in children:
+            child.look(found)
 
     def _children(self) -> list[Child]:
         children = [child for participant in self._participants.values() for child in participant.children]
@@ -90,6 +99,7 @@ class Supervisor:
         async with self._lock:
             if self._ending:
                 raise HttpError(409, "the mesh is going down")
+            self._look()
             yield
 
     def _tell(self, action: str, targets: list[str], command: str, by: str) -> ActionMoment:
