@@ -196,7 +196,7 @@ def jobs(run_dir: RunDirOption = None, json: JsonOption = False) -> None:
 
 @app.command()
 def job(
-    job: Annotated[str, typer.Argument(help="Label (q1.2; q1.c combines) or id.")],
+    job: Annotated[str, typer.Argument(help="Label (q1.2; q1 for the combined answer) or id.")],
     out: Annotated[Path | None, typer.Option(help="Write its receipt there, for `verify receipt`.")] = None,
     run_dir: RunDirOption = None,
     json: JsonOption = False,

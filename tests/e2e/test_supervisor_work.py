@@ -129,7 +129,8 @@ def test_everything_can_be_looked_at(mesh: Mesh) -> None:
         (["jobs"], "JOB"),
         (["bids", f"{label}.1"], "BIDDER"),
         (["ledger", "--tail", "3"], "converged"),
-        (["job", f"{label}.c"], "all shards"),
+        (["job", f"{label}.1"], "made by"),
+        (["job", label], "all shards"),
         (["leases"], "nobody holds a lease"),
         (["keys"], "PEER ID"),
     ):

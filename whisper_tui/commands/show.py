@@ -253,9 +253,10 @@ def _job_lines(found: JobView, state: State) -> list[str]:
         lines.append(
             f"epoch {attempt.epoch:<4} {holder} {inert(attempt.outcome)} {inert(attempt.note)}".rstrip()
         )
-    query = next((query for query in state.queries if found.job == query.combine), None)
-    if query is not None and query.answer is not None:
-        return [*lines, "", *answer_lines(query.answer)]
+    opened = next((one for one in state.answers if one.job == found.job), None)
+    if opened is not None:
+        maker = f"made by    {inert(names.get(opened.maker, short(opened.maker)))}"
+        return [*lines, maker, "", *answer_lines(opened.answer)]
     return [*lines, "", inert(found.text, 16_384)] if found.text else lines
 
 
