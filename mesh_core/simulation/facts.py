@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from mesh_core.config import LOCAL_NETWORK
 from mesh_core.effects import JobId, PeerId, PutVote
-from mesh_core.identity.statement import encode
+from mesh_core.identity.crypto import Verifier
+from mesh_core.identity.statement import StatementError, check, encode
 from mesh_core.ledger.record import Entry
 from mesh_core.simulation.crypto import KeyMaterial
 from mesh_core.simulation.host import Host
-from mesh_core.simulation.world import World
+from mesh_core.simulation.world import OPERATOR, World
 from mesh_core.wire import statements as st
 
 
@@ -61,6 +63,7 @@ class Facts:
         self.escrow_job: dict[int, JobId] = {}
         self._backups_are_noticed = backups_are_noticed
         self._strict = strict
+        self._verifier: Verifier = world.keys.crypto(OPERATOR)
         self._early: dict[JobId, list[tuple[Host, PutVote]]] = {}
         self._sealed_share: dict[bytes, int] = {}
 
@@ -110,10 +113,10 @@ class Facts:
         self._sealed_share[material.sealed] = material.escrow.number
 
     def count_promise(self, job: JobFacts, promise: st.Promise) -> None:
-        """A quorum of promises makes a lease holder."""
+        """A quorum of promises makes a lease holder; a liar promises everything to everybody."""
         promised = job.promised[(promise.epoch, promise.holder)]
         promised.add(promise.author)
-        if job.has_quorum(promised):
+        if job.has_quorum(promised | self.liars):
             job.holders[promise.epoch].add(promise.holder)
 
     def count_vote(self, job: JobFacts, vote: st.AcceptVote) -> None:
@@ -125,10 +128,27 @@ class Facts:
             job.settled.setdefault(value, vote.epoch)
 
     def count_certificate(self, certificate: st.SettleCertificate) -> None:
-        """A certificate in a ledger settles a value too: it is what replicas believe."""
+        """A certificate in a ledger settles a value too, if it is worth anything: it is what replicas believe."""
         job = self.jobs.get(certificate.job)
-        if job is not None:
-            job.settled.setdefault(encode(certificate.value), certificate.epoch)
+        value = encode(certificate.value)
+        if job is not None and value not in job.settled and job.has_quorum(self._voters(certificate)):
+            job.settled[value] = certificate.epoch
+
+    def _voters(self, certificate: st.SettleCertificate) -> set[PeerId]:
+        """Who has really voted for what a certificate says."""
+        voters: set[PeerId] = set()
+        for signed in certificate.votes:
+            try:
+                vote = check(self._verifier, signed, st.AcceptVote, LOCAL_NETWORK)
+            except StatementError:
+                continue
+            if (vote.job, vote.epoch, vote.value) == (
+                certificate.job,
+                certificate.epoch,
+                certificate.value,
+            ):
+                voters.add(vote.author)
+        return voters
 
     def early(self, host: Host, vote: PutVote) -> None:
         """A vote was durable before the first job record was: it counts once the job is known."""

@@ -238,6 +238,8 @@ class SharesOnlyAtHolders(Invariant):
             self.facts.remember_share(material)
             return
         job = self.facts.jobs[job_id]
+        if material.author in self.facts.liars:
+            return
         if material.recipient != escrow.owner and not any(
             material.recipient in holders for holders in job.holders.values()
         ):

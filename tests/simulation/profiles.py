@@ -66,6 +66,7 @@ class Rates:
     tight_credit: float = _upto(0.3, "odds that a submitter's credit covers one query only")
     no_hints: float = _upto(0.4, "odds that lost links stay in /topology")
     default_timers: float = _upto(0.1, "odds of the default timers in place of FAST")
+    liars: int = _upto(1, "providers that lie, each with a few of the vices below")
     outcasts: int = _upto(2, "hosts that are in trouble for ever: the others must do without them")
 
 
@@ -73,7 +74,7 @@ KINDS: Mapping[str, str] = {one.name: one.metadata["means"] for one in fields(Ra
 """Every kind of trouble, and what its rate says."""
 
 _MOST: Mapping[str, float] = {one.name: one.metadata["most"] for one in fields(Rates)}
-_RARE = {"old_backups": 0.15, "default_timers": 0.2, "new_keys": 0.3}
+_RARE = {"old_backups": 0.15, "default_timers": 0.2, "new_keys": 0.3, "liars": 0.15}
 """Odds in a storm of what leaves less to be demanded, or takes long."""
 
 Range = tuple[float, float]
@@ -222,6 +223,16 @@ PROFILES: dict[str, Profile] = {
         crashes=(0, 4),
         ambushes=(0, 3),
         outsider_per_s=(20.0, 100.0),
+    ),
+    "byzantine": _mostly(
+        "one or two providers lie: promises hold for jobs that tolerate it, and for honest nodes",
+        duplication=(0.0, 0.2),
+        liars=(1, 2),
+        crashes=(0, 4),
+        partitions=(0, 2),
+        ambushes=(0, 3),
+        kills=(0, 1),
+        large_results=(0.0, 0.5),
     ),
     "stalls": Profile(
         "event loops stall, processes are stopped, clocks are wrong",

@@ -81,7 +81,8 @@ def run(plan: Plan, *, telling: bool = False, invariants: Sequence[type[Invarian
         telling=telling,
         keys=RealKeys(label) if real else None,
     )
-    return finish(plan, scenario, Checkers(scenario.world, invariants=invariants))
+    liars = frozenset(scenario.world.hosts[name].peer for name in scenario.liars)
+    return finish(plan, scenario, Checkers(scenario.world, invariants=invariants, liars=liars))
 
 
 def finish(plan: Plan, scenario: Scenario, checkers: Checkers) -> Outcome:

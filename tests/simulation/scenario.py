@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from random import Random
 
 from mesh_core.config import DEFAULT, FAST
@@ -16,9 +17,11 @@ from mesh_core.simulation.facts import Facts
 from mesh_core.simulation.host import HostSpec
 from mesh_core.simulation.network import Weather
 from mesh_core.simulation.setup import ClockError
+from mesh_core.simulation.vices import VICES
 from mesh_core.simulation.workload import Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
 from tests.simulation.happenings import Happenings
+from tests.simulation.liars import draw_liars, make_liar
 from tests.simulation.outcasts import cast_out
 from tests.simulation.profiles import Profile, Rates
 
@@ -110,6 +113,8 @@ class Scenario:
         self.trouble_ends = SUBMIT_FROM_S + self._trouble_s
         self.finish_by = self.trouble_ends + FINISH_S * self._pace
         providers = dice["size"].choice(_PARTICIPANTS)
+        self._providers = [f"node{number}" for number in range(1, providers + 1)]
+        self.liars = draw_liars(dice["liars"], self._providers, rates.liars, without)
         tight = dice["credit"].random() < rates.tight_credit
         self.world = World(
             Setup(
@@ -134,11 +139,10 @@ class Scenario:
                 credit_micro=TIGHT_CREDIT_MICRO if tight else GENEROUS_CREDIT_MICRO,
                 hints=dice["hints"].random() >= rates.no_hints,
                 telling=telling,
-                alter=alter,
+                alter=partial(_altered, alter, self.liars, seed),
                 keys=keys,
             )
         )
-        self._providers = [f"node{number}" for number in range(1, providers + 1)]
 
     def schedule(self, checkers: Checkers) -> None:
         """Schedule the seed's life: starts, queries, trouble, healing."""
@@ -152,10 +156,10 @@ class Scenario:
             without=self._without,
             until=self.trouble_ends,
             pace=self._pace,
-            spare=seats - (seats // 2 + 1),
+            spare=seats - (seats // 2 + 1) - len(self.liars),
             bridge=self._bridge,
         )
-        self._tell_weather()
+        self._tell_beginning()
         self._schedule_starts()
         self._schedule_queries()
         self._schedule_kills()
@@ -247,10 +251,23 @@ class Scenario:
         spare = max(0, self.happenings.spare)
         self._facts.outcasts |= cast_out(world, self.dice["outcasts"], len(names), spare)
 
-    def _tell_weather(self) -> None:
+    def _tell_beginning(self) -> None:
         self.world.trace.tell(0.0, "seed", f"{self._seed}: {self.profile.about}")
         for line in _told(self.rates):
             self.world.trace.tell(0.0, "seed", line)
+        for name, vices in self.liars.items():
+            self.world.trace.tell(0.0, name, "lies: " + "; ".join(VICES[vice].about for vice in vices))
+
+
+def _altered(
+    alter: Callable[[HostSpec], HostSpec] | None,
+    liars: Mapping[str, Sequence[str]],
+    seed: str,
+    spec: HostSpec,
+) -> HostSpec:
+    if spec.name in liars:
+        spec = make_liar(spec, liars[spec.name], Random(f"{seed}/liar/{spec.name}"))
+    return spec if alter is None else alter(spec)
 
 
 def _without(rates: Rates, without: frozenset[str]) -> Rates:
