@@ -86,7 +86,8 @@ def _executor(settings: Settings) -> Executor:
     from mesh_core.work.executor import WorkSettings  # noqa: PLC0415
 
     index = settings.path(settings.corpus_index) if settings.corpus_index else None
-    return Worker(WorkSettings(index, settings.exec_delay_s, **msgspec.structs.asdict(settings.backend)))
+    backend = msgspec.structs.asdict(settings.backend)
+    return Worker(WorkSettings(index, settings.exec_delay_s, slots=settings.slots, **backend))
 
 
 async def _until_stopped(participant: Participant) -> None:

@@ -12,6 +12,9 @@ from typing import Any
 PROTOCOL_VERSION = 1
 LOCAL_NETWORK = "local"
 MICRO_PER_AXL = 1_000_000
+DEFAULT_SLOTS = 2
+"""Workloads a provider runs at once unless it is told otherwise: a model on a few cores gains nothing from more, and
+what a full provider leaves to others spreads over the mesh."""
 
 
 def _timer(default: float, fast: float, why: str) -> Any:

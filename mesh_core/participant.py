@@ -279,7 +279,7 @@ def _node_config(settings: Settings, peer: bytes) -> NodeConfig:
     )
     credit = {bytes.fromhex(submitter): limit_micro for submitter, limit_micro in settings.credit.items()}
     timing = FAST if settings.fast else DEFAULT
-    return NodeConfig(settings.network, peer, timing, announcement, settings.executes, credit)
+    return NodeConfig(settings.network, peer, timing, announcement, settings.executes, credit, settings.slots)
 
 
 def _about(settings: Settings) -> About:

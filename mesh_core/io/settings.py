@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct, field
 
-from mesh_core.config import limit
+from mesh_core.config import DEFAULT_SLOTS, limit
 from mesh_core.work.options import SHARDS_MAX
 
 Role: TypeAlias = Literal["provider", "operator", "submitter"]
@@ -52,8 +52,8 @@ class Backend(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Content of provider.toml. `control_port` 0 picks a free one; `shards` are home shards, counted from 0;
-    `exec_delay_s` holds every execution in progress that much longer, for demonstrations; `credit` maps
+    """Content of provider.toml. `control_port` 0 picks a free one; `slots` is how many workloads run at once;
+    `shards` are home shards, counted from 0; `exec_delay_s` holds every execution in progress that much longer, for demonstrations; `credit` maps
     submitters to their limit in micro-AXL."""
 
     name: Name
@@ -69,6 +69,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     control_host: str = "127.0.0.1"
     executes: bool = False
     capabilities: list[Name] = field(default_factory=list)
+    slots: Annotated[int, Meta(ge=1, le=64)] = DEFAULT_SLOTS
     price_micro: Price = 0
     shards: list[Shards] = field(default_factory=list)
     shards_total: Shards = 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mesh_core.config import DEFAULT_SLOTS
 from mesh_core.wire.messages import Work
 from mesh_core.work.backends.base import Backend
 from mesh_core.work.backends.chain import Chain
@@ -34,7 +35,7 @@ class WorkSettings:
     openai_model: str = ""
     openai_key_env: str = ""
     llama_cpp_url: str = ""
-    slots: int = 8
+    slots: int = DEFAULT_SLOTS
 
 
 class Executor:

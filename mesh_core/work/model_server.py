@@ -36,7 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve until told to stop."""
     parser = argparse.ArgumentParser(prog="python -m mesh_core.work.model_server")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
-    parser.add_argument("--slots", type=int, default=6, help="prompts computed at once; more wait")
+    parser.add_argument(
+        "--slots", type=int, default=6, help="prompts computed at once, of all providers together; more wait"
+    )
     parser.add_argument("--threads", type=int, default=_half_the_cores(), help="threads that compute")
     chosen = parser.parse_args(arguments)
     end_with_parent()

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from mesh_core.config import DEFAULT_SLOTS
 from whisper_tui.errors import BadInput
 from whisper_tui.supervisor.plan import Plan, Seat, replace
 from whisper_tui.supervisor.rundir import ParticipantDir
@@ -63,6 +64,7 @@ def write_settings(
         "log": files.log.name,
         "executes": provider,
         "capabilities": list(CAPABILITIES) if provider else [],
+        "slots": DEFAULT_SLOTS,
         "price_micro": BASE_PRICE_MICRO + PRICE_STEP_MICRO * ((index - 1) % PRICES) if provider else 0,
         "shards": [(index - 1) % plan.shards_total] if provider else [],
         "shards_total": plan.shards_total,

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mesh_core.__main__ import _executor
+from mesh_core.config import DEFAULT_SLOTS
 from mesh_core.io.settings import SettingsError, load, read_token
+from mesh_core.participant import _node_config
 
 GOOD = """
 name = "node1"
@@ -93,6 +97,7 @@ def test_paths_do_not_depend_on_where_the_process_runs(
         ("exec_delay_s = 0.0", "exec_delay_s = inf", "exec_delay_s"),
         ("price_micro = 10500", f"price_micro = {10**30}", "price_micro"),
         ("price_micro = 10500", f"price_micro = {'9' * 5_000}", "is not TOML: Exceeds the limit"),
+        ("fast = true", "slots = 0", "slots: expected int >= 1"),
         ("shards_total = 6", "shards_total = 1_000_000", "shards_total: expected int <= 1000"),
         ("shards = [0]", f"shards = {'[' * 5_000}", "is nested too deeply"),
     ],
@@ -127,3 +132,10 @@ def test_a_token_that_protects_nothing_is_refused(tmp_path: Path, content: str) 
 def test_a_token_is_read_without_its_newline(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("0123456789abcdef\n")
     assert read_token(load(written(tmp_path, GOOD.replace("../token", "token")))) == "0123456789abcdef"
+
+
+def test_slots_are_one_number_for_bids_claims_and_executions(tmp_path: Path) -> None:
+    for said, slots in (("", DEFAULT_SLOTS), ("slots = 5\n", 5)):
+        settings = load(written(tmp_path, said + GOOD))
+        executor: Any = _executor(settings)
+        assert _node_config(settings, bytes(32)).slots == executor._slots._value == slots
