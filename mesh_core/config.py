@@ -43,6 +43,9 @@ class Timing:
     )
     renewal_s: float = _timer(1.5, 0.5, "a holder renews all its leases with one message per witness")
     claim_resend_s: float = _timer(0.25, 0.25, "promise and accept requests are repeated until answered")
+    unasked_promises_s: float = _timer(
+        0.1, 0.1, "an auction's winner asks for promises that have not come by themselves by then"
+    )
     claim_giveup_s: float = _timer(1.0, 1.0, "a claim without quorum is released, so that another may win")
     unseen_certificate_s: float = _timer(
         0.4, 0.4, "a promise whose certificate the witness has not seen protects its holder only this long"

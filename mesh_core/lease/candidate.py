@@ -74,7 +74,7 @@ class Candidate:
         rank = self._turn(job)
         if rank is None:
             return
-        wait = self._until_open(now, job)
+        wait = self._until_open(now, job, rank)
         outlook = self._outlooks.of(job.id)
         if rank == 0 and wait == 0.0 and outlook.losses == 0:
             self.claim(now, job)
@@ -83,14 +83,18 @@ class Candidate:
         wait += rank * self._context.timing.rank_step_s + jitter
         self._context.timers.set(go, now + wait)
 
-    def _until_open(self, now: float, job: LedgerJob) -> float:
-        """Seconds until witnesses may promise a job that nobody was promised and that has no award."""
+    def _until_open(self, now: float, job: LedgerJob, rank: float) -> float:
+        """Seconds until witnesses may promise a job that nobody was promised, as far as this node has heard."""
         ballot = self._witness.ballots[job.id]
-        touched = ballot.epoch > 0 or self._outlooks.of(job.id).epoch > 0 or ballot.award_at is not None
-        if touched or self._membership.is_dead(job.submitter):
+        if ballot.epoch > 0 or self._outlooks.of(job.id).epoch > 0 or self._membership.is_dead(job.submitter):
             return 0.0
-        opens = ballot.known_since + job.job.auction_ms / 1000 + self._context.timing.rank_grace_s
-        return max(0.0, opens - now)
+        if ballot.award_at is None:
+            since = ballot.known_since + job.job.auction_ms / 1000
+        elif rank == 0:
+            return 0.0
+        else:
+            since = ballot.award_at  # others may have promised the winner, whose lease is not yet to be seen
+        return max(0.0, since + self._context.timing.rank_grace_s - now)
 
     def _turn(self, job: LedgerJob) -> float | None:
         """This node's place among the candidates; one whose slots are taken steps back, so that rescues spread."""
@@ -153,7 +157,12 @@ class Candidate:
         past = self._holder.released_epoch(job.id) > 0 or self._outlooks.of(job.id).epoch > 0
         if past or ballot is None or ballot.epoch > 1 or not self._may_execute(job):
             return None
-        return self._begin(now, job, 1)
+        claim = self._begin(now, job, 1)
+        # They come from a quorum and one to spare: one that is slow or gone must not cost a whole repetition.
+        self._context.timers.set(
+            ("candidate", "resend", job.id), now + self._context.timing.unasked_promises_s
+        )
+        return claim
 
     def _begin(self, now: float, job: LedgerJob, epoch: int) -> Claim:
         claim = self._holder.claims[job.id] = Claim(job, epoch, now)

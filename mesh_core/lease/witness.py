@@ -7,6 +7,7 @@ promise is given, never whether two quorums may disagree.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mesh_core.config import limit
@@ -15,7 +16,7 @@ from mesh_core.effects import JobId, PeerId, PutVote
 from mesh_core.identity.crypto import SecrecyError
 from mesh_core.identity.statement import StatementError, check, sign
 from mesh_core.lease.ballot import Ballot, remember
-from mesh_core.lease.committee import members
+from mesh_core.lease.committee import members, quorum, rendezvous_order, weight_of
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.market.succession import Succession
@@ -67,7 +68,7 @@ class Witness:
         return max((vote.epoch for vote in self._restored.get(job_id, [])), default=0)
 
     def on_award(self, now: float, job: LedgerJob) -> None:
-        """Fused round: promise epoch 1 to the named winner without being asked."""
+        """Fused round: promise epoch 1 to the named winner without being asked, if this witness is one of the first."""
         ballot = self.ballots.get(job.id)
         if ballot is None or job.final:
             return
@@ -75,7 +76,8 @@ class Witness:
         award = job.award
         if self._context.ready and ballot.epoch == 0 and award is not None and award.ranking:
             winner = award.ranking[0]
-            if not self._membership.is_dead(winner):
+            dead = self._membership.is_dead
+            if not dead(winner) and self._context.me in first_witnesses(job, winner, dead):
                 self._promise(now, ballot, 1, winner)
 
     def on_lease(self, now: float, job: LedgerJob, epoch: int) -> None:
@@ -299,3 +301,21 @@ class Witness:
             self._context.dropped["unsealable_key"] += 1
             return
         self._context.send(sender, ms.ShareRelease(job.id, message.epoch, sealed, False))
+
+
+def first_witnesses(job: LedgerJob, winner: PeerId, is_dead: Callable[[PeerId], bool]) -> frozenset[PeerId]:
+    """Who promises the winner of an auction its lease unasked: a quorum and one seat to spare, not held for dead.
+
+    A lease needs no more promises than a quorum's, and each costs a signature, an fsync and a frame. The submitter's
+    travels with its award and the winner's not at all; the others are spread over the jobs. Witnesses may see
+    different deaths: then promises are missing or too many, and the winner asks for what is missing.
+    """
+    others = [peer for peer in members(job.job) if peer not in (job.submitter, winner)]
+    candidates = [job.submitter, winner, *rendezvous_order(job.id, others)]
+    chosen: list[PeerId] = []
+    for peer in candidates:
+        if not is_dead(peer):
+            chosen.append(peer)
+            if weight_of(job.job, chosen[:-1]) >= quorum(job.job):
+                break
+    return frozenset(chosen)
