@@ -128,11 +128,18 @@ class Facts:
             job.settled.setdefault(value, vote.epoch)
 
     def count_certificate(self, certificate: st.SettleCertificate) -> None:
-        """A certificate in a ledger settles a value too, if it is worth anything: it is what replicas believe."""
+        """A certificate on a disk settles a value too, if it is worth anything."""
         job = self.jobs.get(certificate.job)
         value = encode(certificate.value)
         if job is not None and value not in job.settled and job.has_quorum(self._voters(certificate)):
             job.settled[value] = certificate.epoch
+
+    def count_belief(self, host: Host, job_id: JobId) -> None:
+        """An honest replica holds a job for decided, for whatever reason."""
+        job = self.jobs.get(job_id)
+        known = host.node.ledger.jobs.get(job_id) if host.node is not None else None
+        if job is not None and known is not None and known.value is not None and self.trusts(host.peer):
+            job.settled.setdefault(encode(known.value), known.certificate.epoch if known.certificate else 0)
 
     def _voters(self, certificate: st.SettleCertificate) -> set[PeerId]:
         """Who has really voted for what a certificate says."""

@@ -69,7 +69,7 @@ class Invariant:
 
 
 class OneSettledValue(Invariant):
-    """At most one value of a job is ever settled: by quorums of votes, and by certificates in ledgers."""
+    """At most one value of a job is ever settled: by quorums of votes, by certificates, in any replica's view."""
 
     name = "OneSettledValue"
 
@@ -81,6 +81,14 @@ class OneSettledValue(Invariant):
         """A certificate on a disk counts as well."""
         if isinstance(entry.body, st.SettleCertificate) and entry.body.job in self.facts.jobs:
             self._check(self.facts.jobs[entry.body.job])
+
+    def on_notice(self, host: Host, notify: Notify) -> None:
+        """So does what a replica believes."""
+        if notify.kind == "job_settled":
+            job = self.facts.jobs.get(_key(notify.fields["job"]))
+            if job is not None:
+                self.facts.count_belief(host, job.id)
+                self._check(job)
 
     def _check(self, job: JobFacts) -> None:
         if len(job.settled) > 1 and self.facts.holds(job):

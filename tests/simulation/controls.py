@@ -9,21 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
+from random import Random
 from typing import Any
 from unittest import mock
 
 from mesh_core import node as node_module
 from mesh_core.context import Doors, NodeConfig
-from mesh_core.effects import PutVote, Stored, Write
-from mesh_core.identity.statement import sign
+from mesh_core.effects import Effect, PutVote, Send, Stored, Write
 from mesh_core.lease.ballot import Ballot
 from mesh_core.lease.claim import Claim
 from mesh_core.lease.committee import total_weight
 from mesh_core.lease.holder import Holder
-from mesh_core.lease.voter import Voter
 from mesh_core.lease.witness import Witness
-from mesh_core.ledger.record import Entry
-from mesh_core.ledger.sync import Replication
 from mesh_core.node import Node
 from mesh_core.secrecy.envelope import my_share
 from mesh_core.simulation.at_rest import EveryJobEnds
@@ -37,6 +35,8 @@ from mesh_core.simulation.invariants import (
     OneSettledValue,
     SharesOnlyAtHolders,
 )
+from mesh_core.simulation.liar import Liar, Vice
+from mesh_core.simulation.vices import HidesWhatItAccepted, PromisesAnything, VotesForAnything
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 from tests.simulation.ambush import Ambush
@@ -173,47 +173,24 @@ def _small_quorums() -> Iterator[None]:
 # --------------------------------------------------------------------------------- a lying witness at f = 0
 
 
-class LyingWitness(Witness):
-    """Promises everything to everybody, remembers nothing and shows nothing."""
+class KeepsQuiet(Vice):
+    """Refuses nobody and passes no record on, so that nobody hears from it what was settled elsewhere."""
 
-    def on_request(self, now: float, sender: bytes, message: ms.PromiseRequest) -> None:
-        """Promise."""
-        ballot = self.ballots.get(message.job)
-        if ballot is not None:
-            self._context.send(sender, ms.Promised(self._empty_promise(ballot, message.epoch, sender)))
+    about = "keeps quiet of what it knows"
 
-    def forget(self, job: bytes) -> None:
-        """Go on as if nothing had been decided."""
-
-    def _empty_promise(self, ballot: Ballot, epoch: int, holder: bytes) -> bytes:
-        network = self._context.config.network
-        promise = st.Promise(network, self._context.me, ballot.job.id, epoch, holder, None, ())
-        return sign(self._context.crypto, promise)
-
-
-class LyingVoter(Voter):
-    """Votes for everything."""
-
-    def on_accept(self, now: float, sender: bytes, message: ms.AcceptRequest) -> None:
-        """Vote."""
-        value = self._proposed(sender, message)
-        if value is not None and message.job in self._witness.ballots:
-            network = self._context.config.network
-            vote = st.AcceptVote(network, self._context.me, message.job, message.epoch, value)
-            self._context.send(sender, ms.Voted(sign(self._context.crypto, vote)))
-
-
-class Withholds(Replication):
-    """Takes records and passes none on, so that nobody hears from it what was settled elsewhere."""
-
-    def _send_records(self, to: bytes, entries: Iterable[Entry], *, more: bool = False) -> None:
-        """Send nothing."""
+    def doing(self, effect: Effect) -> Iterable[Effect]:
+        """Keep it back."""
+        quiet = isinstance(effect, Send) and isinstance(
+            effect.message, ms.Refused | ms.Records | ms.Advertise | ms.Vector | ms.FetchRange
+        )
+        return () if quiet else (effect,)
 
 
 def _liar(spec: HostSpec) -> HostSpec:
     if spec.name != LIAR:
         return spec
-    return replace(spec, make_node=_node_with(Witness=LyingWitness, Voter=LyingVoter, Replication=Withholds))
+    vices = [PromisesAnything, VotesForAnything, HidesWhatItAccepted, KeepsQuiet]
+    return replace(spec, make_node=partial(Liar, vices=vices, rng=Random(spec.name)))
 
 
 # ----------------------------------------------------------------------------------------- broken holders
