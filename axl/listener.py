@@ -97,8 +97,10 @@ class Listener:
     async def _shake_hands(self, connection: socket.socket, host: str) -> None:
         try:
             async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
-                transport, link = await self._loop.connect_accepted_socket(
-                    self._new_link, connection, ssl=self._context, ssl_shutdown_timeout=SHUTDOWN_TIMEOUT_S
+                link = self._new_link()
+                # The protocol that uvloop answers with is its own TLS, not the link above it.
+                transport, _ = await self._loop.connect_accepted_socket(
+                    lambda: link, connection, ssl=self._context, ssl_shutdown_timeout=SHUTDOWN_TIMEOUT_S
                 )
                 try:
                     await link.settled

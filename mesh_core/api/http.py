@@ -235,6 +235,9 @@ class _Exchange:
         return h11.Response(status_code=answer.status, headers=[*common, *headers])
 
     def _send(self, event: h11.Event) -> None:
+        if self._writer.is_closing():
+            # asyncio would drop what is written now, uvloop raises RuntimeError.
+            raise ConnectionResetError("the client closed the connection")
         data = self._http.send(event)
         if data:
             self._writer.write(data)
