@@ -358,7 +358,7 @@ class Node:
             on_settled=self._on_settled,
             on_conflict=self._on_conflict,
             on_equivocator=self._on_equivocator,
-            on_alarm=lambda text: self.context.outbox.notify("alarm", text=text),
+            on_alarm=self._on_alarm,
         )
 
     def _on_record(self, entry: Entry) -> None:
@@ -405,6 +405,18 @@ class Node:
 
     def _on_conflict(self, kind: str, first: bytes, second: bytes) -> None:
         self._proofs.prove(kind, first, second)
+
+    def _on_alarm(self, job: LedgerJob) -> None:
+        """Two certificates disagree: nobody is paid for this job, and nothing else changes."""
+        member = self.membership.members.get(job.submitter)
+        name = f"{member.announcement.name} " if member is not None else ""
+        verdict = job.contradiction({self.peer, *self.config.credit})
+        self.context.outbox.notify(
+            "alarm",
+            job=job.id,
+            text=f"job {job.job.label} of {name}{job.submitter.hex()[:12]} has two certificates with different values: "
+            f"{verdict}; only this job is frozen",
+        )
 
     def _on_equivocator(self, author: PeerId, kind: str) -> None:
         self.context.outbox.notify("equivocation", author=author, kind=kind)

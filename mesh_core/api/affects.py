@@ -48,7 +48,7 @@ AFFECTS: dict[str, tuple[Target, ...]] = {
     "record_added": (("record", "hash"), _JOB, _REPLICA),
     "replica_seen": (_REPLICA,),
     "equivocation": (("member", "author"), _REPLICA),
-    "alarm": (_OPEN_JOBS, _REPLICA),
+    "alarm": (_JOB, _OPEN_JOBS, _REPLICA),
     "partitioned": (_NODE,),
     "healed": (_NODE,),
     "ready": (_NODE,),

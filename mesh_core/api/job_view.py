@@ -10,8 +10,7 @@ from mesh_core.api.stories import Stories, Story
 from mesh_core.config import MICRO_PER_AXL
 from mesh_core.identity.statement import peek
 from mesh_core.lease.committee import members, quorum, total_weight, weight_of
-from mesh_core.ledger.job import LedgerJob
-from mesh_core.ledger.record import Entry
+from mesh_core.ledger.job import LedgerJob, adopts
 from mesh_core.market.bid import Scored, score
 from mesh_core.market.price import price_of
 from mesh_core.node import Node
@@ -24,6 +23,8 @@ class JobViews:
     def __init__(self, node: Node, stories: Stories) -> None:
         self._node = node
         self._stories = stories
+        self.credited = frozenset({node.peer, *node.config.credit})
+        """Submitters whose contradictions would be the mesh's own."""
 
     def view(self, job: LedgerJob, now: float) -> JobView:
         """The job as it stands at `now` (monotonic seconds)."""
@@ -52,8 +53,8 @@ class JobViews:
             threshold=body.threshold,
             committee=[peer.hex() for peer in members(body)],
             live_weight=self._live_weight(job),
-            executions=executions_of(job),
-            rescued=is_rescued(job),
+            executions=job.executions,
+            rescued=job.rescued,
             submitted_ms=job.entry.head.hlc_ms,
             accepted_ms=story.accepted_ms,
             first_started_ms=next((one.started_ms for one in attempts if one.started_ms), 0.0),
@@ -66,6 +67,7 @@ class JobViews:
             tokens=story.attempts[story.text_epoch].tokens if story.text_epoch in story.attempts else 0,
             auction=self._auction(job, story),
             attempts=attempts,
+            contradiction=job.contradiction(self.credited),
         )
 
     def _state(self, job: LedgerJob) -> JobState:
@@ -98,7 +100,7 @@ class JobViews:
         holder, entry = job.leases[epoch]
         seen = story.attempts.get(epoch)
         started_ms = seen.started_ms if seen else 0.0
-        if not started_ms and not _adopts(entry):
+        if not started_ms and not adopts(entry.body):
             # Only the holder and the submitter see a workload begin; for others the lease is close enough.
             started_ms = float(entry.head.hlc_ms)
         outcome, note = self._outcome(job, epoch)
@@ -160,25 +162,6 @@ class JobViews:
             return self._node.membership.announcement
         member = self._node.membership.members.get(peer)
         return member.announcement if member else None
-
-
-def executions_of(job: LedgerJob) -> int:
-    """Leases under which somebody had to run the job; one that shows an accepted value only finishes."""
-    return sum(1 for _, entry in job.leases.values() if not _adopts(entry))
-
-
-def is_rescued(job: LedgerJob) -> bool:
-    """Whether the job has a result that needed more than its first lease."""
-    certificate = job.certificate
-    return certificate is not None and certificate.value.outcome == "result" and certificate.epoch > 1
-
-
-def _adopts(lease: Entry) -> bool:
-    """Whether a lease obliges its holder to a value that was accepted before."""
-    certificate: st.LeaseCertificate = lease.body
-    if certificate.epoch == 1:
-        return False  # nothing can have been accepted before the first epoch
-    return any(peek(signed, st.Promise).accepted is not None for signed in certificate.promises)
 
 
 def _bid(scored: Scored, ranking: list[bytes]) -> BidView:

@@ -121,7 +121,7 @@ class AttemptView(Struct, frozen=True):
 
 
 class JobView(Struct, frozen=True):
-    """View `job`. `quorum` and `weight` are q and W of PROTOCOL §4; times are 0 when they have not come yet."""
+    """View `job`. `contradiction` says what two certificates that disagree mean. `quorum` and `weight` are q and W of PROTOCOL §4; times are 0 when they have not come yet."""
 
     job: str
     label: str
@@ -155,6 +155,7 @@ class JobView(Struct, frozen=True):
     tokens: int
     auction: AuctionView
     attempts: list[AttemptView]
+    contradiction: str = ""
 
 
 class RecordView(Struct, frozen=True):
@@ -233,7 +234,13 @@ class OpenedView(Struct, frozen=True):
 
 
 class Counters(Struct, frozen=True):
-    """Counted over the reporting node's replica: certificates, not memories."""
+    """Totals over jobs, counted from certificates: those of one node's replica, or of all stores of a mesh.
+
+    `jobs_settled_twice`: jobs of submitters with credit that have certificates for two values. `jobs_lost`: settled,
+    and unreadable to their submitter; over all stores also those accepted that are not final though their quorum
+    lives. `executions`: leases under which somebody had to run the job. `rescued`: jobs with a result that was decided
+    under a later lease than the first.
+    """
 
     jobs_submitted: int
     jobs_settled: int
@@ -322,7 +329,7 @@ MOMENTS: tuple[MomentKind, ...] = (
     MomentKind("result_opened", ("job",), "{job} result opened by its submitter"),
     MomentKind("query_answered", ("query", "label"), "{label} answered"),
     MomentKind("equivocation", ("author", "kind"), "{author} signed two {kind}s for one slot"),
-    MomentKind("alarm", ("text",), "ALARM {text}"),
+    MomentKind("alarm", ("job", "text"), "ALARM {text}"),
     MomentKind("partitioned", ("hidden",), "cut off from {hidden}"),
     MomentKind("healed", (), "partition healed"),
     MomentKind("problem", ("text",), "{text}"),

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from mesh_core.api.affects import AFFECTS
 from mesh_core.api.hub import Entity
-from mesh_core.api.job_view import JobViews, executions_of, is_rescued
+from mesh_core.api.job_view import JobViews
 from mesh_core.api.schema import (
     AnswerView,
     Counters,
@@ -232,10 +232,10 @@ class NodeViews:
         return Counters(
             jobs_submitted=len(jobs),
             jobs_settled=sum(1 for job in jobs if job.value is not None and job.value.outcome == "result"),
-            jobs_settled_twice=sum(1 for job in jobs if job.frozen),
+            jobs_settled_twice=sum(job.contradiction(self._jobs.credited) == "settled twice" for job in jobs),
             jobs_lost=unreadable,
-            executions=sum(executions_of(job) for job in jobs),
-            rescued=sum(1 for job in jobs if is_rescued(job)),
+            executions=sum(job.executions for job in jobs),
+            rescued=sum(job.rescued for job in jobs),
         )
 
     # ---------------------------------------------------------------------------------------- members

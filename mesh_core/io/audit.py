@@ -21,8 +21,9 @@ import msgspec
 from msgspec import Struct
 
 from axl.keys import KeyFileError, load
+from mesh_core.api.schema import Counters
 from mesh_core.identity.crypto import SecrecyError
-from mesh_core.identity.statement import StatementError, digest, peek
+from mesh_core.identity.statement import StatementError, digest
 from mesh_core.io import settings as participant_settings
 from mesh_core.io import store_file
 from mesh_core.io.crypto import KeyCrypto
@@ -30,37 +31,20 @@ from mesh_core.io.settings import SettingsError
 from mesh_core.io.store_file import StoreError
 from mesh_core.lease.committee import quorum, weight_of
 from mesh_core.ledger.fold import Hooks, Ledger
-from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.job import Contradiction, LedgerJob
 from mesh_core.ledger.record import Entry, check_record
 from mesh_core.secrecy.envelope import my_share, open_work
-from mesh_core.wire import statements as st
 from mesh_core.wire.messages import Work
 from mesh_core.work.errors import ResultError
 from mesh_core.work.result import decode_answer
-
-
-class Counters(Struct, frozen=True):
-    """Totals over all jobs, in the words of the report of a script.
-
-    `executions`: leases under which somebody had to run the job; a lease that shows an accepted value only
-    finishes what was run before. `rescued`: jobs with a result that was decided under a later lease than the
-    first.
-    """
-
-    jobs_submitted: int
-    jobs_settled: int
-    jobs_settled_twice: int
-    jobs_lost: int
-    executions: int
-    rescued: int
 
 
 class JobProof(Struct, frozen=True):
     """One job as far as the live stores prove it. `state` is that of PROTOCOL §3.
 
     `accepted`: on the disks of a quorum. `values`: different values with a valid certificate in any store, also
-    of those that are gone. `lost`: accepted and a quorum lives, yet not final; or settled, and the submitter
-    cannot open what is left of the result. `writer` is the backend that wrote a result that cites passages.
+    of those that are gone; `contradiction` says what it means when there are two. `lost`: accepted and a quorum
+    lives, yet not final; or settled, and the submitter cannot open what is left of the result. `writer` is the backend that wrote a result that cites passages.
     """
 
     job: str
@@ -68,6 +52,7 @@ class JobProof(Struct, frozen=True):
     submitter: str
     state: str
     values: int
+    contradiction: Contradiction
     accepted: bool
     live_weight: int
     quorum: int
@@ -99,7 +84,8 @@ class Secrecy(Struct, frozen=True):
 
 
 class Audit(Struct, frozen=True):
-    """Everything. `writers` counts results that cite passages by the backend that wrote them; `balance_micro` is
+    """Everything. `counters` leave out jobs of submitters that no participant gives credit: whoever wants to may sign
+    any number of those, with a committee of invented keys, and nobody runs them. `writers` counts results that cite passages by the backend that wrote them; `balance_micro` is
     the sum of all accounts, zero when money is neither made nor lost."""
 
     counters: Counters
@@ -121,6 +107,7 @@ class _Disk:
     name: str
     live: bool
     network: str
+    credited: frozenset[bytes]
     crypto: KeyCrypto
     store: sqlite3.Connection
     statements: dict[bytes, None]
@@ -172,7 +159,8 @@ def _open(path: Path, live: bool) -> _Disk:
         raise AuditError(str(error)) from error
     except sqlite3.Error as error:
         raise AuditError(f"the store of {path} cannot be read: {error}") from error
-    return _Disk(settings.name, live, settings.network, crypto, store, statements, blobs)
+    credited = frozenset(bytes.fromhex(peer) for peer, limit_micro in settings.credit.items() if limit_micro)
+    return _Disk(settings.name, live, settings.network, credited, crypto, store, statements, blobs)
 
 
 # ------------------------------------------------------------------------------------------------- judging
@@ -227,15 +215,19 @@ def _judge(disks: Sequence[_Disk]) -> Audit:
     reader = _Reader()
     everything = reader.fold(disks)
     proven = reader.fold(survivors)
-    jobs = [_prove(job, everything.jobs[job.id], disks) for job in proven.jobs.values()]
+    credited = frozenset[bytes]().union(*(disk.credited for disk in disks))
+    jobs = [_prove(job, everything.jobs[job.id], disks, credited) for job in proven.jobs.values()]
+    counted = [job for job in jobs if bytes.fromhex(job.submitter) in credited]
     return Audit(
         counters=Counters(
-            jobs_submitted=len(jobs),
-            jobs_settled=sum(job.state == "settled" for job in jobs),
-            jobs_settled_twice=sum(job.frozen for job in everything.jobs.values()),
-            jobs_lost=sum(job.lost for job in jobs),
-            executions=sum(job.executions for job in jobs),
-            rescued=sum(job.rescued for job in jobs),
+            jobs_submitted=len(counted),
+            jobs_settled=sum(job.state == "settled" for job in counted),
+            jobs_settled_twice=sum(
+                job.contradiction(credited) == "settled twice" for job in everything.jobs.values()
+            ),
+            jobs_lost=sum(job.lost for job in counted),
+            executions=sum(job.executions for job in counted),
+            rescued=sum(job.rescued for job in counted),
         ),
         replicas=[_replica(reader, disk) for disk in disks],
         jobs=jobs,
@@ -253,7 +245,9 @@ def _replica(reader: _Reader, disk: _Disk) -> Replica:
     )
 
 
-def _prove(job: LedgerJob, anywhere: LedgerJob, disks: Sequence[_Disk]) -> JobProof:
+def _prove(
+    job: LedgerJob, anywhere: LedgerJob, disks: Sequence[_Disk], credited: frozenset[bytes]
+) -> JobProof:
     """`job` is what survivors know; `anywhere` the same job with the records of those that are gone."""
     needed = quorum(job.job)
     holding = [
@@ -272,20 +266,16 @@ def _prove(job: LedgerJob, anywhere: LedgerJob, disks: Sequence[_Disk]) -> JobPr
         submitter=job.submitter.hex(),
         state=job.state,
         values=(anywhere.value is not None) + anywhere.frozen,
+        contradiction=anywhere.contradiction(credited),
         accepted=accepted,
         live_weight=live_weight,
         quorum=needed,
         leases=len(job.leases),
-        executions=sum(_had_to_run(entry.body) for _, entry in job.leases.values()),
-        rescued=settled and job.certificate is not None and job.certificate.epoch > 1,
+        executions=job.executions,
+        rescued=job.rescued,
         lost=unfinished or (settled and result is None),
         writer=_writer(result),
     )
-
-
-def _had_to_run(certificate: st.LeaseCertificate) -> bool:
-    """Whether no promise of the lease shows an accepted value, which its holder would have had to adopt."""
-    return all(peek(signed, st.Promise).accepted is None for signed in certificate.promises)
 
 
 def _result(job: LedgerJob, disks: Sequence[_Disk]) -> bytes | None:

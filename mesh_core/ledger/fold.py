@@ -37,7 +37,7 @@ class Hooks:
     on_settled: Callable[[LedgerJob], None]
     on_conflict: Callable[[str, bytes, bytes], None]
     on_equivocator: Callable[[st.PeerId, str], None]
-    on_alarm: Callable[[str], None]
+    on_alarm: Callable[[LedgerJob], None]
 
 
 @dataclass(slots=True)
@@ -168,9 +168,7 @@ class Ledger:
         if job.settle is not None:
             self._pay(job, -1)
             job.frozen = True
-            self.hooks.on_alarm(
-                f"two certificates with different values for job {job.job.label} {job.id.hex()[:12]}"
-            )
+            self.hooks.on_alarm(job)
             return
         job.settle = entry
         self.open_jobs.pop(job.id, None)
@@ -192,8 +190,7 @@ class Ledger:
         )
         payee.balance_micro += sign * value.price_micro
         payee.settled += sign
-        if certificate.epoch > 1:
-            payee.rescued += sign
+        payee.rescued += sign * job.rescued
 
     def _add_proof(self, proof: st.Equivocation) -> None:
         try:

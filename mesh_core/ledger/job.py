@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
+from mesh_core.identity.statement import peek
 from mesh_core.lease.certificate import OUTCOMES
 from mesh_core.ledger.record import Entry
 from mesh_core.wire import statements as st
@@ -19,6 +22,8 @@ TRANSITIONS: tuple[tuple[str, str, str], ...] = (
     ("leased", "settle certificate", "settled, cancelled or failed"),
 )
 """(state, what arrives, next state). A state never goes back; records may arrive in any order."""
+
+Contradiction: TypeAlias = Literal["", "settled twice", "forged by its own submitter"]
 
 
 @dataclass(slots=True)
@@ -77,6 +82,27 @@ class LedgerJob:
         return self.leases[self.epoch][0] if self.leases else None
 
     @property
+    def executions(self) -> int:
+        """Leases under which somebody had to run the job; one that shows an accepted value only finishes."""
+        return sum(not adopts(entry.body) for _, entry in self.leases.values())
+
+    @property
+    def rescued(self) -> bool:
+        """Whether the job has a result that was decided under a later lease than the first."""
+        certificate = self.certificate
+        return certificate is not None and certificate.value.outcome == "result" and certificate.epoch > 1
+
+    def contradiction(self, credited: Container[st.PeerId]) -> Contradiction:
+        """What two certificates that disagree mean, if there are two.
+
+        A submitter chooses its committee, so one that nobody trusts with credit may have invented all who voted:
+        that proves nothing about the protocol.
+        """
+        if not self.frozen:
+            return ""
+        return "settled twice" if self.submitter in credited else "forged by its own submitter"
+
+    @property
     def state(self) -> str:
         """`open`, `awarded`, `leased`, or the final state."""
         value = self.value
@@ -85,3 +111,10 @@ class LedgerJob:
         if self.leases:
             return "leased"
         return "awarded" if self.award else "open"
+
+
+def adopts(certificate: st.LeaseCertificate) -> bool:
+    """Whether a lease obliges its holder to a value that was accepted before."""
+    if certificate.epoch == 1:
+        return False  # nothing can have been accepted before the first epoch
+    return any(peek(signed, st.Promise).accepted is not None for signed in certificate.promises)

@@ -3,6 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import Entry
 from mesh_core.wire import statements as st
 from tests.unit.core.people import People, quiet_hooks
@@ -73,14 +74,16 @@ def test_balances_sum_to_zero_for_any_part_of_the_history(part: list[Entry]) -> 
 
 
 def test_two_certificates_with_different_values_freeze_the_job_and_pay_nobody() -> None:
-    alarms: list[str] = []
+    alarms: list[LedgerJob] = []
     hooks = quiet_hooks()
     hooks.on_alarm = alarms.append
     ledger = PEOPLE.ledger(hooks)
     for entry in HISTORY:
         ledger.add(entry)
     frozen = next(job for job in ledger.jobs.values() if job.job.label == "q1.3")
-    assert frozen.frozen and len(alarms) == 1
+    assert frozen.frozen and alarms == [frozen]
+    assert frozen.contradiction({frozen.submitter}) == "settled twice"
+    assert frozen.contradiction(set()) == "forged by its own submitter"
     assert ledger.account(PEOPLE.providers[1].peer).balance_micro == 0
     assert ledger.account(PEOPLE.providers[0].peer).balance_micro == 10_000
 

@@ -13,22 +13,12 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
+from mesh_core.api.schema import Counters
 from whisper_tui.errors import MeshUnreachable
 from whisper_tui.supervisor.rundir import RunDir
 
 AUDIT_S = 120.0
 """How long reading the stores may take."""
-
-
-class Counters(Struct, frozen=True):
-    """Totals over all jobs that live stores prove."""
-
-    jobs_submitted: int
-    jobs_settled: int
-    jobs_settled_twice: int
-    jobs_lost: int
-    executions: int
-    rescued: int
 
 
 class Replica(Struct, frozen=True):

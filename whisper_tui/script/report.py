@@ -11,11 +11,11 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from mesh_core.api.schema import Counters
 from whisper_tui import __version__
 from whisper_tui.errors import BadInput
 from whisper_tui.model.state import Incident, State
 from whisper_tui.script.assertions import Check
-from whisper_tui.script.audit import Counters
 from whisper_tui.script.schema import Kind
 
 STDOUT = "-"

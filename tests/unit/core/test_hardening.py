@@ -6,7 +6,17 @@ import pytest
 
 from mesh_core.after_disk import AfterDisk
 from mesh_core.config import limit
-from mesh_core.effects import Effect, Execute, JobOptions, Persist, PutMeta, PutVote, Send, StopExecution
+from mesh_core.effects import (
+    Effect,
+    Execute,
+    JobOptions,
+    Notify,
+    Persist,
+    PutMeta,
+    PutVote,
+    Send,
+    StopExecution,
+)
 from mesh_core.identity.statement import StatementError
 from mesh_core.lease.ballot import Ballot, remember
 from mesh_core.lease.certificate import CertificateError, check_settlement
@@ -317,3 +327,25 @@ def test_a_submitter_at_its_limit_does_not_stop_its_own_accepted_jobs() -> None:
     assert node is not None
     answered = lambda: all(query.finished for query in node.queries.queries.values())  # noqa: E731
     assert world.run_while(lambda: not answered(), 60.0)
+
+
+def test_an_alarm_says_whose_job_it_is_what_it_means_and_that_only_this_job_is_frozen() -> None:
+    people = People()
+    world = World(Setup(seed="alarm", keys=people.vault))
+    world.start()
+    world.run_for(0.5)
+    node = world.hosts["node1"].node
+    assert node is not None
+    job = people.submitter.record("job", people.job())
+    values = [people.value(holder) for holder in people.providers[:2]]
+    certificates = [people.settlement(job.hash, value, people.providers[:4]) for value in values]
+    for entry in (job, *(people.providers[0].record("settle", certificate) for certificate in certificates)):
+        node.ledger.add(entry)
+    alarms = [one for one in node.context.outbox.take() if isinstance(one, Notify) and one.kind == "alarm"]
+    assert [one.fields for one in alarms] == [
+        {
+            "job": job.hash,
+            "text": f"job q1.1 of {people.submitter.peer.hex()[:12]} has two certificates with different values: "
+            "forged by its own submitter; only this job is frozen",
+        }
+    ]

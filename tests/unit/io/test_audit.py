@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from axl.keys import from_seed
+from mesh_core.api.schema import Counters
 from mesh_core.effects import PutBlob, PutStatement, Write
 from mesh_core.identity.statement import digest
 from mesh_core.io.audit import Audit, AuditError, JobProof, audit, main
@@ -49,6 +50,7 @@ class Mesh:
 
     folder: Path
     people: RealPeople = field(default_factory=RealPeople)
+    credit_micro: int = 1_000_000
 
     def keep(self, person: Person, *kept: Entry | bytes) -> Path:
         """Write the directory of `person` with these records and blobs on its disk; returns provider.toml."""
@@ -59,6 +61,7 @@ class Mesh:
         settings.write_text(
             f'name = "{person.name}"\nrole = "provider"\nnetwork = "{NETWORK}"\nkey = "key.pem"\nstore = "store.db"\n'
             'axl_url = "http://127.0.0.1:9"\ncontrol_port = 0\ntoken_file = "token"\nlog = "log"\n'
+            f'[credit]\n"{self.people.submitter.peer.hex()}" = {self.credit_micro}\n'
         )
         writes: list[Write] = [
             PutBlob(digest(item), item)
@@ -145,7 +148,18 @@ def test_two_certificates_for_different_values_are_found_though_one_lies_on_a_de
     dead = mesh.keep(second, job.entry, other)
     found = audit([alive], [dead])
     assert found.counters.jobs_settled_twice == 1
-    assert only_job(found).values == 2
+    assert (only_job(found).values, only_job(found).contradiction) == (2, "settled twice")
+
+
+def test_a_job_of_a_submitter_without_credit_is_its_own_business(mesh: Mesh) -> None:
+    mesh.credit_micro = 0
+    people = mesh.people
+    job = submit(people)
+    first, second = people.providers[:2]
+    one, other = settle(people, job, first), settle(people, job, second, epoch=2)
+    found = audit([mesh.keep(people.providers[2], job.entry, one, other)], [])
+    assert (only_job(found).values, only_job(found).contradiction) == (2, "forged by its own submitter")
+    assert found.counters == Counters(0, 0, 0, 0, 0, 0)
 
 
 def test_the_same_value_certified_at_two_epochs_is_settled_once(mesh: Mesh) -> None:

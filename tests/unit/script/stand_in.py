@@ -11,10 +11,11 @@ from typing import Any
 
 import msgspec
 
+from mesh_core.api.schema import Counters
 from tests.unit.console.feeder import START_MS, Feeder, peer_of
 from whisper_tui.model.state import LogEntry, State, initial_state
 from whisper_tui.script import play
-from whisper_tui.script.audit import Audit, Counters, Replica, Secrecy
+from whisper_tui.script.audit import Audit, Replica, Secrecy
 from whisper_tui.script.doing import Stage
 from whisper_tui.script.mesh import Mesh
 from whisper_tui.script.picture import Picture
