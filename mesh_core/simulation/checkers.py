@@ -21,6 +21,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     inv.OneLeaseHolder,
     inv.OneProposal,
     inv.NoEquivocation,
+    inv.NothingLeavesUnwritten,
     inv.NothingGoesBack,
     inv.OneSettledValue,
     inv.AcceptedStaysStored,
@@ -56,11 +57,15 @@ class Checkers:
         self._promise = self._listeners("on_promise")
         self._proposal = self._listeners("on_proposal")
         self._vote = self._listeners("on_vote")
+        self._signed = self._listeners("on_signed")
         self._record = self._listeners("on_record")
         self._notice = self._listeners("on_notice")
         self._key_material = self._listeners("on_key_material")
         self._look = self._listeners("on_look")
         world.keys.on_key_material = self._on_key_material
+        sending = self._listeners("on_sending")
+        if sending:
+            world.listen(lambda host, message: self._tell(sending, host, message))
         world.watch(self)
 
     def durable(self, host: Host, writes: Sequence[Write]) -> None:
@@ -113,7 +118,9 @@ class Checkers:
         job = self.facts.jobs.get(write.job)
         if job is None:
             self.facts.early(host, write)
-        elif write.phase == "promise":
+            return
+        self._tell(self._signed, host, write)
+        if write.phase == "promise":
             promise = peek(write.signed, st.Promise)
             self.facts.count_promise(job, promise)
             self._tell(self._promise, host, job, promise, write.signed)

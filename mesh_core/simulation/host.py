@@ -76,6 +76,8 @@ class Surroundings:
     watchers: list[Watcher]
     deliver: Callable[[PeerId, PeerId, bytes], None]
     came_up: Callable[[], None]
+    sending: Callable[[Host, Message], None] | None = None
+    """Hears of every message that leaves a node for its transport."""
 
 
 @dataclass(slots=True)
@@ -298,6 +300,8 @@ class Host:
 
     def _carry_out(self, effect: Effect) -> None:
         if type(effect) is Send:
+            if self._around.sending is not None:
+                self._around.sending(self, effect.message)
             self._transport.queue(effect.to, effect.message)
         elif type(effect) is Notify:
             self._around.trace.moment(self._schedule.now, self.name, effect.kind, effect.fields)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from mesh_core.effects import JobId, Notify, PeerId
-from mesh_core.identity.statement import body_hash, encode
+from mesh_core.config import limit
+from mesh_core.effects import JobId, Notify, PeerId, PutVote
+from mesh_core.identity.statement import body_hash, encode, peek
 from mesh_core.ledger.record import Entry
 from mesh_core.simulation.crypto import KeyMaterial
 from mesh_core.simulation.facts import Facts, JobFacts
 from mesh_core.simulation.host import Host
+from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 
 
@@ -47,6 +49,12 @@ class Invariant:
 
     def on_vote(self, host: Host, job: JobFacts, vote: st.AcceptVote, signed: bytes) -> None:
         """An accept vote is durable at its author."""
+
+    def on_signed(self, host: Host, write: PutVote) -> None:
+        """Anything that a host signs for a job and an epoch is durable."""
+
+    def on_sending(self, host: Host, message: ms.Message) -> None:
+        """A message leaves a node."""
 
     def on_record(self, host: Host, entry: Entry) -> None:
         """A record, the host's own or another's, is durable."""
@@ -144,17 +152,9 @@ class NoEquivocation(Invariant):
         super().__init__(facts)
         self._signed: dict[tuple[Any, ...], bytes] = {}
 
-    def on_promise(self, host: Host, job: JobFacts, promise: st.Promise, signed: bytes) -> None:
-        """Slot: (author, job, epoch)."""
-        self._slot(("promise", promise.author, job.id, promise.epoch), body_hash(signed), host)
-
-    def on_proposal(self, host: Host, job: JobFacts, proposal: st.Proposal, signed: bytes) -> None:
-        """Slot: (author, job, epoch)."""
-        self._slot(("proposal", proposal.author, job.id, proposal.epoch), body_hash(signed), host)
-
-    def on_vote(self, host: Host, job: JobFacts, vote: st.AcceptVote, signed: bytes) -> None:
-        """Slot: (author, job, epoch)."""
-        self._slot(("accept", vote.author, job.id, vote.epoch), body_hash(signed), host)
+    def on_signed(self, host: Host, write: PutVote) -> None:
+        """Slot: (author, job, epoch, phase), of any phase."""
+        self._slot((write.phase, host.peer, write.job, write.epoch), body_hash(write.signed), host)
 
     def on_record(self, host: Host, entry: Entry) -> None:
         """Slots: (author, seq), and one award per job."""
@@ -166,6 +166,49 @@ class NoEquivocation(Invariant):
         author: PeerId = slot[1]
         if self._signed.setdefault(slot, name) != name and self.facts.trusts(author):
             self.fail(f"{self.facts.called(author)} signed two {slot[0]}s for one slot, seen at {host.name}")
+
+
+class NothingLeavesUnwritten(Invariant):
+    """What a node has signed for good is on its disk before it is handed to the transport."""
+
+    name = "NothingLeavesUnwritten"
+
+    def on_sending(self, host: Host, message: ms.Message) -> None:
+        """Look for what the message carries of this node's own."""
+        if host.peer in self.facts.liars:
+            return
+        match message:
+            case ms.Promised(promise=signed):
+                self._require(host, peek(signed, st.Promise), "promise", signed)
+            case ms.Voted(vote=signed):
+                self._require(host, peek(signed, st.AcceptVote), "accept", signed)
+            case ms.AcceptRequest(proposal=signed):
+                self._require(host, peek(signed, st.Proposal), "propose", signed)
+            case ms.Released(release=signed):
+                self._require(host, peek(signed, st.Release), "release", signed)
+            case ms.Records(records=records):
+                for signed in records:
+                    self._require_record(host, signed)
+            case ms.StoreJob(record=signed):
+                self._require_record(host, signed)
+
+    def _require(
+        self,
+        host: Host,
+        said: st.Promise | st.AcceptVote | st.Proposal | st.Release,
+        phase: str,
+        signed: bytes,
+    ) -> None:
+        written = host.disk.votes.get((said.job, said.epoch, phase))
+        if written is None or written.signed != signed:
+            self.fail(f"{host.name} sends a {phase} of epoch {said.epoch} that is not on its disk")
+
+    def _require_record(self, host: Host, signed: bytes) -> None:
+        record = peek(signed, st.Record)
+        if record.author == host.peer:
+            key = (record.author, record.seq, body_hash(signed))
+            if key not in host.disk.statements:
+                self.fail(f"{host.name} sends its record {record.seq}, which is not on its disk")
 
 
 class NothingGoesBack(Invariant):
@@ -240,14 +283,14 @@ class SharesOnlyAtHolders(Invariant):
     def on_key_material(self, material: KeyMaterial) -> None:
         """Who gets a share that is another's, or the secret, must hold a lease by then."""
         escrow = material.escrow
+        if {material.author, escrow.owner} & self.facts.liars:
+            return
         job_id = self.facts.escrow_job.get(escrow.number)
         if job_id is None:
             # The submitter hands out the seats; the job that carries them is not signed yet.
             self.facts.remember_share(material)
             return
         job = self.facts.jobs[job_id]
-        if material.author in self.facts.liars:
-            return
         if material.recipient != escrow.owner and not any(
             material.recipient in holders for holders in job.holders.values()
         ):
@@ -286,20 +329,30 @@ class NoKeyRetired(Invariant):
 
 
 class QueuesBounded(Invariant):
-    """Nothing piles up: effects waiting for the disk, messages waiting for the transport, events under way."""
+    """Nothing piles up: what waits for disk and transport, timers, members, claims, events under way."""
 
     name = "QueuesBounded"
     backlog_max: ClassVar[int] = 20_000
     events_max: ClassVar[int] = 50_000
+    timers_max: ClassVar[int] = 2_000
 
     def on_look(self) -> None:
         """Measure."""
         world = self.facts.world
         for host in world.hosts.values():
-            if host.backlog > self.backlog_max:
-                self.fail(f"{host.name} holds back {host.backlog} effects and messages")
+            self._within(host, "effects and messages that wait", host.backlog, self.backlog_max)
+            if host.node is not None:
+                node = host.node
+                self._within(host, "timers", len(node.context.timers), self.timers_max)
+                self._within(host, "members", len(node.membership.members), limit("members_max"))
+                self._within(host, "claims", len(node.holder.claims), len(node.ledger.open_jobs))
+                self._within(host, "ballots", len(node.witness.ballots), len(node.ledger.open_jobs))
         if len(world.schedule) > self.events_max:
             self.fail(f"{len(world.schedule)} events are under way")
+
+    def _within(self, host: Host, what: str, size: int, most: int) -> None:
+        if size > most:
+            self.fail(f"{host.name} has {size} {what}, more than {most}")
 
 
 class BalancesSumToZero(Invariant):

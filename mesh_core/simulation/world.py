@@ -17,6 +17,7 @@ from mesh_core.simulation.schedule import Schedule
 from mesh_core.simulation.setup import OPERATOR_INDEX, Setup, make_spec
 from mesh_core.simulation.trace import Trace
 from mesh_core.simulation.workload import Workload
+from mesh_core.wire.messages import Message
 
 __all__ = ["OPERATOR", "Setup", "World"]
 
@@ -71,6 +72,10 @@ class World:
     def watch(self, watcher: Watcher) -> None:
         """Let `watcher` hear of everything from now on."""
         self._around.watchers.append(watcher)
+
+    def listen(self, sending: Callable[[Host, Message], None]) -> None:
+        """Let `sending` hear of every message that leaves a node for its transport."""
+        self._around.sending = sending
 
     def live(self) -> list[Host]:
         """Hosts whose process runs."""

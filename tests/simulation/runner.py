@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mesh_core.simulation.checkers import INVARIANTS, Checkers
 from mesh_core.simulation.disk import VoteOverwritten
@@ -16,6 +16,8 @@ from tests.simulation.scenario import Scenario
 LOOK_EVERY_S = 0.25
 AFTERMATH_S = 0.5
 """A world at rest is watched this much longer."""
+
+REPEAT_EVERY = 20
 
 REAL_CRYPTO_EVERY = 50
 """One seed in this many runs on real cryptography; since that draws its own randomness, it never repeats exactly."""
@@ -65,8 +67,16 @@ class Outcome:
 
 
 def run_seed(seed: int, profile: str | None = None) -> Outcome:
-    """Run the whole of `seed` until its world is at rest, an invariant breaks, or its time is up."""
-    return run(Plan.of(seed, profile))
+    """Run the whole of `seed` until its world is at rest, an invariant breaks, or its time is up.
+
+    One seed in `REPEAT_EVERY` runs twice: both runs must be the same to the last byte.
+    """
+    outcome = run(Plan.of(seed, profile))
+    if outcome.passed and seed % REPEAT_EVERY == 0:
+        again = run(outcome.plan)
+        if again.trace_hash != outcome.trace_hash:
+            return replace(outcome, invariant="RunsRepeat", detail="the same seed gave two different runs")
+    return outcome
 
 
 def run(plan: Plan, *, telling: bool = False, invariants: Sequence[type[Invariant]] = INVARIANTS) -> Outcome:
