@@ -1,45 +1,66 @@
 """Per-author hash chains and the version vector over them (PROTOCOL §3).
 
 What a replica holds of one author is a set of records. The *chain* is its longest unambiguous prefix: from
-seq 1 on, each record the only one held at its seq and linked to the one before. Everything else — behind a gap,
+the *base* on, each record the only one held at its seq and linked to the one before. Everything else — behind a gap,
 or from a fork on — are *extras*, named one by one, so that two replicas with equal vectors hold equal sets,
-whatever the order in which records came.
+whatever the order in which records came. The base is the last record that a checkpoint covers, seq 0 before the first:
+what lies at or below it has been dropped, and nothing that comes later belongs there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mesh_core.config import limit
-from mesh_core.identity.statement import digest, encode
+from mesh_core.identity.statement import encode
 from mesh_core.ledger.record import FIRST_PREV, Entry
+from mesh_core.ledger.set_hash import SetHash
 from mesh_core.wire.messages import Head
 from mesh_core.wire.statements import PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The last record of an author that a checkpoint covers."""
+
+    seq: int = 0
+    hash: bytes = FIRST_PREV
 
 
 @dataclass(slots=True)
 class AuthorChain:
     """All records held of one author."""
 
+    base: Base = Base()
     chain: list[Entry] = field(default_factory=list)
     extras: dict[bytes, Entry] = field(default_factory=dict)
     forked_at: int | None = None
 
     @property
     def head_seq(self) -> int:
-        """Seq of the last record of the chain, 0 when there is none."""
-        return len(self.chain)
+        """Seq of the last record of the chain, 0 when there has been none."""
+        return self.base.seq + len(self.chain)
 
     @property
     def head_hash(self) -> bytes:
         """Hash of the last record of the chain."""
-        return self.chain[-1].hash if self.chain else FIRST_PREV
+        return self.chain[-1].hash if self.chain else self.base.hash
+
+    def hash_at(self, seq: int) -> bytes | None:
+        """Hash of the chain's record at `seq`; None where it has none or has dropped it."""
+        if seq == self.base.seq:
+            return self.base.hash
+        return self.chain[seq - self.base.seq - 1].hash if self.base.seq < seq <= self.head_seq else None
+
+    def between(self, first: int, last: int) -> list[Entry]:
+        """The chain from `first` to `last`, both included, as far as it is held."""
+        return self.chain[max(first - self.base.seq, 1) - 1 : max(last - self.base.seq, 0)]
 
     def at(self, seq: int) -> Iterator[Entry]:
         """Every record held at `seq`."""
-        if 1 <= seq <= len(self.chain):
-            yield self.chain[seq - 1]
+        if self.base.seq < seq <= self.head_seq:
+            yield self.chain[seq - self.base.seq - 1]
         for entry in self.extras.values():
             if entry.seq == seq:
                 yield entry
@@ -50,7 +71,7 @@ class AuthorChain:
 
     def add(self, entry: Entry) -> list[Entry]:
         """Take a record that is not held yet; returns the records it conflicts with (same seq, other bytes)."""
-        conflicts = list(self.at(entry.seq)) if entry.seq <= len(self.chain) or self.extras else []
+        conflicts = list(self.at(entry.seq)) if entry.seq <= self.head_seq or self.extras else []
         if conflicts:
             self._fork(entry.seq)
         whole = self.forked_at is None or entry.seq < self.forked_at
@@ -76,9 +97,15 @@ class AuthorChain:
     def _fork(self, seq: int) -> None:
         """The author signed two records at `seq`: nothing from there on belongs to the chain."""
         self.forked_at = min(seq, self.forked_at or seq)
-        for entry in self.chain[self.forked_at - 1 :]:
+        first = self.forked_at - self.base.seq - 1
+        for entry in self.chain[first:]:
             self.extras[entry.hash] = entry
-        del self.chain[self.forked_at - 1 :]
+        del self.chain[first:]
+
+    def entries(self) -> Iterator[Entry]:
+        """Everything held."""
+        yield from self.chain
+        yield from self.extras.values()
 
 
 class Chains:
@@ -90,7 +117,9 @@ class Chains:
         self.authors: dict[PeerId, AuthorChain] = {}
         self._by_hash: dict[bytes, Entry] = {}
         self._with_extras: dict[PeerId, AuthorChain] = {}
-        self._vector_hash: bytes | None = None
+        self._vector_sum = SetHash()
+        self._summed: dict[PeerId, bytes] = {}
+        self._changed: dict[PeerId, None] = {}
 
     def __len__(self) -> int:
         return len(self._by_hash)
@@ -108,6 +137,8 @@ class Chains:
         if held is None and len(self.authors) >= limit("members_max") and not self._is_known(entry.author):
             return False
         held = held or AuthorChain()
+        if entry.seq <= held.base.seq:
+            return False
         if held.forked_at is None and entry.seq == held.head_seq + 1:
             return True
         extras = sum(len(other.extras) for other in self._with_extras.values())
@@ -116,33 +147,73 @@ class Chains:
     def add(self, entry: Entry) -> list[Entry]:
         """Take a record that is not held yet; returns those it conflicts with."""
         self._by_hash[entry.hash] = entry
-        self._vector_hash = None
         held = self.authors.setdefault(entry.author, AuthorChain())
         conflicts = held.add(entry)
-        if held.extras:
-            self._with_extras[entry.author] = held
-        else:
-            self._with_extras.pop(entry.author, None)
+        self._has_changed(entry.author, held)
         return conflicts
+
+    def is_closed(self, author: PeerId, seq: int) -> bool:
+        """Whether a checkpoint covers this place: nothing that comes for it counts any more."""
+        held = self.authors.get(author)
+        return held is not None and seq <= held.base.seq
+
+    def path(self, author: PeerId, to: Base) -> list[Entry] | None:
+        """The author's records above its base up to `to`, in order, also on one side of a fork; None when some of them
+        are not held, or are dropped."""
+        held = self.authors.get(author) or AuthorChain()
+        if held.hash_at(to.seq) == to.hash:
+            return held.between(held.base.seq + 1, to.seq)
+        path: list[Entry] = []
+        place = to
+        while place.seq > held.base.seq:
+            entry = self._by_hash.get(place.hash)
+            if entry is None or (entry.author, entry.seq) != (author, place.seq):
+                return None
+            path.append(entry)
+            place = Base(place.seq - 1, entry.head.prev)
+        return path[::-1] if place == held.base else None
+
+    def rebase(self, cut: Mapping[PeerId, Base]) -> None:
+        """Drop everything at or below `cut`, whether it was held or not, also the sides of forks that lost."""
+        for author, base in cut.items():
+            held = self.authors.get(author) or AuthorChain()
+            if base.seq < held.base.seq:
+                continue
+            kept = AuthorChain(base)
+            for entry in sorted(held.entries(), key=lambda one: one.seq):
+                if entry.seq > base.seq:
+                    kept.add(entry)
+                else:
+                    del self._by_hash[entry.hash]
+            self.authors[author] = kept
+            self._has_changed(author, kept)
+
+    def _has_changed(self, author: PeerId, held: AuthorChain) -> None:
+        self._changed[author] = None
+        if held.extras:
+            self._with_extras[author] = held
+        else:
+            self._with_extras.pop(author, None)
 
     def vector(self) -> tuple[Head, ...]:
         """The version vector, in author order."""
-        return tuple(
-            Head(author, held.head_seq, held.head_hash, tuple(sorted(held.extras)))
-            for author, held in sorted(self.authors.items())
-        )
+        return tuple(_head(author, held) for author, held in sorted(self.authors.items()))
 
     def vector_hash(self) -> bytes:
-        """Hash of the version vector: equal exactly when two replicas hold the same records."""
-        if self._vector_hash is None:
-            self._vector_hash = digest(encode(self.vector()))
-        return self._vector_hash
+        """Hash of the version vector: equal exactly when two replicas hold the same records, wherever their bases are."""
+        for author in self._changed:
+            before, now = self._summed.get(author), encode(_head(author, self.authors[author]))
+            if before is not None:
+                self._vector_sum.remove(before)
+            self._vector_sum.add(now)
+            self._summed[author] = now
+        self._changed.clear()
+        return self._vector_sum.digest()
 
-    def range(self, author: PeerId, first: int, last: int) -> Iterator[Entry]:
+    def range(self, author: PeerId, first: int, last: int) -> Iterable[Entry]:
         """The author's chain from `first` to `last`, both included, as far as it is held."""
         held = self.authors.get(author)
-        if held is not None:
-            yield from held.chain[max(first, 1) - 1 : max(last, 0)]
+        return held.between(first, last) if held is not None else ()
 
     def missing(self) -> int:
         """Records known to exist but not held: gaps before extras."""
@@ -153,3 +224,7 @@ class Chains:
                     held.highest_seq() - held.head_seq - len({entry.seq for entry in held.extras.values()})
                 )
         return gaps
+
+
+def _head(author: PeerId, held: AuthorChain) -> Head:
+    return Head(author, held.head_seq, held.head_hash, tuple(sorted(held.extras)))

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mesh_core.identity.crypto import Verifier
-from mesh_core.identity.statement import StatementError, check, digest, encode
+from mesh_core.identity.statement import StatementError, check, encode
 from mesh_core.lease.certificate import CertificateError, check_lease, check_settlement
 from mesh_core.ledger.award import award_is_sound
 from mesh_core.ledger.chain import Chains
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import Entry, check_record
+from mesh_core.ledger.set_hash import SetHash
 from mesh_core.wire import statements as st
 
 _VOTES: dict[str, type[st.Promise] | type[st.Proposal] | type[st.AcceptVote]] = {
@@ -65,7 +66,7 @@ class Ledger:
     accounts: dict[st.PeerId, Account] = field(default_factory=dict)
     equivocators: dict[st.PeerId, str] = field(default_factory=dict)
     _waiting: dict[st.JobId, list[Entry]] = field(default_factory=dict)
-    _root: bytes | None = None
+    _settled: SetHash = field(default_factory=SetHash)
 
     def account(self, peer: st.PeerId) -> Account:
         """The peer's account; all zero for an unknown peer."""
@@ -74,21 +75,10 @@ class Ledger:
     def state_root(self) -> bytes:
         """Hash over (job, value) of all decided jobs and all balances.
 
-        It covers no certificate: two different quorums may certify the same value.
+        It covers no certificate: two different quorums may certify the same value. It follows each change, so that it
+        costs the same however many jobs there have been.
         """
-        if self._root is None:
-            decided = [
-                (job_id, None if job.frozen else job.value)
-                for job_id, job in sorted(self.jobs.items())
-                if job.final
-            ]
-            balances = [
-                (peer, str(account.balance_micro))
-                for peer, account in sorted(self.accounts.items())
-                if account.balance_micro
-            ]
-            self._root = digest(encode((decided, balances)))
-        return self._root
+        return self._settled.digest()
 
     def add(self, entry: Entry) -> bool:
         """Take a checked record; False when it is held already or there is no room for it."""
@@ -164,14 +154,16 @@ class Ledger:
             job.settle = entry
             self._pay(job, 1)
             return
-        self._root = None
         if job.settle is not None:
             self._pay(job, -1)
+            self._settled.remove(_decided(job))
             job.frozen = True
+            self._settled.add(_decided(job))
             self.hooks.on_alarm(job)
             return
         job.settle = entry
         self.open_jobs.pop(job.id, None)
+        self._settled.add(_decided(job))
         self._pay(job, 1)
         self.hooks.on_settled(job)
 
@@ -183,14 +175,22 @@ class Ledger:
         value = certificate.value
         payer = self.accounts.setdefault(job.submitter, Account())
         payee = self.accounts.setdefault(value.holder, Account())
-        payer.balance_micro -= sign * value.price_micro
+        self._move(job.submitter, payer, -sign * value.price_micro)
+        self._move(value.holder, payee, sign * value.price_micro)
         payer.spent_micro += sign * value.price_micro
         payee.earned_micro[job.submitter] = (
             payee.earned_micro.get(job.submitter, 0) + sign * value.price_micro
         )
-        payee.balance_micro += sign * value.price_micro
         payee.settled += sign
         payee.rescued += sign * job.rescued
+
+    def _move(self, peer: st.PeerId, account: Account, micro: int) -> None:
+        """Change a balance; an account that is empty is not part of the state."""
+        if account.balance_micro:
+            self._settled.remove(_balance(peer, account))
+        account.balance_micro += micro
+        if account.balance_micro:
+            self._settled.add(_balance(peer, account))
 
     def _add_proof(self, proof: st.Equivocation) -> None:
         try:
@@ -230,3 +230,13 @@ def proven_equivocator(verifier: Verifier, network: str, proof: st.Equivocation)
         if one != other and (one.author, one.job, one.epoch) == (other.author, other.job, other.epoch):
             return one.author
     raise StatementError("the two statements do not contradict each other")
+
+
+def _decided(job: LedgerJob) -> bytes:
+    """What the state holds of a decided job."""
+    return encode(("job", job.id, None if job.frozen else job.value))
+
+
+def _balance(peer: st.PeerId, account: Account) -> bytes:
+    """What the state holds of an account; as text, for a sum of prices may outgrow an integer of msgpack."""
+    return encode(("balance", peer, str(account.balance_micro)))

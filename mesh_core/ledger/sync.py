@@ -279,7 +279,7 @@ class Replication:
         if head.seq > own_seq:
             last = min(head.seq, own_seq + limit("records_per_message_max"))
             self._context.send(sender, FetchRange(head.author, own_seq + 1, last))
-        elif head.seq and held is not None and held.chain[head.seq - 1].hash != head.hash:
+        elif held is not None and head.seq > held.base.seq and held.hash_at(head.seq) != head.hash:
             self._want(now, sender, [head.hash])
         self._want(now, sender, [name for name in head.extras if name not in self._ledger.chains])
 
@@ -288,7 +288,7 @@ def _lacked_by(held: AuthorChain, head: Head | None) -> list[Entry]:
     """Records of one author that a replica with `head` does not hold."""
     first = max(0, head.seq) if head else 0
     extras = set(head.extras) if head else set()
-    lacking = [entry for entry in held.chain[first:] if entry.hash not in extras]
+    lacking = [entry for entry in held.between(first + 1, held.head_seq) if entry.hash not in extras]
     forked = held.forked_at is not None
     lacking += [
         entry for name, entry in held.extras.items() if name not in extras and (forked or entry.seq > first)
