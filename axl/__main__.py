@@ -14,10 +14,11 @@ from axl import keys
 from axl.config import ConfigError, NodeConfig
 from axl.endpoint import EndpointError, parse_endpoint
 from axl.keys import KeyFileError, PrivateKey
+from axl.lifeline import LifelineError, lifeline
 from axl.listener import ListenError
 from axl.logs import log_to_stderr
 from axl.node import Node
-from axl.program import EXIT_REFUSED, Parser, UsageError, heed_signals, lifeline
+from axl.program import EXIT_REFUSED, Parser, UsageError, heed_signals
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         descriptor = lifeline()
         log_to_stderr()
         uvloop.run(_run(config, key, descriptor))
-    except (UsageError, ConfigError, KeyFileError, EndpointError, ListenError) as error:
+    except (UsageError, LifelineError, ConfigError, KeyFileError, EndpointError, ListenError) as error:
         print(f"axl: {error}", file=sys.stderr)  # noqa: T201 - the user's one line
         return EXIT_REFUSED
     return 0

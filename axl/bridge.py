@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from axl import batch
 from axl.endpoint import Endpoint
-from axl.http1 import Headers, Request
+from axl.http_message import Headers, Request
 from axl.http_server import HttpConnection
 from axl.inbox import Inbox
 from axl.keys import PeerIdError, parse_peer_id

@@ -17,8 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from axl import batch
-from axl.http1 import HttpError, Response
 from axl.http_client import Line, Lines
+from axl.http_message import HttpError, Response
 
 PEERS_MAX = 1024
 """Peers that connections to the bridge are kept for."""

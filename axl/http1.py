@@ -12,23 +12,14 @@ is not one it has just seen (CPython 3.11, h11 0.16). Every message of the mesh 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
+
+from axl.http_message import HEAD_BYTES_MAX, HEADERS_MAX, Headers, HttpError, Message, Request, Response
 
 if TYPE_CHECKING:
     from axl.http1_full import FullReader
-
-HEAD_BYTES_MAX = 16 * 1024
-HEADERS_MAX = 64
-
-Headers: TypeAlias = Mapping[bytes, bytes]
-"""Values by name in lower case. Of a header that came more than once, the last."""
-
-Message: TypeAlias = tuple[tuple[bytes, ...], Headers, bytes]
-"""What a request's first line asks for or a response's status, the headers, the body."""
 
 _REQUEST_LINE = re.compile(rb"(GET|POST) (/[!-~]*) HTTP/1\.1")
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-5][0-9][0-9]) [!-~]+(?: [!-~]+)*")
@@ -42,34 +33,6 @@ _LOOSE_HEAD_END = re.compile(rb"\n\r?\n")
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
-
-
-class HttpError(Exception):
-    """The other side does not speak HTTP/1.1, or not within the limits. `status` is what to answer it."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A whole request. `path` and `query` are as sent, not decoded."""
-
-    method: bytes
-    path: bytes
-    query: bytes
-    headers: Headers
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """A whole response."""
-
-    status: int
-    headers: Headers
-    body: bytes
 
 
 def response_bytes(status: int, headers: bytes, body: bytes, *, is_last: bool = False) -> bytes:

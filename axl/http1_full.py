@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import h11
 
-from axl.http1 import HEAD_BYTES_MAX, HttpError, Message
+from axl.http_message import HEAD_BYTES_MAX, HttpError, Message
 
 
 class FullReader:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from axl.http1 import HttpError, Response, ResponseReader
+from axl.http1 import ResponseReader
+from axl.http_message import HttpError, Response
 
 LINES_MAX = 8
 """Requests under way at once, per set of lines."""

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
-from axl.http1 import HEAD_BYTES_MAX, HttpError, Request, RequestReader, response_bytes
+from axl.http1 import RequestReader, response_bytes
+from axl.http_message import HEAD_BYTES_MAX, HttpError, Request
 
 CONNECTIONS_MAX = 512
 RECEIVE_BUFFER_BYTES = 16 * 1024

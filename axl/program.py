@@ -1,15 +1,13 @@
-"""How a participant's programs start and stop: their command line, their lifeline, their signals."""
+"""How a participant's programs start and stop: their command line, their signals, the end of their lifeline."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import signal
 from typing import NoReturn
 
-LIFELINE_VARIABLE = "WHISPER_LIFELINE_FD"
-"""Names the read end of a pipe whose write end only the supervisor holds: its end means that nobody is left."""
+from axl.lifeline import has_ended
 
 EXIT_REFUSED = 2
 
@@ -26,19 +24,6 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; usage: {self.format_usage().removeprefix('usage: ').strip()}")
 
 
-def lifeline() -> int | None:
-    """The descriptor of the lifeline, None without one. Raises UsageError for one that is not open."""
-    value = os.environ.get(LIFELINE_VARIABLE)
-    if value is None:
-        return None
-    try:
-        descriptor = int(value)
-        os.fstat(descriptor)
-    except (ValueError, OSError):
-        raise UsageError(f"{LIFELINE_VARIABLE}={value[:40]!r} is not an open file descriptor") from None
-    return descriptor
-
-
 def heed_signals(stop: asyncio.Event, descriptor: int | None) -> None:
     """Set `stop` on SIGTERM, on Ctrl-C, or when the lifeline ends."""
     loop = asyncio.get_running_loop()
@@ -50,6 +35,6 @@ def heed_signals(stop: asyncio.Event, descriptor: int | None) -> None:
 
 
 def _read_lifeline(descriptor: int, stop: asyncio.Event) -> None:
-    if not os.read(descriptor, 64):
+    if has_ended(descriptor):
         asyncio.get_running_loop().remove_reader(descriptor)
         stop.set()

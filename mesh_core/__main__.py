@@ -12,7 +12,8 @@ import uvloop
 
 from axl import keys
 from axl.keys import KeyFileError, PrivateKey
-from axl.program import EXIT_REFUSED, Parser, UsageError, heed_signals, lifeline
+from axl.lifeline import LifelineError, lifeline
+from axl.program import EXIT_REFUSED, Parser, UsageError, heed_signals
 from mesh_core.io import settings as settings_file
 from mesh_core.io.axl_transport import WrongKeyError
 from mesh_core.io.executions import Executor, NoExecutor
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         uvloop.run(_run(settings, descriptor))
     except StoreError as error:
         return _refuse(EXIT_STORE, error)
-    except (UsageError, SettingsError, KeyFileError, PortTakenError, WrongKeyError) as error:
+    except (UsageError, LifelineError, SettingsError, KeyFileError, PortTakenError, WrongKeyError) as error:
         return _refuse(EXIT_REFUSED, error)
     return 0
 

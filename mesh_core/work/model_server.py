@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mesh_core.work.lifeline import end_with_parent
+from axl.lifeline import LifelineError, end_with_supervisor
 from mesh_core.work.options import BATCH_TOKENS, MICRO_BATCH_TOKENS, SLOT_TOKENS
 
 MODEL = "SmolLM2-135M-Instruct Q4_1"
@@ -41,10 +41,13 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--threads", type=int, default=_half_the_cores(), help="threads that compute")
     chosen = parser.parse_args(arguments)
-    end_with_parent()
     try:
+        end_with_supervisor()
         socket.create_server(("127.0.0.1", chosen.port)).close()  # llama.cpp would only say that it failed
         server = _serve(_model_file(), chosen.port, chosen.slots, chosen.threads)
+    except LifelineError as error:
+        sys.stderr.write(f"model server: {error}\n")
+        return 2
     except _Missing as error:
         sys.stderr.write(f"model server: {error}\n")
         return MISSING

@@ -18,7 +18,7 @@ from axl.config import NodeConfig
 from axl.control import Hello
 from axl.endpoint import Endpoint
 from axl.frames import FrameReader, Kind
-from axl.http1 import Response
+from axl.http_message import Response
 from axl.http_client import Line
 from axl.keys import PrivateKey
 from axl.link import HELLO_DOMAIN

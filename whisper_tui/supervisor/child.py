@@ -18,9 +18,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from axl.lifeline import LIFELINE_VARIABLE
 from whisper_tui.supervisor.schema import GONE, WORKING, ProcessState, ProcessView
 
-LIFELINE_VARIABLE = "WHISPER_LIFELINE_FD"
 SECRET_MARKS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
 GRACE_S = 3.0
 """How long processes may take to end on SIGTERM before they are killed."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+from axl.lifeline import LifelineError, end_with_supervisor
 from mesh_core.work.corpus.build import Built, build
 from mesh_core.work.errors import CorpusError
-from mesh_core.work.lifeline import end_with_parent
 
 _SKIPPED_SHOWN = 20
 
@@ -32,8 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("--out", type=Path, required=True, help="folder the index is kept in")
     chosen = parser.parse_args(arguments)
     try:
+        end_with_supervisor()
         built = build(chosen.source, chosen.shards, chosen.out)
-    except CorpusError as error:
+    except (LifelineError, CorpusError) as error:
         sys.stderr.write(f"corpus: {error}\n")
         return 1
     sys.stdout.write(_report(built) + "\n")
@@ -50,5 +51,4 @@ def _report(built: Built) -> str:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves through `finally`: no half index stays
-    end_with_parent()
     sys.exit(main())

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from axl.http1 import HttpError, Request, RequestReader, Response, ResponseReader, response_bytes
+from axl.http1 import RequestReader, ResponseReader, response_bytes
 from axl.http1_full import FullReader
+from axl.http_message import HttpError, Request, Response
 
 BODY_MAX = 1000
 SEND = (

@@ -11,7 +11,7 @@ import pytest
 
 from axl import http_server
 from axl.endpoint import Endpoint
-from axl.http1 import Request
+from axl.http_message import Request
 from axl.http_server import HttpConnection, HttpServer, Limits
 from axl.listener import bind
 

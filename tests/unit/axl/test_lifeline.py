@@ -7,10 +7,14 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
+from axl.lifeline import LIFELINE_VARIABLE, LifelineError, end_with_supervisor, lifeline
+
 CHILD = """
 import signal
-from mesh_core.work.lifeline import end_with_parent
-end_with_parent()
+from axl.lifeline import end_with_supervisor
+end_with_supervisor()
 print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN, flush=True)
 {then}
 """
@@ -56,3 +60,29 @@ def test_without_a_lifeline_nothing_changes() -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "False\n"
     assert ended(process) == 0
+
+
+@pytest.mark.parametrize("value", ["", "none", "-1", "987654", "9" * 100])
+def test_a_lifeline_that_is_none_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv(LIFELINE_VARIABLE, value)
+    for look in (lifeline, end_with_supervisor):
+        with pytest.raises(LifelineError, match="is not an open file descriptor") as caught:
+            look()
+        assert "\n" not in str(caught.value)
+
+
+def test_a_program_that_is_told_of_a_lifeline_that_is_none_ends_with_that_line() -> None:
+    for program in (
+        ["mesh_core.work.corpus", "build", "--source", ".", "--shards", "1", "--out", "."],
+        ["mesh_core.work.model_server"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", *program],
+            env={**os.environ, LIFELINE_VARIABLE: "none"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode in (1, 2)
+        assert done.stderr.endswith("WHISPER_LIFELINE_FD='none' is not an open file descriptor\n")
+        assert done.stderr.count("\n") == 1
