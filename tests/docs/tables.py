@@ -20,7 +20,11 @@ from mesh_core.lease.claim import TRANSITIONS as CLAIM_TRANSITIONS
 from mesh_core.lease.claim import UNDER_WAY
 from mesh_core.ledger.job import TRANSITIONS
 from mesh_core.ledger.record import BODIES
+from mesh_core.simulation.checkers import INVARIANTS
+from mesh_core.simulation.vices import VICES
 from mesh_core.wire.messages import Message
+from tests.simulation.controls import CONTROLS
+from tests.simulation.profiles import KINDS, MOST, PROFILES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 _TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -116,9 +120,52 @@ def commands() -> str:
     return _rows(("command", "arguments", "effect"), rows)
 
 
+def profiles() -> str:
+    """Named mixtures of trouble in the simulator."""
+    return _rows(("profile", "what goes wrong"), ((f"`{name}`", one.about) for name, one in PROFILES.items()))
+
+
+def trouble() -> str:
+    """What may go wrong in a simulated run."""
+    rows = ((f"`{name}`", f"{most:g}", KINDS[name]) for name, most in MOST.items())
+    return _rows(("kind", "most in a storm", "meaning"), rows)
+
+
+def vices() -> str:
+    """How simulated liars lie."""
+    return _rows(("vice", "a liar …"), ((f"`{name}`", vice.about) for name, vice in VICES.items()))
+
+
+def invariants() -> str:
+    """What must hold in every simulated run."""
+    return _rows(("invariant", "meaning"), ((f"`{one.name}`", _first_line(one)) for one in INVARIANTS))
+
+
+def controls() -> str:
+    """Rules turned off, and who notices."""
+    return _rows(
+        ("without the rule", "caught by"), ((one.rule, f"`{one.caught_by.name}`") for one in CONTROLS)
+    )
+
+
 TABLES: dict[str, Callable[[], str]] = {
     table.__name__: table
-    for table in (timers, limits, messages, records, transitions, phases, views, moments, commands)
+    for table in (
+        timers,
+        limits,
+        messages,
+        records,
+        transitions,
+        phases,
+        views,
+        moments,
+        commands,
+        profiles,
+        trouble,
+        vices,
+        invariants,
+        controls,
+    )
 }
 
 

@@ -73,7 +73,8 @@ class Rates:
 KINDS: Mapping[str, str] = {one.name: one.metadata["means"] for one in fields(Rates)}
 """Every kind of trouble, and what its rate says."""
 
-_MOST: Mapping[str, float] = {one.name: one.metadata["most"] for one in fields(Rates)}
+MOST: Mapping[str, float] = {one.name: one.metadata["most"] for one in fields(Rates)}
+"""What a storm draws of each at most."""
 _RARE = {"old_backups": 0.15, "default_timers": 0.2, "new_keys": 0.3, "liars": 0.15}
 """Odds in a storm of what leaves less to be demanded, or takes long."""
 
@@ -105,7 +106,7 @@ class Profile:
             rng = Random(f"{seed}/rate/{name}")
             if self.swarm and rng.random() >= _RARE.get(name, SWARM_ODDS):
                 continue
-            whole = isinstance(_MOST[name], int)
+            whole = isinstance(MOST[name], int)
             drawn[name] = rng.randint(int(low), int(high)) if whole else rng.uniform(low, high)
         return replace(Rates(), **drawn)  # type: ignore[arg-type]  # each drawn by its own type
 
@@ -117,7 +118,7 @@ def _mostly(about: str, *, rounds: int = 1, weights: tuple[int, ...] = (1,), **r
 PROFILES: dict[str, Profile] = {
     "storm": Profile(
         "everything at once, each kind with even odds and a rate drawn from the seed",
-        {name: (type(most)(most > 1), most) for name, most in _MOST.items()},
+        {name: (type(most)(most > 1), most) for name, most in MOST.items()},
         swarm=True,
         submitter_weights=(1, 1, 3),
     ),
