@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 DEBUG = "--debug"
 
+_meant: list[Path] = []
+"""The run directory of the command under way, once it is known: what is suggested after a failure is about that one."""
+
 app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
@@ -187,11 +190,15 @@ def submit(
 
 
 @app.command()
-def jobs(run_dir: RunDirOption = None, json: JsonOption = False) -> None:
+def jobs(
+    tail: Annotated[int | None, typer.Option(help="Only the newest jobs, so many.", min=0)] = None,
+    run_dir: RunDirOption = None,
+    json: JsonOption = False,
+) -> None:
     """Every job: where it is, who holds it, what it cost."""
     from whisper_tui.commands import show
 
-    _wait(show.jobs(_run(run_dir), json))
+    _wait(show.jobs(_run(run_dir), tail, json))
 
 
 @app.command()
@@ -340,7 +347,9 @@ def keys(
 def _run(flag: Path | None) -> RunDir:
     from whisper_tui.supervisor.rundir import find
 
-    return find(flag)
+    run = find(flag)
+    _meant[:] = [run.root]
+    return run
 
 
 def _wait(work: Coroutine[Any, Any, Any]) -> None:
@@ -413,5 +422,5 @@ def _complain(error: UserError | typer.TyperException) -> int:
     if hint:
         from whisper_tui.program import typed
 
-        typer.echo(f"  {typed(hint)}", err=True)
+        typer.echo(f"  {typed(hint, *_meant)}", err=True)
     return error.exit_code

@@ -188,7 +188,7 @@ def _ports(run: RunDir) -> Finding:
         "ports",
         "note" if plan.auto_ports else "bad",
         f"in use: {named}",
-        typed("whisper-tui up --port-base auto"),
+        typed("whisper-tui up --port-base auto", run.root),
     )
 
 
@@ -223,4 +223,4 @@ def _next(run: RunDir) -> Finding:
     except UserError:
         runs = False
     todo = 'whisper-tui submit "your question"' if runs else "whisper-tui up"
-    return Finding("next", "ok", f"type: {typed(todo)}")
+    return Finding("next", "ok", f"type: {typed(todo, run.root)}")

@@ -140,6 +140,11 @@ def test_everything_can_be_looked_at(mesh: Mesh) -> None:
     ledger = mesh.json("ledger", "--tail", "3")
     assert set(ledger["replicas"]) == {"node1", "node2", "operator"}
     assert len(ledger["records"]) == 3
+    labels = [job["label"] for job in mesh.json("jobs")]
+    assert [job["label"] for job in mesh.json("jobs", "--tail", "2")] == labels[-2:]
+    assert (mesh.json("jobs", "--tail", "0"), mesh.json("jobs", "--tail", "999")) == ([], mesh.json("jobs"))
+    detached = mesh.whisper("submit", QUESTION, "--detach").stdout
+    assert f"job --run-dir {mesh.folder} q" in detached
 
 
 def test_a_job_nobody_knows_is_one_line(mesh: Mesh) -> None:

@@ -43,7 +43,8 @@ async def submit(run: RunDir, text: str, max_price_axl: float | None, wait: bool
     elif as_json:
         print_json(taken)
     else:
-        print_line(typed(f"{taken.label} {taken.state}: {len(taken.jobs)} jobs; see whisper-tui jobs"))
+        told = f"{taken.label} {taken.state}: {len(taken.jobs)} jobs; see whisper-tui job {taken.label}"
+        print_line(typed(told, run.root))
 
 
 def micro(price_axl: float | None) -> int | None:

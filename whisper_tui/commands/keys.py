@@ -21,7 +21,7 @@ def show(run: RunDir, as_json: bool) -> None:
     print_table(
         ["NAME", "PEER ID", "ADDRESS", "FILE"],
         [[row["name"], row["peer"], row["address"], row["file"]] for row in rows],
-        typed(f"no keys in {run.root}; `whisper-tui up` makes them"),
+        typed(f"no keys in {run.root}; `whisper-tui up` makes them", run.root),
     )
 
 

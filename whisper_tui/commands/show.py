@@ -86,11 +86,13 @@ def _node_rows(status: Status, state: State) -> list[dict[str, Any]]:
     return rows + [{**member, **elsewhere} for member in members.values()]
 
 
-async def jobs(run: RunDir, as_json: bool) -> None:
-    """All jobs the operator's node knows."""
+async def jobs(run: RunDir, tail: int | None, as_json: bool) -> None:
+    """The jobs the operator's node knows, the newest last; only the `tail` newest if a number is given."""
     state = await Reach(run).state()
+    in_order = sorted(state.jobs, key=lambda job: (job.submitted_ms, job.label))
+    shown = in_order if tail is None else in_order[len(in_order) - min(tail, len(in_order)) :]
     if as_json:
-        print_json(state.jobs)
+        print_json(shown)
         return
     names = _names(state)
     print_table(
@@ -110,9 +112,9 @@ async def jobs(run: RunDir, as_json: bool) -> None:
                 _age(job.submitted_ms),
                 short(job.job),
             ]
-            for job in sorted(state.jobs, key=lambda job: (job.submitted_ms, job.label))
+            for job in shown
         ],
-        typed(NO_JOBS),
+        typed(NO_JOBS, run.root),
     )
 
 
@@ -142,7 +144,7 @@ async def bids(run: RunDir, word: str | None, as_json: bool) -> None:
             for job in chosen
             for bid in sorted(job.auction.bids, key=lambda bid: (bool(bid.refused), bid.rank))
         ],
-        typed(NO_JOBS),
+        typed(NO_JOBS, run.root),
     )
 
 

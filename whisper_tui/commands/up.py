@@ -60,7 +60,7 @@ async def _up(run: RunDir, wishes: Wishes, settings: Settings, manner: Manner, *
                 await actions(run).down()
             raise
     if foreground:
-        _tell(status, manner.as_json, time.monotonic() - began if started else None)
+        _tell(run, status, manner.as_json, time.monotonic() - began if started else None)
         if started and not manner.detach:
             await _stay(run, manner.as_json)
     return started
@@ -84,15 +84,18 @@ async def _until_met(run: RunDir, progress: Progress) -> Status:
     return status
 
 
-def _tell(status: Status, as_json: bool, took_s: float | None) -> None:
+def _tell(run: RunDir, status: Status, as_json: bool, took_s: float | None) -> None:
     if as_json:
         print_json({"started": took_s is not None, "took_s": took_s, "status": status})
         return
     how = "running already" if took_s is None else f"up and converged in {took_s:.2f} s"
     up = status.plan.count - len(not_up(status))
     print_line(f"{up} providers and the operator {how}: {status.run_dir}")
-    print_line(typed('ask something:  whisper-tui submit "How does a network learn from its mistakes?"'))
-    print_line(typed("look around:    whisper-tui nodes | jobs | bids | leases | ledger"))
+    question = "How does a network learn from its mistakes?"
+    print_line(typed(f'ask something:  whisper-tui submit "{question}"', run.root))
+    print_line(
+        typed("look around:    whisper-tui nodes", run.root) + ", and in its place jobs, bids, leases, ledger"
+    )
 
 
 async def _stay(run: RunDir, as_json: bool) -> None:
@@ -118,14 +121,14 @@ async def _follow(run: RunDir, as_json: bool) -> None:
     async with aclosing(Reach(run).supervisor.events()) as events:
         async for event in events:
             if not as_json:
-                for line in _lines(event):
+                for line in _lines(run, event):
                     print_line(line)
 
 
-def _lines(event: Event) -> list[str]:
+def _lines(run: RunDir, event: Event) -> list[str]:
     """What people want to read of an event: actions, and what was not asked for."""
     if event.kind == "action":
-        return [f"{inert(event.data['command'])}  (by {inert(event.data['by'])})"]
+        return [f"{typed(inert(event.data['command']), run.root)}  (by {inert(event.data['by'])})"]
     if event.kind != "process":
         return []
     view = msgspec.convert(event.data, ProcessView)

@@ -71,6 +71,15 @@ def test_a_mistake_is_one_line_and_a_hint(args: list[str], code: int, line: str,
     assert len(said) <= 2
 
 
+def test_a_hint_about_a_mesh_elsewhere_names_its_directory(tmp_path: Path) -> None:
+    for args in (["nodes"], ["submit", "why?"], ["down"], ["jobs", "--tail", "3"]):
+        hint = whisper(*args, "--run-dir", "my mesh", cwd=tmp_path).stderr.splitlines()[1]
+        assert "whisper-tui up --run-dir 'my mesh'`" in hint
+        assert "--run-dir 'my mesh'" not in whisper(*args, cwd=tmp_path).stderr.splitlines()[1]
+    told = whisper("doctor", "--run-dir", "my mesh", cwd=tmp_path).stdout.splitlines()[-1]
+    assert told.endswith("whisper-tui up --run-dir 'my mesh'")
+
+
 def test_a_refused_start_leaves_no_folder_behind(tmp_path: Path) -> None:
     for refused in (["--count", "99"], ["--corpus", "/nowhere"], ["--axl-node", "/nowhere"]):
         assert whisper("up", "--run-dir", "new", *refused, cwd=tmp_path).returncode == 2
