@@ -37,3 +37,10 @@ async def mallory(market: Market, tmp_path: Path) -> AsyncIterator[Attacker]:
     """A stranger with an AXL node and a key."""
     async with attacker(tmp_path, market.everybody) as made:
         yield made
+
+
+@pytest.fixture
+async def customer(market: Market, tmp_path: Path) -> AsyncIterator[Attacker]:
+    """Somebody with an AXL node and credit, and no scruples."""
+    async with attacker(tmp_path, market.everybody, market.customer().key) as made:
+        yield made

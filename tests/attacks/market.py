@@ -32,7 +32,6 @@ class Standing:
     root: str
     balances: dict[str, int]
     members: dict[str, MemberView]
-    processes: tuple[int, ...]
 
 
 class Market:
@@ -64,6 +63,13 @@ class Market:
         """Somebody with credit that nobody has been before."""
         return self._customers.pop()
 
+    def restart(self, participant: Participant) -> None:
+        """Kill one mesh process and start it again."""
+        assert participant.provider is not None
+        participant.provider.kill()
+        participant.provider.wait()
+        participant.start_provider()
+
     def open(self) -> None:
         """Start, and wait until all see all."""
         self.mesh.start()
@@ -84,7 +90,6 @@ class Market:
             states[0].replica.root,
             {one.peer: one.balance_micro for one in seen if one.peer in honest},
             {one.peer: _lasting(one) for one in seen if one.peer in honest},
-            tuple(self._pid(one) for one in self.everybody),
         )
 
     async def agreed(self) -> list[State]:
@@ -95,7 +100,23 @@ class Market:
                 states = await asyncio.gather(*(one.client().state() for one in self.everybody))
                 if len({state.replica.root for state in states}) == 1 and all(map(self._all_alive, states)):
                     return list(states)
-                await self.operator.event("replica", states[0].seq)
+                await self._something_moves([state.seq for state in states])
+
+    async def _something_moves(self, since: list[int]) -> None:
+        """Wait for the next event of anybody."""
+
+        async def moves(participant: Participant, seq: int) -> None:
+            async for _ in participant.client().events(seq):
+                return
+
+        pairs = zip(self.everybody, since, strict=True)
+        watching = [asyncio.create_task(moves(one, seq)) for one, seq in pairs]
+        try:
+            await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in watching:
+                one.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
 
     def _all_alive(self, state: State) -> bool:
         alive = {one.peer for one in state.members if one.state == "alive"}
@@ -185,7 +206,6 @@ async def unharmed(market: Market, *, root: bool = True) -> AsyncIterator[None]:
     yield
     after = await market.standing()
     assert after.members == before.members
-    assert after.processes == before.processes
     assert sum(after.balances.values()) == sum(before.balances.values())
     if market.answered == answered:
         assert after.balances == before.balances

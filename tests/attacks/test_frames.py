@@ -73,10 +73,7 @@ async def test_frames_from_before_a_restart_of_the_receiver_are_void(market: Mar
     victim = market.providers[0]
     await mallory.is_heard(victim)  # since then its frames name the victim's present boot
     captured = mallory.frame(victim.key.peer, ms.SelfQuery(4711))
-    assert victim.provider is not None
-    victim.provider.kill()
-    victim.provider.wait()
-    victim.start_provider()
+    market.restart(victim)
     await market.agreed()
     async with unharmed(market):
         await mallory.throw(victim, captured)
