@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sys
 import time
@@ -13,6 +14,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from msgspec import Struct
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
 from textual.screen import Screen
 
 from mesh_core.api.schema import FINAL_STATES, Event, JobView
@@ -33,6 +36,8 @@ from whisper_tui.model.views.question_page import question_detail, question_titl
 from whisper_tui.screens.main import MainScreen
 from whisper_tui.screens.pager import Pager
 from whisper_tui.screens.quit import ExitChoice, QuitDialog
+from whisper_tui.terminal.driver import TerminalDriver
+from whisper_tui.terminal.link import Link
 from whisper_tui.widgets.painting import Painter
 from whisper_tui.widgets.table import LineTable
 
@@ -190,6 +195,8 @@ class Console(App[ExitChoice], inherit_bindings=False):
             return  # the last tick of a console that closes
         if self._said_at and self._options.monotonic() - self._said_at > MESSAGE_S:
             self._hush()
+        if self._link is not None and self._link.is_busy:
+            return  # the frame after this one will be newer
         if self._drawn is not self.frame.state or self._frozen is not None or moves(self.frame):
             self.draw()
 
@@ -197,7 +204,9 @@ class Console(App[ExitChoice], inherit_bindings=False):
         """Draw a frame; widgets redraw only the cells that differ from the one before."""
         frame = self.frame
         behind = self._taken - self._frozen.taken if self._frozen else 0
-        running = Running(self._hz, self._read_only, self._frozen is not None, behind)
+        frame_s = self._link.frame_s if self._link is not None else 0.0
+        link_hz = 1 / frame_s if frame_s else math.inf
+        running = Running(self._hz, link_hz, self._read_only, self._frozen is not None, behind)
         self._drawn = frame.state
         if isinstance(self.screen, Pager):
             self.screen.sync(frame)
@@ -212,6 +221,22 @@ class Console(App[ExitChoice], inherit_bindings=False):
     def _hush(self) -> None:
         self._said_at = 0.0
         self.main.say(None)
+
+    # ------------------------------------------------------------------------------------------ terminal
+
+    def get_driver_class(self) -> type[Driver]:
+        """Textual's choice; for a terminal the one that sends differences only."""
+        chosen = super().get_driver_class()
+        return TerminalDriver if chosen is LinuxDriver else chosen
+
+    @property
+    def _link(self) -> Link | None:
+        return self._driver.link if isinstance(self._driver, TerminalDriver) else None
+
+    def action_redraw(self) -> None:
+        """Something else has written on the terminal."""
+        if self._link is not None:
+            self._link.repaint()
 
     # ------------------------------------------------------------------------------------------- viewing
 

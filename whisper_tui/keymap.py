@@ -28,6 +28,7 @@ KEYS: tuple[Key, ...] = (
     Key("chaos", "X,shift+x", "X", "disturb or repair the mesh: then k z r c h a", "everywhere", "chaos"),
     Key("freeze", "p", "p", "freeze the display; events are still taken in", "everywhere", "freeze"),
     Key("read_only", "W,shift+w", "W", "read-only on or off", "everywhere"),
+    Key("redraw", "ctrl+l", "ctrl+l", "draw everything again", "everywhere"),
     Key("help", "question_mark", "?", "this help", "everywhere", "help"),
     Key("quit", "q,ctrl+c,ctrl+q", "q", "quit; asks whether the mesh stays up", "everywhere", "quit"),
     Key("cursor_down", "j,down", "j ↓", "down", "tables"),

@@ -24,8 +24,8 @@ from whisper_tui.widgets.painting import Painter, changed_cells
 FOLLOW_AFTER_S = 5.0
 """A cursor that the operator moved within this time is not taken away from its row."""
 
-FOLLOW_EVERY_S = 5.0
-"""A table that jumps more often than this cannot be read, and every jump is sent to the terminal in full."""
+FOLLOW_EVERY_S = 1.0
+"""A table that jumps more often than this cannot be read."""
 
 
 class LineTable(Widget, can_focus=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from textual.drivers.headless_driver import HeadlessDriver
 from textual.pilot import Pilot
@@ -13,6 +13,7 @@ from mesh_core.api.schema import Event
 from tests.unit.console.feeder import START_MS, Feeder, peer_of
 from whisper_tui.app import Console, ConsoleOptions
 from whisper_tui.errors import ActionError
+from whisper_tui.terminal.picture import Picture
 
 
 class Fed:
@@ -127,18 +128,33 @@ class Bench:
 
     def text(self) -> str:
         """What is on the screen."""
-        strips = self.console.screen._compositor.render_strips()
-        return "\n".join(strip.text.rstrip() for strip in strips)
+        return "\n".join(self.lines())
+
+    def lines(self) -> list[str]:
+        """The same, line by line."""
+        return [strip.text.rstrip() for strip in self.console.screen._compositor.render_strips()]
 
 
 class CountingDriver(HeadlessDriver):
-    """Counts what a terminal would have been sent."""
+    """Keeps what a terminal would have been sent, and the picture it would show."""
 
-    written: str = ""
+    picture = Picture(0, 0)
+    written: ClassVar[list[str]] = []
+
+    def start_application_mode(self) -> None:
+        CountingDriver.picture = Picture(*(self._size or (80, 24)))
+        CountingDriver.written.clear()
+        super().start_application_mode()
 
     @property
     def is_headless(self) -> bool:
         return False
 
     def write(self, data: str) -> None:
-        CountingDriver.written += data
+        CountingDriver.picture.feed(data)
+
+    @staticmethod
+    def sent() -> int:
+        """Bytes since the last time this was asked, as one frame."""
+        CountingDriver.written.append(CountingDriver.picture.changes())
+        return len(CountingDriver.written[-1].encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -23,11 +24,16 @@ from whisper_tui.model.views.base import Frame, Line, Span, between, fit_line, l
 
 GAP = Span("   ")
 
+SLOW = 0.6
+"""A link that takes less than this share of the frames is called slow."""
+
 
 class Running(Struct, frozen=True):
-    """What only the console itself knows. `behind` counts events taken in while the display is frozen."""
+    """What only the console itself knows. `hz`: frames a second; `link_hz`: how many of them the terminal takes;
+    `behind` counts events taken in while the display is frozen."""
 
     hz: int
+    link_hz: float = math.inf
     read_only: bool = False
     frozen: bool = False
     behind: int = 0
@@ -89,6 +95,8 @@ def _freshness(frame: Frame, running: Running) -> Line:
         return (Span(f"{frame.glyphs.left} FROZEN +{running.behind}", "accent"),)
     if not frame.state.observers:
         return (Span(f"{frame.glyphs.left} CONNECTING", "dim"),)
+    if running.link_hz < running.hz * SLOW:
+        return (Span(f"{frame.glyphs.suspect} slow link {running.link_hz:.1f}Hz", "warn"),)
     return (Span(f"{frame.glyphs.alive} LIVE", "alive"), Span(f" {running.hz}Hz", "dim"))
 
 
