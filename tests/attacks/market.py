@@ -16,7 +16,7 @@ from tests.e2e.mesh import PATIENCE_S, Mesh, Participant
 
 HONEST_WORK_S = 10.0
 """In what time an honest question has to be answered whatever happens; half a second on a machine with nothing to do."""
-CUSTOMERS = 12
+CUSTOMERS = 24
 CREDIT_MICRO = 10_000_000
 QUESTION = "What does attention do?"
 TEXT = """Attention lets a model weigh every word of its input against every other one.
@@ -195,21 +195,24 @@ class Market:
 
 
 @asynccontextmanager
-async def unharmed(market: Market, *, root: bool = True) -> AsyncIterator[None]:
+async def unharmed(market: Market, *, pays: bool = False) -> AsyncIterator[None]:
     """Whatever happens in the block leaves the honest as they were and does not keep them from their work.
 
-    What honest members earn of each other meanwhile is theirs. `root` False: the attack decides jobs of its own keys,
-    which all replicas then agree on.
+    What they earn of each other meanwhile is theirs; `pays`: so is what they earn of the attackers.
     """
     market.news()
     before, answered = await market.standing(), market.answered
     yield
     after = await market.standing()
     assert after.members == before.members
-    assert sum(after.balances.values()) == sum(before.balances.values())
+    gained = {peer: micro - before.balances[peer] for peer, micro in after.balances.items()}
+    if pays:
+        assert sum(gained.values()) >= 0
+    else:
+        assert sum(gained.values()) == 0
     if market.answered == answered:
-        assert after.balances == before.balances
-        assert after.root == before.root or not root
+        assert min(gained.values()) >= 0
+        assert after.root == before.root or pays
     await market.answers()
     market.has_not_stumbled()
 

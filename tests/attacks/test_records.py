@@ -268,7 +268,7 @@ async def test_contradictory_certificates_are_paid_to_nobody(market: Market, mal
         body = st.SettleCertificate(body_hash(record), 1, value, votes)
         certificates.append(mallory.record("settle", body))
     first, second = certificates
-    async with unharmed(market, root=False):
+    async with unharmed(market, pays=True):
         for number, participant in enumerate(market.everybody):
             order = (first, second) if number % 2 else (second, first)
             await mallory.send(participant, ms.Records((record, *order)))
