@@ -7,6 +7,7 @@ step with `Tick()` at the latest. The same node runs in a provider, in the simul
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import Any
 
 from mesh_core.context import Context, Doors, NodeConfig
@@ -30,6 +31,7 @@ from mesh_core.effects import (
 from mesh_core.identity.past import Past
 from mesh_core.lease.candidate import Candidate
 from mesh_core.lease.holder import Holder
+from mesh_core.lease.known_votes import known_votes
 from mesh_core.lease.outlook import Outlooks
 from mesh_core.lease.voter import Voter
 from mesh_core.lease.witness import Witness
@@ -84,7 +86,7 @@ class Node:
         )
         self.blobs = blobs = Blobs(context, stored.blobs)
         self.credit = credit = Credit(context, ledger)
-        self.replication = replication = Replication(context, ledger, membership.live)
+        self.replication = replication = Replication(context, ledger, membership.live, self._on_own_found)
         self._proofs = Proofs(context, replication)
         prove = self._proofs.prove
         succession = Succession(context, membership)
@@ -112,7 +114,8 @@ class Node:
         self.auctioneer = auctioneer = Auctioneer(context, ledger, membership, succession, replication, blobs)
         self.queries = Queries(context, ledger, membership, auctioneer, blobs)
         self.cancellations = Cancellations(context, ledger, candidate)
-        self.past = Past(context, ledger, witness.promised)
+        votes_of = partial(known_votes, ledger, holder.claims, witness.ballots)
+        self.past = Past(context, ledger, membership, witness.promised, votes_of)
         self.hidden: frozenset[PeerId] = frozenset()
         self._neighbours: dict[PeerId, bool] = {}
         self._handlers = self._routes()
@@ -236,9 +239,9 @@ class Node:
             frame = self.codec.open(data)
         except FrameError as error:
             self.context.dropped[error.cause] += 1
-            if error.cause == "before_its_restart" and error.sender is not None:
+            if error.cause in ("before_its_restart", "replayed") and error.sender is not None:
                 boot = self.codec.boot_of(error.sender)
-                self.context.send(error.sender, self.past.answer(error.sender, boot, error.boot))
+                self.past.on_refused_frame(now, error.sender, boot, error.boot)
             return
         sender = frame.sender
         if sender in self.hidden:
@@ -418,6 +421,9 @@ class Node:
             f"{verdict}; only this job is frozen",
         )
 
+    def _on_own_found(self, entry: Entry) -> None:
+        self.past.found(entry)
+
     def _on_equivocator(self, author: PeerId, kind: str) -> None:
         self.context.outbox.notify("equivocation", author=author, kind=kind)
         if author == self.peer:
@@ -440,6 +446,7 @@ class Node:
             self.replication.compare(peer)
         elif after in ("dead", "left"):
             self.replication.forget(peer)
+            self.past.forget(peer)
             self.auctioneer.on_member_gone(now)
             if self.context.ready:
                 self.witness.unpark(now)
@@ -457,7 +464,7 @@ class Node:
         for statement in stored.statements:
             self.ledger.add(read_record(statement.signed))
         self.queries.restore(stored.meta)
-        self.past.restore(stored.meta)
+        self.past.restore(stored.meta, stored.votes)
         self.context.outbox.take()
         self._stored = Stored()
 

@@ -1,42 +1,70 @@
 """A node's own past (PROTOCOL §4): before it signs anything after a start, it asks its peers what they have seen of it.
 
-A record or promise of this node that its own disk does not hold means that the disk is an old backup. Signing on could
+Something signed by this node that its own disk does not hold means that the disk is an old backup. Signing on could
 contradict what was signed before, so the key is retired: the node stays a reader and says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import TypeAlias
 
 from mesh_core.config import limit
 from mesh_core.context import Context
-from mesh_core.effects import JobId, PeerId, PutMeta
-from mesh_core.identity.statement import StatementError, check, peek
+from mesh_core.effects import JobId, PeerId, PutMeta, PutVote
+from mesh_core.identity.statement import StatementError, check
 from mesh_core.ledger.chain import AuthorChain
 from mesh_core.ledger.fold import Ledger
-from mesh_core.ledger.record import check_record
+from mesh_core.ledger.record import Entry, check_record
+from mesh_core.membership.membership import Membership
 from mesh_core.wire import statements as st
-from mesh_core.wire.messages import SelfAnswer, SelfQuery
+from mesh_core.wire.messages import SelfAnswer, SelfQuery, SignedVote
 
 _META = "retired"
 
 _PATIENCE = 3
 """Newcomers that keep turning up put off the end by at most so many times `self_query_s`."""
 
+_AGAIN = 0.25
+"""Whoever has not answered is asked again each time this part of `self_query_s` has passed."""
+
 _QUIET_S = 0.05
 """How long nobody new must turn up, once all have answered, before the past counts as known."""
+
+_REFUSALS_APART_S = 1.0
+"""A member whose frames are refused as old is told what was seen of it at most this often."""
+
+VotesOf: TypeAlias = Callable[[PeerId], Iterable[SignedVote]]
+
+_VOTES: Mapping[str, type[st.Promise] | type[st.Proposal] | type[st.AcceptVote]] = {
+    "promise": st.Promise,
+    "propose": st.Proposal,
+    "accept": st.AcceptVote,
+}
 
 
 class Past:
     """Asks about this node's past once per start, and answers others."""
 
-    def __init__(self, context: Context, ledger: Ledger, promised: Callable[[JobId], int]) -> None:
-        """`promised` tells the highest epoch that this node knows it may have promised for a job."""
+    def __init__(
+        self,
+        context: Context,
+        ledger: Ledger,
+        membership: Membership,
+        promised: Callable[[JobId], int],
+        votes_of: VotesOf,
+    ) -> None:
+        """`promised` tells the highest epoch that this node knows it may have promised for a job, `votes_of` what it
+        holds of a peer's votes on open jobs."""
         self._context = context
         self._ledger = ledger
+        self._membership = membership
         self._promised = promised
+        self._votes_of = votes_of
+        self._stored: dict[tuple[JobId, int, str], bytes] = {}
         self._asked: set[PeerId] = set()
         self._answered: set[PeerId] = set()
+        self._refused_at: dict[PeerId, float] = {}
         self._on_ready: Callable[[float], None] | None = None
         self._latest = 0.0
         self._warned = False
@@ -47,6 +75,13 @@ class Past:
         """What became of the key and what to do, in one line; empty while it is in use."""
         advice = "put the newer store back, or move the key away and start with a new one"
         return f"key retired: {self.retired}; {advice}" if self.retired else ""
+
+    # ------------------------------------------------------------------------------------------ asking
+
+    def restore(self, meta: Mapping[str, bytes], votes: Iterable[PutVote]) -> None:
+        """What the disk holds: a key that was retired in a former life stays so."""
+        self.retired = self.retired or meta.get(_META, b"").decode(errors="replace")
+        self._stored = {(vote.job, vote.epoch, vote.phase): vote.signed for vote in votes}
 
     def start(self, now: float, on_ready: Callable[[float], None]) -> None:
         """Wait for answers, at most `self_query_s`; `on_ready` is called once this node may sign, never when its key
@@ -67,14 +102,25 @@ class Past:
             self._asked.add(peer)
             self._wait(now + self._context.timing.self_query_s)
             self._context.send(peer, SelfQuery(self._context.boot))
+            self._ask_again_later(now)
+
+    def _ask_again_later(self, now: float) -> None:
+        if ("past", "again") not in self._context.timers:
+            again_s = _AGAIN * self._context.timing.self_query_s
+            self._context.timers.set(("past", "again"), now + again_s)
 
     def fire(self, now: float, key: tuple[Hashable, ...]) -> None:
-        """Whoever has not answered by now is not waited for."""
-        self._finish(now)
+        """Whoever has not answered is asked again, and in the end not waited for."""
+        if key[1] == "patience":
+            self._finish(now)
+        elif self._on_ready is not None and not self._asked <= self._answered:
+            for peer in sorted(self._asked - self._answered):
+                self._context.send(peer, SelfQuery(self._context.boot))
+            self._ask_again_later(now)
 
     def on_answer(self, now: float, sender: PeerId, message: SelfAnswer) -> None:
         """Compare what a peer has seen with what this disk holds."""
-        if message.number != self._context.boot:
+        if message.number != self._context.boot or self.retired:
             return
         self._judge(message)
         self._answered.add(sender)
@@ -82,18 +128,38 @@ class Past:
             # All who are known have answered; others may turn up in a moment.
             self._wait(now + _QUIET_S)
 
+    def found(self, entry: Entry) -> None:
+        """A record of this node has come from outside that it did not hold."""
+        self.retire(f"peers hold record {entry.seq} of this key, which the store does not")
+
+    # ---------------------------------------------------------------------------------------- answering
+
     def answer(self, asker: PeerId, boot: int, number: int) -> SelfAnswer:
         """What this node has seen of `asker`."""
         chain = self._ledger.chains.authors.get(asker, AuthorChain())
         last = max([*chain.chain[-1:], *chain.extras.values()], key=lambda entry: entry.seq, default=None)
-        promises: list[bytes] = []
-        for job in self._ledger.open_jobs.values():
-            if job.leases and len(promises) < limit("records_per_message_max"):
-                certificate: st.LeaseCertificate = job.leases[job.epoch][1].body
-                promises.extend(
-                    signed for signed in certificate.promises if peek(signed, st.Promise).author == asker
-                )
-        return SelfAnswer(number, boot, last.signed if last else b"", tuple(promises))
+        member = self._membership.members.get(asker)
+        return SelfAnswer(
+            number,
+            boot,
+            last.signed if last else b"",
+            tuple(self._votes_of(asker))[: limit("records_per_message_max")],
+            member.signed if member else b"",
+        )
+
+    def on_refused_frame(self, now: float, sender: PeerId, boot: int, number: int) -> None:
+        """A frame of `sender`'s start `number` is too old, or a repetition: it may not know its own past."""
+        if now - self._refused_at.get(sender, -_REFUSALS_APART_S) < _REFUSALS_APART_S:
+            return
+        if sender in self._membership.members:
+            self._refused_at[sender] = now
+            self._context.send(sender, self.answer(sender, boot, number))
+
+    def forget(self, peer: PeerId) -> None:
+        """A member is gone."""
+        self._refused_at.pop(peer, None)
+
+    # ------------------------------------------------------------------------------------------ judging
 
     def _judge(self, message: SelfAnswer) -> None:
         context = self._context
@@ -106,37 +172,64 @@ class Past:
             )
         try:
             if message.record:
-                seen = check_record(context.crypto, message.record, context.config.network)
-                own = self._ledger.chains.authors.get(context.me, AuthorChain())
-                if seen.author == context.me and seen.seq > own.highest_seq():
-                    self.retire(f"peers hold record {seen.seq} of this key, the store ends at {own.head_seq}")
-            for signed in message.promises:
-                promise = check(context.crypto, signed, st.Promise, context.config.network)
-                if promise.author == context.me and promise.epoch > self._promised(promise.job):
-                    self.retire("peers hold a promise of this key that the store does not")
+                self._judge_record(check_record(context.crypto, message.record, context.config.network))
+            if message.alive:
+                self._judge_alive(check(context.crypto, message.alive, st.Alive, context.config.network))
+            for vote in message.votes:
+                self._judge_vote(vote)
         except StatementError:
             context.dropped["bad_statement"] += 1
+
+    def _judge_record(self, seen: Entry) -> None:
+        own = self._ledger.chains.authors.get(self._context.me, AuthorChain())
+        if seen.author == self._context.me and seen.seq > own.highest_seq():
+            self.retire(f"peers hold record {seen.seq} of this key, the store ends at {own.head_seq}")
+
+    def _judge_alive(self, alive: st.Alive) -> None:
+        """Until this node is ready only; a copy of the key that turns up later is told of as a problem."""
+        newer = alive.author == self._context.me and alive.incarnation > self._membership.incarnation
+        if newer and self._on_ready is not None:
+            self.retire("peers have heard of a later start of this key than the store has")
+
+    def _judge_vote(self, vote: SignedVote) -> None:
+        """Until this node is ready, the store shows all that it has signed; later on its ballots do for promises."""
+        kind = _VOTES.get(vote.phase)
+        if kind is None:
+            return
+        said = check(self._context.crypto, vote.signed, kind, self._context.config.network)
+        job = self._ledger.jobs.get(said.job)
+        if said.author != self._context.me or (job is not None and job.final):
+            return
+        if self._on_ready is not None:
+            known = self._stored.get((said.job, said.epoch, vote.phase)) == vote.signed
+        else:
+            known = vote.phase != "promise" or said.epoch <= self._promised(said.job)
+        if not known:
+            self.retire(f"peers hold a vote of this key ({vote.phase}) that the store does not")
 
     def retire(self, why: str) -> None:
         """This key must not sign again: its disk is older than its word."""
         if not self.retired:
             self.retired = why
             self._context.ready = False
-            self._on_ready = None
-            self._context.timers.clear(("past", "patience"))
+            self._end_asking()
             self._context.outbox.write(PutMeta(_META, why.encode()))
             self._tell_retired()
-
-    def restore(self, meta: Mapping[str, bytes]) -> None:
-        """A key that was retired in a former life stays so."""
-        self.retired = self.retired or meta.get(_META, b"").decode(errors="replace")
 
     def _tell_retired(self) -> None:
         self._context.outbox.notify("problem", text=self.retirement)
 
     def _finish(self, now: float) -> None:
-        on_ready, self._on_ready = self._on_ready, None
-        self._context.timers.clear(("past", "patience"))
+        if self._membership.outlived:
+            self.retire("peers have heard of a later start of this key than the store has")
+        on_ready = self._end_asking()
         if on_ready is not None:
             self._context.ready = True
             on_ready(now)
+
+    def _end_asking(self) -> Callable[[float], None] | None:
+        on_ready, self._on_ready = self._on_ready, None
+        self._stored = {}
+        self._context.timers.clear(("past", "patience"))
+        self._context.timers.clear(("past", "again"))
+        return on_ready

@@ -43,10 +43,18 @@ class _Wanted:
 class Replication:
     """Makes this node's own records and moves everybody's."""
 
-    def __init__(self, context: Context, ledger: Ledger, live: Callable[[], list[PeerId]]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        ledger: Ledger,
+        live: Callable[[], list[PeerId]],
+        found_own: Callable[[Entry], None],
+    ) -> None:
+        """`found_own` is called with a record of this node's own that came from outside and was not held here."""
         self._context = context
         self._ledger = ledger
         self._live = live
+        self._found_own = found_own
         self._adverts: dict[PeerId, list[bytes]] = {}
         self._wanted: dict[bytes, _Wanted] = {}
         self._hlc_ms = 0
@@ -127,6 +135,8 @@ class Replication:
         self._keep(entry)
         self._wanted.pop(name, None)
         self._ledger.add(entry)
+        if entry.author == self._context.me:
+            self._found_own(entry)
         self._want_predecessor(now, sender, entry)
         live = self._live()
         if len(live) > SMALL_MESH:

@@ -174,6 +174,11 @@ class Membership:
         return self._own.incarnation
 
     @property
+    def outlived(self) -> bool:
+        """Whether others held a statement of this key that no start known to this node can have made."""
+        return self._presence.outlived
+
+    @property
     def announcement(self) -> Announcement:
         """What this node says of itself."""
         return self._own.announcement

@@ -46,6 +46,7 @@ class Presence:
         self._health = health
         self._own = own
         self._counts = counts
+        self.outlived = False
         self._refuted_at = NEVER
         self._accused_by = (me, me)
 
@@ -56,6 +57,7 @@ class Presence:
 
     def outbid(self, now: float, incarnation: int) -> None:
         """Others hold a later incarnation of this node's own: its boot counter was lost. Move past it."""
+        self.outlived = True
         self._own.outbid(incarnation)
         self._publish(now)
 

@@ -251,7 +251,8 @@ class NothingGoesBack(Invariant):
 
 
 class AcceptedStaysStored(Invariant):
-    """An accepted job is on the disks of a quorum, and a vote for a result is cast only where the result is."""
+    """An accepted job and its payload are on the disks of a quorum, counting those that a kill took along, and stay
+    there; a vote for a result is cast only where the result is."""
 
     name = "AcceptedStaysStored"
 
@@ -261,18 +262,28 @@ class AcceptedStaysStored(Invariant):
             return
         job = self.facts.jobs[_key(notify.fields["job"])]
         job.accepted = True
-        keepers = {
-            other.peer
-            for other in self.facts.world.hosts.values()
-            if job.job.payload_hash in other.disk.blobs and _has_record(other, job)
-        }
-        if job.weight(keepers | self.facts.lost_to_backups()) < job.quorum:
-            self.fail(f"{job.job.label} is called accepted with weight {job.weight(keepers)} of {job.quorum}")
+        self._require_stored(job)
+
+    def at_end(self) -> None:
+        """No copy has gone."""
+        for job in self.facts.jobs.values():
+            if job.accepted and not job.settled:
+                self._require_stored(job)
 
     def on_vote(self, host: Host, job: JobFacts, vote: st.AcceptVote, signed: bytes) -> None:
         """Else the only copy of a settled result might die with its holder."""
         if vote.value.outcome == "result" and vote.value.result_hash not in host.disk.blobs:
             self.fail(f"{host.name} voted for a result of {job.job.label} that is not on its disk")
+
+    def _require_stored(self, job: JobFacts) -> None:
+        keepers = {
+            host.peer
+            for host in self.facts.world.hosts.values()
+            if job.job.payload_hash in host.disk.blobs and _has_record(host, job)
+        }
+        weight = job.weight(keepers | self.facts.lost_to_backups())
+        if weight < job.quorum:
+            self.fail(f"{job.job.label}, accepted, is on disks of weight {weight} of {job.quorum}")
 
 
 class SharesOnlyAtHolders(Invariant):

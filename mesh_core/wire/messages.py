@@ -274,15 +274,24 @@ class SelfQuery(Struct, array_like=True, frozen=True, tag=40):
 
 
 class SelfAnswer(Struct, array_like=True, frozen=True, tag=41):
-    """What this node has seen of the asker: its highest boot, its last record, its promises on open jobs.
+    """What this node has seen of the asker: its highest boot, its last record, its votes on open jobs, and what it last
+    said of itself.
 
-    Records and promises are the asker's own signed statements: a liar cannot make up a past.
+    All but the boot are the asker's own signed statements: a liar cannot make up a past.
     """
 
     number: int
     boot: int
     record: Signed
-    promises: tuple[Signed, ...]
+    votes: tuple[SignedVote, ...]
+    alive: Signed
+
+
+class SignedVote(Struct, array_like=True, frozen=True):
+    """A promise, proposal or vote; `phase` is the one it is stored under."""
+
+    phase: str
+    signed: Signed
 
 
 Message: TypeAlias = (

@@ -1,0 +1,33 @@
+"""What a node holds of somebody else's votes: evidence for a peer that asks about its own past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from mesh_core.effects import JobId, PeerId
+from mesh_core.identity.statement import peek
+from mesh_core.lease.ballot import Ballot
+from mesh_core.lease.claim import Claim
+from mesh_core.ledger.fold import Ledger
+from mesh_core.wire import statements as st
+from mesh_core.wire.messages import SignedVote
+
+
+def known_votes(
+    ledger: Ledger, claims: Mapping[JobId, Claim], ballots: Mapping[JobId, Ballot], peer: PeerId
+) -> Iterator[SignedVote]:
+    """Everything that `peer` has signed for an open job, as far as certificates, claims and ballots here show it."""
+    for job in ledger.open_jobs.values():
+        if job.leases:
+            certificate: st.LeaseCertificate = job.leases[job.epoch][1].body
+            for signed in certificate.promises:
+                if peek(signed, st.Promise).author == peer:
+                    yield SignedVote("promise", signed)
+        claim = claims.get(job.id)
+        if claim is not None and peer in claim.promises:
+            yield SignedVote("promise", claim.promises[peer])
+        if claim is not None and peer in claim.votes:
+            yield SignedVote("accept", claim.votes[peer])
+        ballot = ballots.get(job.id)
+        if ballot is not None and ballot.proposal and peek(ballot.proposal, st.Proposal).author == peer:
+            yield SignedVote("propose", ballot.proposal)
