@@ -169,6 +169,24 @@ def submit(
     max_price: Annotated[
         float | None, typer.Option(help="Most to pay for a job, in AXL. [default: 0.05]")
     ] = None,
+    byzantine: Annotated[
+        int | None, typer.Option(help="Committee members that may lie. [default: 0]")
+    ] = None,
+    submitter_weight: Annotated[
+        int | None, typer.Option(help="Your votes in the committee. [default: 1]")
+    ] = None,
+    retries: Annotated[
+        int | None, typer.Option(help="Executions that may fail before the job does. [default: 3]")
+    ] = None,
+    auction_timeout: Annotated[
+        str | None, typer.Option(help="Seconds an auction takes at most. [default: 0.4]")
+    ] = None,
+    execution_timeout: Annotated[
+        str | None, typer.Option(help="Seconds an execution takes at most. [default: 120]")
+    ] = None,
+    timeout: Annotated[
+        str | None, typer.Option(help="Seconds until the job ends as timed out. [default: 900]")
+    ] = None,
     axl: Annotated[
         str | None, typer.Option(help="Join through this AXL bridge, with a key of your own.")
     ] = None,
@@ -177,16 +195,29 @@ def submit(
     json: JsonOption = False,
 ) -> None:
     """Ask a question over the corpus."""
+    from whisper_tui.actions.terms import read_terms
+
+    terms = read_terms(
+        {
+            "max-price": max_price,
+            "byzantine": byzantine,
+            "submitter-weight": submitter_weight,
+            "retries": retries,
+            "auction-timeout": _seconds(auction_timeout, "--auction-timeout"),
+            "execution-timeout": _seconds(execution_timeout, "--execution-timeout"),
+            "timeout": _seconds(timeout, "--timeout"),
+        }
+    )
     if axl is not None:
         from whisper_tui.commands import guest
 
-        _wait(guest.submit(_run(run_dir), text, guest.Terms(axl, key, max_price, wait, json)))
+        _wait(guest.submit(_run(run_dir), text, guest.Visit(axl, key, terms, wait, json)))
         return
     if key is not None:
         raise BadInput("--key goes with --axl URL", "the operator's own key asks otherwise")
     from whisper_tui.commands import act
 
-    _wait(act.submit(_run(run_dir), text, max_price, wait, json))
+    _wait(act.submit(_run(run_dir), text, terms, wait, json))
 
 
 @app.command()
@@ -362,6 +393,13 @@ def _act(action: str, run_dir: Path | None, json: bool, *args: Any, **options: A
     from whisper_tui.commands import act
 
     _wait(act.report(getattr(act.actions(_run(run_dir)), action)(*args, **options), json))
+
+
+def _seconds(text: str | None, option: str) -> float | None:
+    """A duration as typed, in seconds; None where nothing was."""
+    from whisper_tui import settings
+
+    return None if text is None else settings.seconds(text, option)
 
 
 def _port_base(text: str | None) -> tuple[int | None, bool | None]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
 from mesh_core.api.server import CommandRefusedError
+from mesh_core.config import limit
 from mesh_core.effects import CancelJob, Input, JobOptions, Leave, Partition, SubmitQuery
 from mesh_core.node import Node, Refusal
+from mesh_core.wire.malformed import explained
 
 ACCEPTED_S = 2.0
 """How long a submission may take to be on enough disks before its answer says `pending`."""
@@ -27,8 +28,18 @@ class SubmitArgs(Struct, frozen=True, forbid_unknown_fields=True):
 
     text: str
     label: Annotated[str, Meta(max_length=64, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")] = ""
-    max_price_micro: Annotated[int, Meta(ge=0, lt=1 << 50)] | None = None
-    total_ms: Annotated[int, Meta(gt=0, le=30 * 86_400_000)] | None = None
+    max_price_micro: Annotated[int, Meta(ge=0, le=limit("price_micro_max"))] | None = None
+    fault_bound: Annotated[int, Meta(ge=0, le=limit("fault_bound_max"))] | None = None
+    submitter_weight: Annotated[int, Meta(ge=1, le=limit("seat_weight_max"))] | None = None
+    retries: Annotated[int, Meta(ge=1, le=limit("retries_max"))] | None = None
+    auction_ms: Annotated[int, Meta(ge=1, le=limit("auction_ms_max"))] | None = None
+    execution_ms: Annotated[int, Meta(ge=1, le=limit("execution_ms_max"))] | None = None
+    total_ms: Annotated[int, Meta(ge=1, le=limit("total_ms_max"))] | None = None
+
+    def options(self) -> JobOptions:
+        """What is said of the jobs, the rest by default."""
+        said = {name: getattr(self, name) for name in JobOptions.__dataclass_fields__}
+        return JobOptions(**{name: value for name, value in said.items() if value is not None})
 
 
 class CancelArgs(Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,12 +106,8 @@ class Commands:
             waiter.set()
 
     async def _submit(self, args: SubmitArgs) -> dict[str, Any]:
-        options = JobOptions()
-        if args.max_price_micro is not None:
-            options = replace(options, max_price_micro=args.max_price_micro)
-        if args.total_ms is not None:
-            options = replace(options, total_ms=args.total_ms)
-        request = SubmitQuery(args.text, args.label, self._corpus, tuple(range(self._shards)), options)
+        shards = tuple(range(self._shards))
+        request = SubmitQuery(args.text, args.label, self._corpus, shards, args.options())
         try:
             query_id = self._submit_query(request)
         except Refusal as refusal:
@@ -178,4 +185,4 @@ def _read(args: dict[str, Any], kind: type[A]) -> A:
     try:
         return msgspec.convert(args, kind)
     except msgspec.ValidationError as error:
-        raise CommandRefusedError(str(error).replace("`", "")) from None
+        raise CommandRefusedError(explained(error, "is not an argument")) from None

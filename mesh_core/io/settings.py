@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from mesh_core.config import DEFAULT_SLOTS, limit
+from mesh_core.wire.malformed import explained
 from mesh_core.work.options import SHARDS_MAX
 
 Role: TypeAlias = Literal["provider", "operator", "submitter"]
@@ -25,9 +26,6 @@ Price: TypeAlias = Annotated[int, Meta(ge=0, le=limit("price_micro_max"))]
 Shards: TypeAlias = Annotated[int, Meta(ge=0, le=SHARDS_MAX)]
 Micro: TypeAlias = Annotated[int, Meta(ge=0, le=limit("sequence_max"))]
 PeerHex: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-
-_MESSAGE = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<where>.*)`)?$")
-_FIELD = re.compile(r"^Object (?:missing required|contains unknown) field `(?P<field>[^`]*)`$")
 
 
 class SettingsError(Exception):
@@ -103,7 +101,7 @@ def load(path: Path) -> Settings:
     try:
         settings = msgspec.convert({**table, "folder": str(path.parent.absolute())}, Settings)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"settings {path}: {_one_line(str(error))}") from None
+        raise SettingsError(f"settings {path}: {explained(error, 'is not a setting')}") from None
     _check(path, settings)
     return settings
 
@@ -159,17 +157,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _one_line(message: str) -> str:
-    """msgspec's message with the key in front: `price_micro: expected int, got str`."""
-    parts = _MESSAGE.match(message)
-    assert parts is not None
-    what, where = parts["what"], parts["where"] or ""
-    named = _FIELD.match(what)
-    if named:
-        where = ".".join(filter(None, [where, named["field"]]))
-        what = "is missing" if "missing" in what else "is not a setting"
-    what = what.replace("`", "")
-    what = what[:1].lower() + what[1:]
-    return f"{where}: {what}" if where else what

@@ -30,6 +30,7 @@ BODIES: dict[str, type[Any]] = {
     "lease": st.LeaseCertificate,
     "settle": st.SettleCertificate,
     "equivocation": st.Equivocation,
+    "checkpoint": st.Checkpoint,
 }
 """Record kinds and their bodies. Records of unknown kinds are kept and passed on, and mean nothing here."""
 
@@ -121,8 +122,8 @@ def job_is_sound(job: st.Job, submitter: st.PeerId) -> bool:
         submitter in peers
         and len(set(peers)) == len(peers) <= limit("committee_max")
         and all(len(peer) == 32 for peer in peers)
-        and all(1 <= weight <= 16 for weight in weights)
-        and job.fault_bound >= 0
+        and all(1 <= weight <= limit("seat_weight_max") for weight in weights)
+        and 0 <= job.fault_bound <= limit("fault_bound_max")
         and total >= 3 * job.fault_bound + 1
         and next(seat.weight for seat in job.committee if seat.peer == submitter)
         < (total + job.fault_bound) // 2 + 1
@@ -130,10 +131,10 @@ def job_is_sound(job: st.Job, submitter: st.PeerId) -> bool:
         and 0 < job.payload_bytes <= limit("blob_bytes_max")
         and 1 <= job.threshold <= max(1, len(job.shares))
         and 0 <= job.max_price_micro <= limit("price_micro_max")
-        and 0 < job.auction_ms <= 60_000
-        and 0 < job.execution_ms <= 86_400_000
-        and 0 < job.total_ms <= 30 * 86_400_000
-        and 1 <= job.retries <= 100
+        and 0 < job.auction_ms <= limit("auction_ms_max")
+        and 0 < job.execution_ms <= limit("execution_ms_max")
+        and 0 < job.total_ms <= limit("total_ms_max")
+        and 1 <= job.retries <= limit("retries_max")
         and len(job.label) <= limit("text_chars_max")
         and len(job.query) == 16
     )

@@ -128,6 +128,11 @@ class Queries:
             raise Refusal("no live provider is known here yet")
         providers = choose_providers(query_id, live, limit("committee_providers"))
         total = len(providers) + options.submitter_weight
+        if total < 3 * options.fault_bound + 1:
+            raise Refusal(
+                f"{options.fault_bound} lying members take a committee of weight {3 * options.fault_bound + 1}; "
+                f"the live providers and the submitter have {total}"
+            )
         if options.submitter_weight >= (total + options.fault_bound) // 2 + 1:
             raise Refusal(f"a submitter weight of {options.submitter_weight} would be a quorum by itself")
         return providers

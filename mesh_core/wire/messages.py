@@ -155,6 +155,13 @@ class BlobChunk(Struct, array_like=True, frozen=True, tag=17):
     data: bytes
 
 
+class Truncated(Struct, array_like=True, frozen=True, tag=18):
+    """The records you lack are dropped here: `checkpoints` are signed `checkpoint` records that agree, and the blobs they
+    name can be fetched from me."""
+
+    checkpoints: tuple[Signed, ...]
+
+
 # ------------------------------------------------------------------------------------ jobs and leases
 
 
@@ -309,6 +316,7 @@ Message: TypeAlias = (
     | FetchRange
     | FetchBlob
     | BlobChunk
+    | Truncated
     | StoreJob
     | JobStored
     | PromiseRequest

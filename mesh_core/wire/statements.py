@@ -225,3 +225,15 @@ class Equivocation(Struct, array_like=True, frozen=True):
     kind: str
     first: Signed
     second: Signed
+
+
+class Checkpoint(Struct, array_like=True, frozen=True):
+    """Body of a `checkpoint` record: its author holds all records below a cut, and this is what they come to.
+
+    `cut` and `snapshot` are hashes of blobs; `records` counts the records below the cut.
+    """
+
+    cut: bytes
+    snapshot: bytes
+    state_root: bytes
+    records: int

@@ -147,6 +147,15 @@ def test_everything_can_be_looked_at(mesh: Mesh) -> None:
     assert f"job --run-dir {mesh.folder} q" in detached
 
 
+def test_the_terms_of_a_question_are_those_of_its_jobs(mesh: Mesh) -> None:
+    terms = ["--retries", "5", "--execution-timeout", "30s", "--timeout", "60", "--auction-timeout", "0.9"]
+    label = mesh.json("submit", QUESTION, *terms)["label"]
+    assert mesh.json("job", f"{label}.1")["auction"]["window_ms"] == 900
+    done = mesh.whisper("submit", QUESTION, "--byzantine", "1")
+    assert done.returncode == 1
+    assert "1 lying members take a committee of weight 4" in done.stderr.splitlines()[0]
+
+
 def test_a_job_nobody_knows_is_one_line(mesh: Mesh) -> None:
     for command in ("job", "cancel"):
         done = mesh.whisper(command, "q99.1")

@@ -10,8 +10,9 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from mesh_core.api.client import ControlError
-from mesh_core.config import MICRO_PER_AXL, limit
+from mesh_core.config import limit
 from whisper_tui.actions import audit, targets
+from whisper_tui.actions.terms import Terms
 from whisper_tui.errors import ActionError, UserError
 from whisper_tui.reach import Reach
 from whisper_tui.supervisor.command_line import command_line
@@ -53,21 +54,18 @@ class Actions:
 
     async def submit(self, text: str, max_price_micro: int | None = None) -> str:
         """Ask a question as the operator; returns its label (`q1`)."""
-        return (await self.ask(text, max_price_micro)).label
+        return (await self.ask(text, Terms(max_price_micro=max_price_micro))).label
 
-    async def ask(self, text: str, max_price_micro: int | None = None) -> Submission:
+    async def ask(self, text: str, terms: Terms) -> Submission:
         """Ask a question as the operator. `accepted` means durable at a quorum of its committees."""
-        args: dict[str, object] = {"text": text}
-        if max_price_micro is not None:
-            args["max_price_micro"] = max_price_micro
-        price = None if max_price_micro is None else f"{max_price_micro / MICRO_PER_AXL:g}"
+        args: dict[str, object] = {"text": text, **terms.args()}
 
         async def work() -> Submission:
             if not text.strip() or len(text) > TEXT_CHARS_MAX:
                 raise ActionError(f"a question has 1 to {TEXT_CHARS_MAX} characters")
             return msgspec.convert(await self._operator_command("submit", **args), Submission)
 
-        return await self._audited("submit", args, command_line("submit", text, max_price=price), work)
+        return await self._audited("submit", args, command_line("submit", text, **terms.flags()), work)
 
     async def cancel(self, job: str) -> str:
         """Ask that one of the operator's jobs (label or id) end as cancelled; returns its id."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from mesh_core.config import MICRO_PER_AXL
 from whisper_tui.actions.actions import Actions
+from whisper_tui.actions.terms import Terms
 from whisper_tui.commands import answer
 from whisper_tui.commands.output import print_json, print_line
-from whisper_tui.errors import BadInput
 from whisper_tui.program import typed
 from whisper_tui.reach import Reach
 from whisper_tui.supervisor.rundir import RunDir
@@ -34,9 +33,9 @@ async def report(done: Awaitable[Outcome], as_json: bool) -> None:
         print_line(line)
 
 
-async def submit(run: RunDir, text: str, max_price_axl: float | None, wait: bool, as_json: bool) -> None:
+async def submit(run: RunDir, text: str, terms: Terms, wait: bool, as_json: bool) -> None:
     """Ask a question as the operator, and wait for the answer unless told not to."""
-    taken = await actions(run).ask(text, micro(max_price_axl))
+    taken = await actions(run).ask(text, terms)
     if wait:
         reach = Reach(run)
         answer.show(await answer.wait_for(reach.control(reach.plan().operator), taken.query), as_json)
@@ -45,15 +44,6 @@ async def submit(run: RunDir, text: str, max_price_axl: float | None, wait: bool
     else:
         told = f"{taken.label} {taken.state}: {len(taken.jobs)} jobs; see whisper-tui job {taken.label}"
         print_line(typed(told, run.root))
-
-
-def micro(price_axl: float | None) -> int | None:
-    """A price in AXL as micro-AXL; BadInput when it is none."""
-    if price_axl is None:
-        return None
-    if not 0 <= price_axl <= 1e9:
-        raise BadInput(f"--max-price {price_axl:g}: expected AXL, such as 0.05")
-    return round(price_axl * MICRO_PER_AXL)
 
 
 async def cancel(run: RunDir, job: str, as_json: bool) -> None:

@@ -19,8 +19,8 @@ import msgspec
 from axl.keys import KeyFileError, load
 from mesh_core.api.client import ControlClient, ControlError, ControlUnavailable
 from whisper_tui.actions.actions import Submission
+from whisper_tui.actions.terms import Terms
 from whisper_tui.commands import answer
-from whisper_tui.commands.act import micro
 from whisper_tui.commands.output import Progress, print_json, print_line
 from whisper_tui.errors import ActionError, BadInput, MeshUnreachable, TimedOut
 from whisper_tui.reach import Reach
@@ -37,12 +37,12 @@ JOIN_S = 20.0
 
 
 @dataclass(frozen=True)
-class Terms:
+class Visit:
     """How to join and what to ask for. `key` is a PEM file, one of the run directory's keys when None."""
 
     bridge: str
     key: Path | None
-    max_price_axl: float | None
+    terms: Terms
     wait: bool
     as_json: bool
 
@@ -62,24 +62,23 @@ class Neighbour(msgspec.Struct, frozen=True):
     inbound: bool = False
 
 
-async def submit(run: RunDir, text: str, terms: Terms) -> None:
+async def submit(run: RunDir, text: str, visit: Visit) -> None:
     """Ask `text` as a guest, and wait for the answer unless told not to."""
     plan = Reach(run).plan()
-    if terms.key is not None:
-        _check_unused(plan, terms.key)
-    peers = await _listeners(terms.bridge)
+    if visit.key is not None:
+        _check_unused(plan, visit.key)
+    peers = await _listeners(visit.bridge)
     run.ensure_token()
-    price = micro(terms.max_price_axl)
-    with _identity(run, terms.key) as files:
+    with _identity(run, visit.key) as files:
         async with _joined(run, plan, files, peers) as control:
             try:
-                options = {} if price is None else {"max_price_micro": price}
-                taken = msgspec.convert(await control.command("submit", text=text, **options), Submission)
+                answered = await control.command("submit", text=text, **visit.terms.args())
+                taken = msgspec.convert(answered, Submission)
             except ControlError as error:
                 raise ActionError(str(error)) from error
-            if terms.wait:
-                answer.show(await answer.wait_for(control, taken.query), terms.as_json)
-            elif terms.as_json:
+            if visit.wait:
+                answer.show(await answer.wait_for(control, taken.query), visit.as_json)
+            elif visit.as_json:
                 print_json(taken)
             else:
                 print_line(f"{taken.label} {taken.state}: {len(taken.jobs)} jobs")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from mesh_core.api import commands as module
 from mesh_core.api.commands import Commands
 from mesh_core.api.schema import COMMANDS
 from mesh_core.api.server import CommandRefusedError
-from mesh_core.effects import Input, SubmitQuery
+from mesh_core.effects import Input, JobOptions, SubmitQuery
 from mesh_core.node import Node
 from mesh_core.simulation.workload import Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
@@ -78,6 +79,29 @@ async def test_a_submission_is_accepted_once_a_quorum_has_it_on_disk() -> None:
     assert (await operator.run("submit", text="and?", label="mine"))["label"] == "mine"
 
 
+async def test_every_term_of_a_submission_is_the_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ACCEPTED_S", 0.01)
+    operator = Operator("terms")
+    terms = {
+        "max_price_micro": 20_000,
+        "fault_bound": 1,
+        "submitter_weight": 2,
+        "retries": 7,
+        "auction_ms": 900,
+        "execution_ms": 5_000,
+        "total_ms": 60_000,
+    }
+    assert set(terms) == {field.name for field in fields(JobOptions)}
+    job = operator.node.ledger.jobs[
+        bytes.fromhex((await operator.run("submit", text="why?", **terms))["jobs"][0])
+    ].job
+    seats = {seat.peer: seat.weight for seat in job.committee}
+    assert {
+        **{name: getattr(job, name, None) for name in terms},
+        "submitter_weight": seats[operator.node.peer],
+    } == terms
+
+
 async def test_a_submission_without_a_quorum_is_pending(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ACCEPTED_S", 0.01)
     operator = Operator("pending")
@@ -88,14 +112,25 @@ async def test_a_submission_without_a_quorum_is_pending(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        ({}, "missing required field text"),
-        ({"text": 1}, r"Expected str, got int - at \$.text"),
+        ({}, "^text: is missing$"),
+        ({"text": 1}, "^text: expected str, got int$"),
         ({"text": "  "}, "the question is empty"),
         ({"text": "x", "max_price_micro": "free"}, "max_price_micro"),
         ({"text": "x", "max_price_micro": -1}, "max_price_micro"),
         ({"text": "x", "total_ms": 0}, "total_ms"),
         ({"text": "x", "label": "a\x1b[31m"}, "label"),
-        ({"text": "x", "shards": [1]}, "unknown field shards"),
+        ({"text": "x", "shards": [1]}, "^shards: is not an argument$"),
+        ({"text": "x", "retries": 0}, "^retries: expected int >= 1$"),
+        ({"text": "x", "retries": 101}, "^retries: expected int <= 100$"),
+        ({"text": "x", "auction_ms": 60_001}, "^auction_ms: expected int <= 60000$"),
+        ({"text": "x", "execution_ms": 10**30}, "^execution_ms: "),
+        ({"text": "x", "submitter_weight": 17}, "^submitter_weight: expected int <= 16$"),
+        ({"text": "x", "submitter_weight": 4}, "^a submitter weight of 4 would be a quorum by itself$"),
+        ({"text": "x", "fault_bound": -1}, "^fault_bound: expected int >= 0$"),
+        (
+            {"text": "x", "fault_bound": 2},
+            "^2 lying members take a committee of weight 7; the live providers and the submitter have 4$",
+        ),
     ],
 )
 async def test_a_submission_that_makes_no_sense_is_refused(args: dict[str, Any], said: str) -> None:

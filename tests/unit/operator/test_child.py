@@ -147,7 +147,9 @@ async def test_a_foreign_program_is_the_process_itself(nursery: Nursery) -> None
         child.kill()
         await child.gone()
         wait_gone(handle)
-    assert _members(pid) == []
+    async with asyncio.timeout(5):
+        while _members(pid):  # noqa: ASYNC110 - the end of somebody else's child is told to nobody
+            await asyncio.sleep(0.001)
 
 
 def _members(group: int) -> list[Path]:

@@ -11,6 +11,7 @@ import pytest
 
 from axl import keys
 from whisper_tui import cli
+from whisper_tui.actions.terms import read_terms
 from whisper_tui.supervisor.command_line import command_line
 from whisper_tui.supervisor.rundir import PROJECT_MARK
 
@@ -53,6 +54,18 @@ def test_help_imports_nothing_heavy() -> None:
         (["up", "--corpus", "/nowhere"], 2, "--corpus /nowhere: no such folder"),
         (["kill", "node1", "--only", "both"], 2, "--only both: expected provider or axl"),
         (["submit", "why?", "--key", "x.pem"], 2, "--key goes with --axl"),
+        (["submit", "why?", "--byzantine", "9"], 2, "--byzantine 9: expected 0 to 5 members"),
+        (["submit", "why?", "--byzantine", "x"], 2, "--byzantine"),
+        (["submit", "why?", "--submitter-weight", "0"], 2, "--submitter-weight 0: expected 1 to 16 votes"),
+        (["submit", "why?", "--retries", "0"], 2, "--retries 0: expected 1 to 100"),
+        (["submit", "why?", "--max-price", "nan"], 2, "--max-price nan: expected 0 to 1000000 AXL"),
+        (["submit", "why?", "--timeout", "soon"], 2, "--timeout: expected seconds"),
+        (
+            ["submit", "why?", "--auction-timeout", "61s"],
+            2,
+            "--auction-timeout 61: expected 0.001 to 60 seconds",
+        ),
+        (["submit", "why?", "--execution-timeout", "0"], 2, "--execution-timeout 0: expected 0.001 to 86400"),
         (["verify", "receipt", "/nowhere"], 2, "receipt /nowhere: No such file"),
         (["verify", "receipt", "/etc/passwd"], 1, "proves nothing"),
         (["nodes"], 3, "no mesh runs in"),
@@ -140,3 +153,21 @@ def test_a_command_line_can_be_typed_as_it_is_shown() -> None:
     assert command_line("kill", "node1", only=None) == "whisper-tui kill node1"
     assert command_line("submit", "what's $HOME?") == "whisper-tui submit 'what'\"'\"'s $HOME?'"
     assert command_line("kill", "a", only="axl") == "whisper-tui kill a --only axl"
+
+
+def test_terms_are_typed_as_they_are_shown() -> None:
+    typed = {"max-price": 0.05, "byzantine": 1, "submitter-weight": 2, "retries": 5, "auction-timeout": 0.9}
+    terms = read_terms({**typed, "execution-timeout": 30, "timeout": None})
+    assert terms.args() == {
+        "max_price_micro": 50_000,
+        "fault_bound": 1,
+        "submitter_weight": 2,
+        "retries": 5,
+        "auction_ms": 900,
+        "execution_ms": 30_000,
+    }
+    shown = command_line("submit", "why?", **terms.flags())
+    assert shown == (
+        "whisper-tui submit 'why?' --max-price 0.05 --byzantine 1 --submitter-weight 2 --retries 5 "
+        "--auction-timeout 0.9 --execution-timeout 30"
+    )
