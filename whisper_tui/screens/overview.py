@@ -35,6 +35,7 @@ class Overview(Container):
         self._shape: Layout = "compact"
         self._main: Literal["nodes", "jobs"] = "nodes"
         self._frame: Frame | None = None
+        self._heights: dict[LinesPane, int] = {}
         self.nodes = LineTable(painter, glyphs, id="nodes", markable=True)
         self.jobs = LineTable(painter, glyphs, id="jobs", newest_first=monotonic)
         self._mesh = LinesPane(painter, id="mesh")
@@ -127,8 +128,11 @@ class Overview(Container):
         return "title" if table.has_focus else "dim"
 
     def _grown(self, pane: LinesPane, title: str, lines: Lines) -> None:
-        """The same for a pane that is as high as what it shows."""
-        pane.styles.height = len(lines) + 1
+        """The same for a pane that is as high as what it shows; the others get what is left, and are drawn again."""
+        height = len(lines) + 1
+        if self._heights.get(pane) != height:
+            self._heights[pane] = pane.styles.height = height
+            self.call_after_refresh(self._again)
         self._titled(pane, title, lines)
 
     def _sync_wide(self, frame: Frame) -> None:

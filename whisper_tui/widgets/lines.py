@@ -16,10 +16,16 @@ class LinesPane(Widget):
     def __init__(self, painter: Painter, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._painter = painter
+        self._given: Lines = ()
         self._lines: Lines = ()
+
+    def on_resize(self) -> None:
+        """There is room for other lines than before."""
+        self.sync(self._given)
 
     def sync(self, lines: Lines) -> None:
         """Show these lines from now on."""
+        self._given = lines
         width, height = self.size
         fitted = tuple(fit_line(line, width) for line in lines[:height])
         dirty: list[Region] = []

@@ -387,6 +387,33 @@ async def test_commands_are_shown_as_they_work_in_this_shell_or_not_at_all() -> 
         assert "node2 paused by you" in bench.text() and "/home/me" not in bench.text()
 
 
+async def test_a_pane_that_grew_shows_all_its_lines_although_nothing_happens_any_more() -> None:
+    bench = Bench(Feeder())
+    async with bench.console.run_test(size=(120, 40)) as pilot:
+        await bench.settle(pilot)
+        assert "no replica has reported yet" in bench.text()
+        bench.mesh.start()
+        bench.source.more.set()
+        await pilot.pause()
+        bench.console.tick()  # the only frame
+        await pilot.pause()
+        matrix = [line for line in bench.lines() if " 000000" in line]
+        assert len(matrix) == 7
+
+
+async def test_the_newest_events_are_shown_although_the_incident_took_some_of_their_lines() -> None:
+    mesh = rescue_story(until="running")
+    bench = Bench(mesh)
+    async with bench.console.run_test(size=(120, 40)) as pilot:
+        await bench.settle(pilot)
+        mesh.kill("node2", "node4", "node6")
+        bench.source.more.set()
+        await pilot.pause()
+        bench.console.tick()  # the only frame
+        await pilot.pause()
+        assert "node6 link lost" in bench.text()
+
+
 def last_line(bench: Bench) -> str:
     return bench.text().rstrip().splitlines()[-1]
 
