@@ -24,16 +24,12 @@ from whisper_tui.widgets.painting import Painter, changed_cells
 FOLLOW_AFTER_S = 5.0
 """A cursor that the operator moved within this time is not taken away from its row."""
 
-FOLLOW_EVERY_S = 1.0
-"""A table that jumps more often than this cannot be read."""
-
 
 class LineTable(Widget, can_focus=True):
     """Rows under a heading, a cursor that stays on its row when rows move, marks.
 
     The cursor is bound to the row's key, never to a position. With `newest_first`, a monotonic clock, it goes to
-    new rows that come in on top, a burst of them once, unless the operator has just moved it; never moved, it stays
-    on top.
+    new rows that come in on top, unless the operator has just moved it; never moved, it stays on top.
     Messages: `Opened` and `Copied` carry the key.
     """
 
@@ -75,8 +71,6 @@ class LineTable(Widget, can_focus=True):
         self._markable = markable
         self._newest_first = newest_first
         self._moved_at: float | None = None
-        self._followed_at = float("-inf")
-        self._behind = False
         self._table = Table((), (), lambda _: ())
         self._widths: tuple[int, ...] = ()
         self._top = 0
@@ -90,8 +84,7 @@ class LineTable(Widget, can_focus=True):
         """Show these rows from now on."""
         lost_at = self._index() if self._cursor else 0
         if self._follows(table.keys):
-            self._cursor, self._behind = table.keys[0], False
-            self._followed_at = self._newest_first() if self._newest_first else 0.0
+            self._cursor = table.keys[0]
         self._table = table
         self._widths = _widths(table.columns, self.size.width - 2)
         self._marks &= frozenset(table.keys)
@@ -104,11 +97,9 @@ class LineTable(Widget, can_focus=True):
         """Whether the cursor goes to the first of the new `keys`."""
         if self._newest_first is None or not keys or keys[0] == self._cursor:
             return False
-        now = self._newest_first()
-        if keys[0] not in self._table.keys:
-            self._behind = self._moved_at is None or now - self._moved_at >= FOLLOW_AFTER_S
-        wanted = self._behind or self._moved_at is None
-        return wanted and now - self._followed_at >= FOLLOW_EVERY_S
+        if self._moved_at is None:
+            return True
+        return keys[0] not in self._table.keys and self._newest_first() - self._moved_at >= FOLLOW_AFTER_S
 
     @property
     def cursor(self) -> str | None:
@@ -218,7 +209,6 @@ class LineTable(Widget, can_focus=True):
         keys = self._table.keys
         if keys:
             self._moved_at = self._newest_first() if self._newest_first else None
-            self._behind = False
             self._cursor = keys[max(0, min(len(keys) - 1, at))]
             self._scroll_to_cursor()
             self._redraw()

@@ -477,18 +477,12 @@ async def test_the_cursor_goes_to_a_new_question_unless_it_was_just_moved() -> N
             await bench.settle(pilot)
             return query.query
 
-        bench.clock.seconds += 5
-        first = await ask("q2")
-        assert first == jobs.cursor
-        second = await ask("q3")
-        assert first == jobs.cursor  # a burst is caught up with once a second
-        bench.clock.seconds += 0.6
-        await bench.settle(pilot)
-        assert second == jobs.cursor
+        for label in ("q2", "q3", "q4"):  # also in a burst
+            assert await ask(label) == jobs.cursor
         await bench.press(pilot, "j", "j")
         moved_to = jobs.cursor
-        await ask("q4")
+        await ask("q5")
         assert jobs.cursor == moved_to
         bench.clock.seconds += 6
-        assert await ask("q5") == jobs.cursor
-        assert "q5.1" in bench.text()
+        assert await ask("q6") == jobs.cursor
+        assert "q6.1" in bench.text()
