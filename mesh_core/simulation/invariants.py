@@ -164,7 +164,9 @@ class NoEquivocation(Invariant):
 
     def _slot(self, slot: tuple[Any, ...], name: bytes, host: Host) -> None:
         author: PeerId = slot[1]
-        if self._signed.setdefault(slot, name) != name and self.facts.trusts(author):
+        if author in self.facts.world.restored:
+            return  # what nobody has seen may be signed anew: peers that have seen it hold the proof
+        if self._signed.setdefault(slot, name) != name and author not in self.facts.liars:
             self.fail(f"{self.facts.called(author)} signed two {slot[0]}s for one slot, seen at {host.name}")
 
 

@@ -39,7 +39,7 @@ class World:
         self.hosts: dict[str, Host] = {}
         self.by_peer: dict[PeerId, Host] = {}
         self.restored: dict[PeerId, frozenset[bytes]] = {}
-        """Whose disk was replaced by an old backup, and which records of its own that took from it."""
+        """Whose disk was replaced by an old backup, and which records of its own it lacks since."""
 
         self.hints = setup.hints
         self._mended: dict[int, str] = {}
@@ -185,7 +185,7 @@ class World:
         before = {name for (author, _, name) in host.disk.statements if author == host.peer}
         host.disk.restore(backup)
         after = {name for (author, _, name) in host.disk.statements if author == host.peer}
-        self.restored[host.peer] = self.restored.get(host.peer, frozenset()) | (before - after)
+        self.restored[host.peer] = (self.restored.get(host.peer, frozenset()) | before) - after
         self.start(name)
 
     def recover(self, name: str) -> None:

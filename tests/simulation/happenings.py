@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from random import Random
@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import structs
 
+from mesh_core.simulation.disk import Backup
 from mesh_core.simulation.facts import Facts, JobFacts
 from mesh_core.simulation.host import Host
 from mesh_core.simulation.world import World
@@ -93,6 +94,20 @@ class Happenings:
             self.strike_soon(rng.uniform(0.0, _SOON_S), name, blows)
 
         self.world.watch(Ambush(rng, phase=phase, strikes=strikes, odds=odds, strike=strike))
+
+    def lay_backup_ambush(self, rng: Random, strikes: int) -> None:
+        """Set disks back right after votes of one phase, to a copy from shortly before."""
+        copies: dict[str, Backup] = {}
+
+        def copy() -> None:
+            copies.update({host.name: host.disk.backup() for host in self.world.hosts.values()})
+            self.world.schedule.after(rng.uniform(0.05, 1.0), copy)
+
+        def strike(name: str) -> None:
+            self.strike_soon(rng.uniform(0.0, _SOON_S), name, (partial(self._set_back, copies),))
+
+        copy()
+        self.world.watch(Ambush(rng, phase=rng.choice(PHASES), strikes=strikes, odds=0.1, strike=strike))
 
     def strike_soon(self, seconds: float, name: str, blows: Sequence[Callable[..., None]]) -> None:
         """One of `blows` for the host `name`."""
@@ -263,6 +278,10 @@ class Happenings:
         if host.started and self._may_lose():
             self._later(rng.uniform(0.2, 4.0), self._put_back, host, host.disk.backup())
 
-    def _put_back(self, host: Host, backup: Any) -> None:
+    def _set_back(self, copies: Mapping[str, Backup], _rng: Random, name: str) -> None:
+        if self._may_lose():
+            self._put_back(self.world.hosts[name], copies[name])
+
+    def _put_back(self, host: Host, backup: Backup) -> None:
         if self.world.now < self.until and not host.lost:
             self.world.restore(host.name, backup)

@@ -85,7 +85,8 @@ Range = tuple[float, float]
 class Profile:
     """A mixture of trouble: the range that each rate is drawn from; `swarm` leaves half of them out.
 
-    `rounds` makes a run longer, with more queries; a query draws one of `submitter_weights`.
+    `rounds` makes a run longer, with more queries; a query draws one of `submitter_weights`. With
+    `backups_are_noticed` a host whose disk is set back must never contradict itself: others are there to tell it.
     """
 
     about: str
@@ -93,6 +94,7 @@ class Profile:
     swarm: bool = False
     rounds: int = 1
     submitter_weights: tuple[int, ...] = (1,)
+    backups_are_noticed: bool = False
 
     def __post_init__(self) -> None:
         unknown = self.ranges.keys() - KINDS.keys()
@@ -190,6 +192,11 @@ PROFILES: dict[str, Profile] = {
         crashes=(0, 6),
         ambushes=(0, 3),
         large_results=(0.0, 0.5),
+    ),
+    "backups": Profile(
+        "disks are set back to an old copy right after a vote, while everybody is there to notice",
+        {"loss": (0.0, 0.1), "jitter_s": (0.0, 0.02), "old_backups": (1, 3), "cancels": (0.0, 0.2)},
+        backups_are_noticed=True,
     ),
     "churn": _mostly(
         "hosts join, leave, come back, and come back as somebody else",

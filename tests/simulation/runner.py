@@ -92,7 +92,13 @@ def run(plan: Plan, *, telling: bool = False, invariants: Sequence[type[Invarian
         keys=RealKeys(label) if real else None,
     )
     liars = frozenset(scenario.world.hosts[name].peer for name in scenario.liars)
-    return finish(plan, scenario, Checkers(scenario.world, invariants=invariants, liars=liars))
+    checkers = Checkers(
+        scenario.world,
+        invariants=invariants,
+        liars=liars,
+        backups_are_noticed=scenario.profile.backups_are_noticed,
+    )
+    return finish(plan, scenario, checkers)
 
 
 def finish(plan: Plan, scenario: Scenario, checkers: Checkers) -> Outcome:

@@ -168,6 +168,8 @@ class Scenario:
             happenings.befall(kind, [self._moment(rng) for _ in range(getattr(rates, kind))])
         if rates.ambushes:
             happenings.lay_ambush(self.dice["ambushes"], rates.ambushes)
+        if self.profile.backups_are_noticed:
+            happenings.lay_backup_ambush(self.dice["backups"], rates.old_backups)
         if rates.outsider_per_s:
             rng = self.dice["outsider"]
             Outsider(world, rng, per_second=rates.outsider_per_s, until=self.trouble_ends)
