@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import socket
+from collections.abc import Mapping
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from whisper_tui.errors import BadInput
@@ -37,6 +39,29 @@ def choose(settings: Settings, *, light: bool, model_port: int) -> Backend:
 def has_local_model() -> bool:
     """Whether both halves of the built-in model are installed: the engine and the weights."""
     return all(importlib.util.find_spec(package) is not None for package in MODEL_PACKAGES)
+
+
+def proxy_of(url: str, environment: Mapping[str, str]) -> str:
+    """HOST:PORT of the proxy through which providers ask for `url`, empty when they ask straight."""
+    from urllib import request  # noqa: PLC0415 - `up` does without it
+
+    parts = urlsplit(url)
+    named, spared = (
+        environment.get(name) or environment.get(name.upper(), "")
+        for name in (f"{parts.scheme}_proxy", "no_proxy")
+    )
+    host = parts.hostname or ""
+    spares = request.proxy_bypass_environment  # type: ignore[attr-defined] # there, but in no stub
+    if not named or _is_here(host) or spares(host, {"no": spared}):
+        return ""
+    return named.rpartition("://")[2].rpartition("@")[2].rstrip("/")
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def listens(url: str) -> bool:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from whisper_tui import __version__
-from whisper_tui.backends import MODEL_PACKAGES, OLLAMA_DEFAULT_URL, has_local_model, listens
+from whisper_tui.backends import MODEL_PACKAGES, OLLAMA_DEFAULT_URL, has_local_model, listens, proxy_of
 from whisper_tui.errors import UserError
 from whisper_tui.program import typed
 from whisper_tui.settings import VARIABLES, Settings
@@ -111,10 +111,10 @@ def _environment(settings: Settings) -> Finding:
 def _models(settings: Settings) -> Iterator[Finding]:
     """The sources of answers, in the order in which providers prefer them."""
     ollama = settings.get("OLLAMA_BASE_URL") or OLLAMA_DEFAULT_URL
-    yield _server("ollama", ollama, listens(ollama), "set OLLAMA_BASE_URL, or start it: ollama serve")
+    yield _server(settings, "ollama", ollama, "set OLLAMA_BASE_URL, or start it: ollama serve")
     openai = settings.get("WHISPER_OPENAI_URL")
     if openai:
-        yield _server("openai-compatible", openai, listens(openai), "check WHISPER_OPENAI_URL")
+        yield _server(settings, "openai-compatible", openai, "check WHISPER_OPENAI_URL")
     if has_local_model():
         versions = ", ".join(f"{name} {_installed(name.replace('_', '-'))}" for name in MODEL_PACKAGES)
         yield Finding("local model", "ok", versions)
@@ -149,10 +149,15 @@ def _single(requirement: str) -> str:
     return requirement.replace('"', "'")
 
 
-def _server(name: str, url: str, there: bool, todo: str) -> Finding:
-    return (
-        Finding(name, "ok", f"listens at {url}") if there else Finding(name, "note", f"nobody at {url}", todo)
-    )
+def _server(settings: Settings, name: str, url: str, todo: str) -> Finding:
+    proxy = proxy_of(url, settings.environment)
+    if proxy:
+        text = f"{url}, through the proxy {proxy} that the environment names"
+        there, todo = listens(f"http://{proxy}"), "check HTTP_PROXY, HTTPS_PROXY and NO_PROXY"
+        return Finding(name, "ok", text) if there else Finding(name, "note", f"{text}; nobody is there", todo)
+    if listens(url):
+        return Finding(name, "ok", f"listens at {url}")
+    return Finding(name, "note", f"nobody at {url}", todo)
 
 
 def _run_dir(run: RunDir) -> Finding:

@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import h11
 
+from mesh_core.work.backends.proxy import PORTS, Proxy, connect, proxy_for
 from mesh_core.work.errors import BackendError
 from mesh_core.work.options import CONNECT_S, READ_S
 
@@ -21,7 +22,6 @@ _ANSWER_BYTES_MAX = 4 << 20
 _LINE_BYTES_MAX = 1 << 20
 _ERROR_CHARS_MAX = 160
 _READ_BYTES = 64 << 10
-_PORTS = {"http": 80, "https": 443}
 _OK = 200
 
 
@@ -59,19 +59,18 @@ async def _answer(
 ) -> AsyncIterator[AsyncGenerator[bytes, None]]:
     """The pieces of the body of a 200 answer. Everything that goes wrong is a BackendError of one line."""
     shown, parts = _shown(url), urlsplit(url)
+    proxy = proxy_for(parts)
     try:
         async with asyncio.timeout(CONNECT_S):
-            reader, writer = await asyncio.open_connection(
-                parts.hostname, parts.port or _PORTS[parts.scheme], ssl=parts.scheme == "https" or None
-            )
+            reader, writer = await connect(parts, proxy)
     except TimeoutError as error:
         raise BackendError(f"no answer from {shown} in time") from error
     except OSError as error:
-        raise BackendError(f"nobody answers at {shown}") from error
+        raise BackendError(f"nobody answers at {shown}{f' through the {proxy}' if proxy else ''}") from error
     exchange = _Exchange(reader, writer, read_s)
     payload = None if body is None else json.dumps(body).encode()
     try:
-        exchange.ask(_request(method, parts, headers, payload), payload)
+        exchange.ask(_request(method, parts, headers, payload, proxy), payload)
         status = await exchange.status()
         pieces = exchange.body()
         if status != _OK:
@@ -133,12 +132,20 @@ class _Exchange:
 
 
 def _request(
-    method: str, parts: SplitResult, headers: Mapping[str, str], payload: bytes | None
+    method: str,
+    parts: SplitResult,
+    headers: Mapping[str, str],
+    payload: bytes | None,
+    proxy: Proxy | None,
 ) -> h11.Request:
     fields = [("Host", parts.netloc.rpartition("@")[2]), ("Connection", "close"), *headers.items()]
     if payload is not None:
         fields += [("Content-Type", "application/json"), ("Content-Length", str(len(payload)))]
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if proxy is not None and parts.scheme == "http":
+        # Without a tunnel the proxy reads the request, and has to be told where it goes (RFC 9112 §3.2.2).
+        fields += proxy.headers
+        target = f"http://{fields[0][1]}{target}"
     return h11.Request(method=method, target=target, headers=fields)
 
 
@@ -149,6 +156,6 @@ def _shown(url: str) -> str:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if parts.scheme not in _PORTS or not parts.hostname:
+    if parts.scheme not in PORTS or not parts.hostname:
         raise BackendError("its address is none; it must begin with http:// or https:// and a host")
     return f"{parts.scheme}://{parts.hostname}" + (f":{port}" if port else "")

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
 
+from mesh_core.wire.malformed import MALFORMED
 from mesh_core.work.backends.base import Prompt
 from mesh_core.work.backends.http import get
+from mesh_core.work.backends.proxy import proxy_for
 from mesh_core.work.errors import BackendError
 from mesh_core.work.options import CONNECT_S, READ_S
 
@@ -49,7 +52,7 @@ class Ollama:
             installed = [model.name for model in _TAGS.decode(await get(f"{self._url}/api/tags", {})).models]
         except BackendError as error:
             return str(error)
-        except msgspec.DecodeError as error:
+        except MALFORMED as error:
             return f"its list of models is not what was expected: {error}"
         if not installed:
             return f"no model is installed at {self._url}; ollama pull {self._wanted}"
@@ -68,7 +71,7 @@ class Ollama:
             host=self._url,
             timeout=httpx.Timeout(READ_S, connect=CONNECT_S),
             limits=httpx.Limits(max_keepalive_connections=0),  # the connection ends with the answer
-            trust_env=False,
+            trust_env=proxy_for(urlsplit(self._url)) is not None,
         )
         options = {"num_predict": max_tokens, "temperature": 0}
         done = False

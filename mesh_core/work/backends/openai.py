@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from mesh_core.wire.malformed import MALFORMED
 from mesh_core.work.backends.base import Prompt
 from mesh_core.work.backends.http import get, post_lines
 from mesh_core.work.errors import BackendError
@@ -98,7 +99,7 @@ class OpenAI:
     def _choices(self, data: bytes) -> tuple[_Choice, ...]:
         try:
             chunk = _CHUNK.decode(data)
-        except msgspec.DecodeError as error:
+        except MALFORMED as error:
             raise BackendError(f"the stream is not what was expected: {error}") from error
         if chunk.error is not None:
             raise BackendError(f"the server reports: {str(chunk.error)[:160]}")
@@ -109,7 +110,7 @@ class OpenAI:
             return [
                 model.id for model in _MODELS.decode(await get(f"{self._url}/models", self._headers())).data
             ]
-        except msgspec.DecodeError as error:
+        except MALFORMED as error:
             raise BackendError(f"its list of models is not what was expected: {error}") from error
 
     def _headers(self) -> dict[str, str]:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from whisper_tui import backends, settings
+from whisper_tui.doctor import examine
 from whisper_tui.errors import BadInput
 from whisper_tui.supervisor.child import child_environment
+from whisper_tui.supervisor.rundir import RunDir
 
 
 @pytest.fixture(autouse=True)
@@ -89,3 +91,25 @@ def test_children_get_no_secret_they_do_not_need() -> None:
     own = {"PATH": "/bin", "AWS_SECRET_ACCESS": "x", "GITHUB_TOKEN": "x", "WHISPER_OPENAI_KEY": "k"}
     assert child_environment(own) == {"PATH": "/bin"}
     assert child_environment(own, "WHISPER_OPENAI_KEY") == {"PATH": "/bin", "WHISPER_OPENAI_KEY": "k"}
+
+
+def test_doctor_names_the_proxy_through_which_a_remote_server_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        proxy = f"127.0.0.1:{server.getsockname()[1]}"
+        said = read(
+            tmp_path, f"WHISPER_OPENAI_URL=https://models.example/v1\nHTTPS_PROXY=http://me:secret@{proxy}/\n"
+        )
+        found = {finding.name: finding for finding in examine(RunDir(tmp_path / "run"), said)}[
+            "openai-compatible"
+        ]
+    assert found.verdict == "ok"
+    assert found.text == f"https://models.example/v1, through the proxy {proxy} that the environment names"
+    spared = {**said.environment, "NO_PROXY": "models.example"}
+    assert backends.proxy_of("https://models.example/v1", spared) == ""
+    assert backends.proxy_of("https://127.0.0.1/v1", said.environment) == ""
+    assert backends.proxy_of("http://models.example/v1", said.environment) == ""

@@ -35,7 +35,7 @@ class ScriptedServer:
         path = lines[0].split(" ")[1]
         self.requests.append((path, headers, json.loads(body) if body else None))
         answer = self.answers.get(path, "HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\nnot here")
-        writer.write(answer.removesuffix(self.HANG).encode())
+        writer.write(answer.removesuffix(self.HANG).encode(errors="surrogateescape"))
         await writer.drain()
         if answer.endswith(self.HANG):
             await reader.read()

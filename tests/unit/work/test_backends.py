@@ -65,6 +65,12 @@ async def test_openai_takes_a_finish_reason_for_an_end() -> None:
         (stream(chunk("Hon")), "ended before the answer was complete"),
         (stream(chunk("Hon"), {"error": {"message": "out of memory"}}), "reports: .*out of memory"),
         (stream("data: {broken"), "not what was expected"),
+        pytest.param(stream('data: {"error": ' + "[" * 5_000), "not what was expected", id="bottomless"),
+        pytest.param(
+            stream('data: {"choices": [{"delta": {"content": "\udcff"}}]}'),
+            "not what was expected",
+            id="no text",
+        ),
         (stream({"choices": "none"}), "not what was expected"),
         (OK, "ended before the answer was complete"),
         ("HTTP/1.1 503 Busy\r\nContent-Length: 7\r\n\r\nloading", "answers 503: loading"),
