@@ -48,6 +48,8 @@ class HttpServer:
         self.lost = lost
         self.held_bytes = 0
         self.connections: set[HttpConnection] = set()
+        self.strangers: dict[HttpConnection, None] = {}
+        """Those that have not made a whole request yet, longest first: the first to go when there is no room."""
         self._loop = asyncio.get_running_loop()
         self._server: asyncio.Server | None = None
         self._sweeper = self._loop.call_later(SWEEP_PERIOD_S, self._sweep)
@@ -63,6 +65,19 @@ class HttpServer:
             self._server.close()
         for connection in list(self.connections):
             connection.abort()
+
+    def has_room(self) -> bool:
+        """Whether one more connection may be kept, if need be in place of one that has never asked for anything:
+        else slow clients would keep out whoever has something to ask."""
+        if len(self.connections) < CONNECTIONS_MAX:
+            return True
+        if not self.strangers:
+            return False
+        longest = next(iter(self.strangers))
+        del self.strangers[longest]
+        self.connections.discard(longest)
+        longest.abort()
+        return True
 
     def _sweep(self) -> None:
         now = self._loop.time()
@@ -101,10 +116,11 @@ class HttpConnection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is there."""
         self._transport = cast(asyncio.Transport, transport)
-        if len(self._server.connections) >= CONNECTIONS_MAX:
+        if not self._server.has_room():
             self._refuse(503, f"{CONNECTIONS_MAX} connections are open already")
             return
         self._server.connections.add(self)
+        self._server.strangers[self] = None
         self._client_acts_by = self._loop.time() + self._server.limits.idle_timeout_s
 
     def get_buffer(self, sizehint: int) -> bytearray:
@@ -138,6 +154,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._stop_timer()
         self._is_answering = False
         self._server.connections.discard(self)
+        self._server.strangers.pop(self, None)
         self._server.held_bytes -= self._held_bytes
         self._server.lost(self)
 
@@ -169,6 +186,7 @@ class HttpConnection(asyncio.BufferedProtocol):
                     self._ask_for_body()
                     break
                 self._is_answering = True
+                self._server.strangers.pop(self, None)
                 self._server.handle(self, request)
         except HttpError as error:
             self._refuse(error.status, str(error))

@@ -112,6 +112,8 @@ class Server:
         self._handler = handler
         self._guard = _Guard(token, open_to_all)
         self._open: set[asyncio.Task[None]] = set()
+        self._strangers: dict[asyncio.Task[None], None] = {}
+        """Those of whom nothing is known yet, longest first: the first to go when there is no room."""
         self._server: asyncio.Server | None = None
         self.port = 0
 
@@ -133,18 +135,32 @@ class Server:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        if len(self._open) >= CONNECTIONS_MAX:
+        if len(self._open) >= CONNECTIONS_MAX and not self._make_room():
             writer.close()
             return
         self._open.add(task)
+        self._strangers[task] = None
         try:
-            await _Exchange(reader, writer).serve(self._guard, self._handler)
+            await _Exchange(reader, writer).serve(
+                self._guard, self._handler, lambda: self._strangers.pop(task, None)
+            )
         except (OSError, h11.ProtocolError, TimeoutError, asyncio.CancelledError):
             # The client went away, stalled or talks something else; cancellation only ever means "closing".
             pass
         finally:
             self._open.discard(task)
+            self._strangers.pop(task, None)
             writer.close()
+
+    def _make_room(self) -> bool:
+        """End the connection that has said nothing for longest; else slow clients would keep the owner out."""
+        if not self._strangers:
+            return False
+        longest = next(iter(self._strangers))
+        del self._strangers[longest]
+        self._open.discard(longest)
+        longest.cancel()
+        return True
 
 
 class _Exchange:
@@ -155,12 +171,13 @@ class _Exchange:
         self._writer = writer
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
 
-    async def serve(self, guard: _Guard, handler: Handler) -> None:
-        """Read, handle, answer. Raises OSError, TimeoutError or h11.ProtocolError when the client fails."""
+    async def serve(self, guard: _Guard, handler: Handler, on_admitted: Callable[[], object]) -> None:
+        """Read, check, handle, answer. Raises OSError, TimeoutError or h11.ProtocolError when the client fails."""
         try:
             async with asyncio.timeout(REQUEST_S):
                 request = await self._read_request()
             guard.check(request)
+            on_admitted()
             answer = await handler(request)
         except HttpError as error:
             answer = Answer(msgspec.json.encode({"error": error.line}) + b"\n", error.status)
