@@ -150,7 +150,7 @@ LIMITS: tuple[Limit, ...] = (
         "bytes",
         "what may wait for a disk that refuses before the node stands still until it is written",
     ),
-    Limit("fetches_max", 64, "blobs", "on their way at the same time; requests for more are repeated later"),
+    Limit("fetches_max", 64, "blobs", "asked for at the same time; others wait in line"),
     Limit("queries_kept_max", 500, "queries", "finished ones beyond it are forgotten, oldest first"),
     Limit("price_micro_max", 10**12, "micro-AXL", "a million AXL per job: no sum of prices overflows"),
     Limit("seat_weight_max", 16, "votes", "of one committee member"),

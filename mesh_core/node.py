@@ -39,6 +39,7 @@ from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.chain import Chains
 from mesh_core.ledger.fold import Hooks, Ledger
 from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.needs import AcceptResult, AdoptResult, OpenPayload, OpenResult, StorePayload
 from mesh_core.ledger.proofs import Proofs
 from mesh_core.ledger.record import Entry, read_record
 from mesh_core.ledger.sync import Replication
@@ -84,7 +85,7 @@ class Node:
             boot=boot,
             on_change=self._on_member,
         )
-        self.blobs = blobs = Blobs(context, stored.blobs)
+        self.blobs = blobs = Blobs(context, stored.blobs, membership.is_dead)
         self.credit = credit = Credit(context, ledger)
         self.replication = replication = Replication(context, ledger, membership.live, self._on_own_found)
         self._proofs = Proofs(context, replication)
@@ -120,6 +121,7 @@ class Node:
         self._neighbours: dict[PeerId, bool] = {}
         self._handlers = self._routes()
         self._alarms = self._timers()
+        self._needs = self._uses_of_blobs()
         self._stored = stored
 
     @property
@@ -234,6 +236,16 @@ class Node:
 
         return handle
 
+    def _uses_of_blobs(self) -> dict[type, Callable[[float, Any], None]]:
+        """Who goes on when a blob is here."""
+        return {
+            StorePayload: lambda now, need: self.desk.on_payload(need),
+            OpenPayload: lambda now, need: self.holder.keys.open(now, need.job),
+            AcceptResult: self.voter.on_result,
+            AdoptResult: self.holder.on_adopted,
+            OpenResult: self.queries.on_result,
+        }
+
     def _on_frame(self, now: float, data: bytes) -> None:
         try:
             frame = self.codec.open(data)
@@ -256,11 +268,16 @@ class Node:
             self._drain(now)
 
     def _drain(self, now: float) -> None:
-        """Handle what this node has sent to itself."""
+        """Handle what this node has sent to itself, and go on with what waited for a blob that is here now."""
         local = self.context.local
-        while local:
-            message = local.popleft()
-            self._handlers[type(message)](now, self.peer, message)
+        while True:
+            while local:
+                message = local.popleft()
+                self._handlers[type(message)](now, self.peer, message)
+            for need in self.blobs.here():
+                self._needs[type(need)](now, need)
+            if not local:
+                return
 
     def _finish(self, now: float) -> list[Effect]:
         self._drain(now)

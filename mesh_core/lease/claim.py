@@ -67,7 +67,8 @@ class IllegalTransitionError(AssertionError):
 
 @dataclass(slots=True)
 class Claim:
-    """This node's hold on one job at one epoch; `started_at` is monotonic seconds."""
+    """This node's hold on one job at one epoch; `started_at` is monotonic seconds; `received` counts the bytes of a
+    result to adopt when they were last looked at."""
 
     job: LedgerJob
     epoch: int
@@ -78,6 +79,7 @@ class Claim:
     proposal: bytes | None = None
     value: st.Value | None = None
     adopted: bool = False
+    received: int = 0
     votes: dict[PeerId, bytes] = field(default_factory=dict)
     _phase: Phase = field(default=Phase.CLAIMING, init=False)
 

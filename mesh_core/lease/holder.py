@@ -24,6 +24,7 @@ from mesh_core.lease.witness import Witness
 from mesh_core.ledger.blobs import INLINE_BYTES_MAX, Blobs
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.needs import AdoptResult
 from mesh_core.ledger.proofs import Prove
 from mesh_core.ledger.record import Entry
 from mesh_core.ledger.sync import Replication
@@ -230,12 +231,27 @@ class Holder:
         if value.outcome != "result" or value.result_hash in self._blobs:
             self._propose(now, claim, value)
             return
+        claim.value = value
+        self._blobs.want(now, value.result_hash, members(claim.job.job), AdoptResult(claim.job.id))
+        self._context.timers.set(("claim", "adopt", claim.job.id), now + self._context.timing.lease_s)
 
-        def arrived(later: float) -> None:
-            if self.claims.get(claim.job.id) is claim and claim.phase is Phase.ADOPTING:
-                self._propose(later, claim, value)
+    def on_adopted(self, now: float, need: AdoptResult) -> None:
+        """The result that is to be adopted has come."""
+        claim = self.claims.get(need.job)
+        if claim is None or claim.phase is not Phase.ADOPTING or claim.value is None:
+            return
+        if claim.value.result_hash in self._blobs:
+            self._propose(now, claim, claim.value)
 
-        self._blobs.fetch(now, value.result_hash, members(claim.job.job), ("adopt", claim.job.id), arrived)
+    def _go_on_adopting(self, now: float, claim: Claim, key: tuple[Hashable, ...]) -> None:
+        """The only member that has the result may be gone, and whoever asks anew may find a quorum without it."""
+        assert claim.value is not None
+        received = self._blobs.received(claim.value.result_hash)
+        if received > claim.received:
+            claim.received = received
+            self._context.timers.set(key, now + self._context.timing.lease_s)
+        else:
+            self.release(now, claim, "the result to adopt does not come")
 
     def _propose(self, now: float, claim: Claim, value: st.Value) -> None:
         """The one proposal of this node at this epoch: on disk before the first request leaves."""
@@ -252,7 +268,8 @@ class Holder:
         claim.enter(Phase.PROPOSING)
         claim.proposal = proposal
         claim.value = peek(proposal, st.Proposal).value
-        self._context.timers.clear(("claim", "execution", claim.job.id))
+        for name in ("execution", "adopt"):
+            self._context.timers.clear(("claim", name, claim.job.id))
         self._context.timers.set(("claim", "resend", claim.job.id), now + self._context.timing.claim_resend_s)
         self._context.outbox.notify("proposed", job=claim.job.id, epoch=claim.epoch, adopted=claim.adopted)
         self._request_votes(claim, with_lease=False)
@@ -333,7 +350,7 @@ class Holder:
         claim.enter(phase)
         self.keys.forget(job.id)
         self._context.timers.clear(("candidate", "resend", job.id))
-        for name in ("resend", "show", "execution"):
+        for name in ("resend", "show", "execution", "adopt"):
             self._context.timers.clear(("claim", name, job.id))
         del self.claims[job.id]
         if claim.lease is not None and phase is not Phase.SETTLED:
@@ -355,7 +372,7 @@ class Holder:
     # ---------------------------------------------------------------------------------------- timers
 
     def fire(self, now: float, key: tuple[Hashable, ...]) -> None:
-        """`renew` of all claims; `resend`, `show` or `execution` (its time-out) of one."""
+        """`renew` of all claims; `resend`, `show`, `adopt` or `execution` (its time-out) of one."""
         if key[1] == "renew":
             self._renew(now)
             return
@@ -372,6 +389,8 @@ class Holder:
         elif name == "execution":
             self.executions.stop(job_id, claim.epoch, "execution time-out")
             self._give_up(now, claim, "execution time-out")
+        elif name == "adopt" and claim.phase is Phase.ADOPTING:
+            self._go_on_adopting(now, claim, key)
 
     def _keep_renewing(self, now: float) -> None:
         if ("claim", "renew") not in self._context.timers:

@@ -14,6 +14,7 @@ from mesh_core.identity.crypto import SecrecyError
 from mesh_core.lease.claim import Claim
 from mesh_core.lease.committee import members
 from mesh_core.ledger.blobs import Blobs
+from mesh_core.ledger.needs import OpenPayload
 from mesh_core.membership.membership import Membership
 from mesh_core.secrecy.envelope import my_share
 from mesh_core.secrecy.shares import ShareCollector
@@ -72,13 +73,7 @@ class Keys:
         job = collection.claim.job
         payload = self._blobs.get(job.job.payload_hash)
         if payload is None:
-            self._blobs.fetch(
-                now,
-                job.job.payload_hash,
-                members(job.job),
-                ("open", job_id),
-                lambda later: self.open(later, job_id),
-            )
+            self._blobs.want(now, job.job.payload_hash, members(job.job), OpenPayload(job_id))
             return
         try:
             work = collection.shares.open(payload)

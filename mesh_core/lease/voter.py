@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import PeerId, PutVote
@@ -18,6 +20,7 @@ from mesh_core.lease.witness import Witness
 from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.needs import AcceptResult
 from mesh_core.ledger.proofs import Prove
 from mesh_core.market.price import price_of
 from mesh_core.market.succession import Succession
@@ -139,11 +142,10 @@ class Voter:
         if len(message.result) == value.result_bytes and digest(message.result) == value.result_hash:
             self._blobs.put(message.result)
             return True
-        self._blobs.fetch(
-            now,
-            value.result_hash,
-            [sender],
-            ("accept", message.job, sender),
-            lambda later: self.on_accept(later, sender, message),
-        )
+        kept = msgspec.structs.replace(message, result=b"")
+        self._blobs.want(now, value.result_hash, [sender], AcceptResult(message.job, sender, kept))
         return False
+
+    def on_result(self, now: float, need: AcceptResult) -> None:
+        """A proposed result has come: judge the request again."""
+        self.on_accept(now, need.holder, need.request)

@@ -1,15 +1,16 @@
-"""Payloads and results: named by hash, off the ledger, moved in chunks (PROTOCOL §3)."""
+"""Payloads and results: named by hash, off the ledger, moved in chunks."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId, PutBlob
 from mesh_core.identity.statement import digest
+from mesh_core.ledger.needs import Need
 from mesh_core.wire.messages import BlobChunk, FetchBlob
 
 INLINE_BYTES_MAX = 64 << 10
@@ -23,27 +24,42 @@ _RETRY_S = 0.25
 
 @dataclass(slots=True)
 class _Fetch:
-    """A blob on its way. `sources` are asked in turn; `then` are told when it is here, one per waiter."""
+    """A blob that is to come. `sources` are asked in turn; `needs` maps each need to its newest form; `unanswered`
+    counts requests in a row."""
 
-    sources: list[PeerId]
+    sources: list[PeerId] = field(default_factory=list)
+    needs: dict[Need, Need] = field(default_factory=dict)
     data: bytearray = field(default_factory=bytearray)
-    total: int | None = None
     turn: int = 0
-    then: dict[Hashable, Callable[[float], None]] = field(default_factory=dict)
+    unanswered: int = 0
 
 
 class Blobs:
     """The blobs of one node: new ones in memory until they are durable, the rest through `durable`.
 
-    `durable` is a live read-only view of the store.
+    `durable` is a live read-only view of the store. Every need is kept until its blob is here or its job is decided;
+    `fetches_max` blobs are asked for at once, the others wait in line: first those that nobody was asked for yet or
+    that have come on, behind them those that no source has answered for.
     """
 
-    def __init__(self, context: Context, durable: Mapping[bytes, bytes]) -> None:
+    def __init__(
+        self, context: Context, durable: Mapping[bytes, bytes], is_dead: Callable[[PeerId], bool]
+    ) -> None:
         self._context = context
         self._durable = durable
+        self._is_dead = is_dead
         self._recent: OrderedDict[bytes, bytes] = OrderedDict()
         self._recent_bytes = 0
         self._fetches: dict[bytes, _Fetch] = {}
+        self._of_job: dict[JobId, dict[bytes, None]] = {}
+        self._asked: dict[bytes, None] = {}
+        self._fresh: OrderedDict[bytes, None] = OrderedDict()
+        self._stalled: OrderedDict[bytes, None] = OrderedDict()
+        self._here: deque[Need] = deque()
+
+    def __len__(self) -> int:
+        """Blobs that are to come."""
+        return len(self._fetches)
 
     def get(self, blob: bytes) -> bytes | None:
         """The blob, or None."""
@@ -61,6 +77,7 @@ class Blobs:
             self._recent_bytes += len(data)
             self._context.outbox.write(PutBlob(name, data))
             self._let_go()
+            self._arrived(name)
         return name
 
     def _let_go(self) -> None:
@@ -69,57 +86,98 @@ class Blobs:
             _, oldest = self._recent.popitem(last=False)
             self._recent_bytes -= len(oldest)
 
-    def fetch(
-        self,
-        now: float,
-        blob: bytes,
-        sources: Iterable[PeerId],
-        waiter: Hashable,
-        then: Callable[[float], None],
-    ) -> None:
-        """Get a blob from any of `sources` and call `then` once it is held; asked again until it comes.
+    # -------------------------------------------------------------------------------------------- needs
 
-        A `waiter` that waits already is called once, with its newest `then`.
-        """
+    def want(self, now: float, blob: bytes, sources: Iterable[PeerId], need: Need) -> None:
+        """Get a blob from any of `sources`; `here` gives the need once it is held. Asked for again until it comes."""
         if blob in self:
-            then(now)
+            self._here.append(need)
             return
+        fetch = self._fetches.setdefault(blob, _Fetch())
+        new = [peer for peer in sources if peer != self._context.me and peer not in fetch.sources]
+        fetch.sources += new
+        fetch.needs.pop(need, None)
+        fetch.needs[need] = need
+        self._of_job.setdefault(need.job, {})[blob] = None
+        if blob not in self._asked and (new or blob not in self._stalled):
+            self._stalled.pop(blob, None)
+            self._fresh[blob] = None
+        self._ask_more(now)
+
+    def here(self) -> Iterator[Need]:
+        """Take out the needs whose blobs are held, oldest first."""
+        while self._here:
+            yield self._here.popleft()
+
+    def received(self, blob: bytes) -> int:
+        """How many bytes of a blob that is to come have arrived."""
         fetch = self._fetches.get(blob)
-        if fetch is None:
-            if len(self._fetches) >= limit("fetches_max"):
-                self._context.dropped["fetch_without_room"] += 1
-                return
-            fetch = self._fetches[blob] = _Fetch([])
-        fetch.sources.extend(
-            peer for peer in sources if peer != self._context.me and peer not in fetch.sources
-        )
-        fetch.then[waiter] = then
-        if ("blob", blob) not in self._context.timers:
-            self._ask(now, blob, fetch)
+        return len(fetch.data) if fetch is not None else 0
 
     def settled(self, job: JobId) -> None:
-        """Nobody has to wait any more for what only an undecided job needed; waiters are (what for, job, …)."""
-        for blob, fetch in list(self._fetches.items()):
-            fetch.then = {
-                waiter: then
-                for waiter, then in fetch.then.items()
-                if not (isinstance(waiter, tuple) and waiter[1] == job)
-            }
-            if not fetch.then:
-                self._abandon(blob)
+        """Nobody has to wait any more for what only an undecided job needed."""
+        for blob in self._of_job.pop(job, {}):
+            fetch = self._fetches[blob]
+            for need in [need for need in fetch.needs if need.job == job]:
+                del fetch.needs[need]
+            if not fetch.needs:
+                self._forget(blob)
 
-    def _abandon(self, blob: bytes) -> None:
-        self._fetches.pop(blob, None)
+    def _arrived(self, blob: bytes) -> None:
+        if blob not in self._fetches:
+            return
+        needs = self._fetches[blob].needs
+        self._forget(blob)
+        for need in needs:
+            del self._of_job[need.job][blob]
+            if not self._of_job[need.job]:
+                del self._of_job[need.job]
+        self._here.extend(needs.values())
+
+    def _forget(self, blob: bytes) -> None:
+        for queue in (self._fetches, self._asked, self._fresh, self._stalled):
+            queue.pop(blob, None)
         self._context.timers.clear(("blob", blob))
+        self._ask_more(self._context.now)
+
+    # ----------------------------------------------------------------------------------------- fetching
 
     def fire(self, now: float, key: tuple[Hashable, ...]) -> None:
-        """A request has gone unanswered: ask the next source."""
+        """A request has gone unanswered: ask the next source, or let another blob have the turn."""
         blob = key[1]
         assert isinstance(blob, bytes)
         fetch = self._fetches.get(blob)
-        if fetch is not None:
-            fetch.turn += 1
+        if fetch is None:
+            return
+        fetch.turn += 1
+        fetch.unanswered += 1
+        others_wait = self._fresh or self._stalled
+        if fetch.unanswered >= len(fetch.sources) and others_wait:
+            # What has come of it goes too: memory is for those whose turn it is.
+            fetch.data.clear()
+            del self._asked[blob]
+            self._stalled[blob] = None
+            self._ask_more(now)
+        else:
             self._ask(now, blob, fetch)
+
+    def _ask_more(self, now: float) -> None:
+        while len(self._asked) < limit("fetches_max") and (line := self._fresh or self._stalled):
+            blob, _ = line.popitem(last=False)
+            self._asked[blob] = None
+            fetch = self._fetches[blob]
+            fetch.unanswered = 0
+            self._ask(now, blob, fetch)
+
+    def _ask(self, now: float, blob: bytes, fetch: _Fetch) -> None:
+        """Ask the next source in turn, those that seem dead last."""
+        self._context.timers.set(("blob", blob), now + _RETRY_S)
+        if fetch.sources:
+            order = sorted(fetch.sources, key=self._is_dead)
+            source = order[fetch.turn % len(order)]
+            self._context.send(source, FetchBlob(blob, len(fetch.data)))
+
+    # ----------------------------------------------------------------------------------------- messages
 
     def on_fetch(self, sender: PeerId, message: FetchBlob) -> None:
         """Serve a chunk."""
@@ -138,6 +196,7 @@ class Blobs:
             return
         fetch.data += message.data
         if len(fetch.data) < message.total:
+            fetch.unanswered = 0
             self._ask(now, message.hash, fetch)
             return
         data = bytes(fetch.data)
@@ -145,14 +204,4 @@ class Blobs:
             fetch.data.clear()
             self._context.dropped["blob_altered"] += 1
             return
-        then = fetch.then
-        self._abandon(message.hash)
         self.put(data)
-        for callback in then.values():
-            callback(now)
-
-    def _ask(self, now: float, blob: bytes, fetch: _Fetch) -> None:
-        self._context.timers.set(("blob", blob), now + _RETRY_S)
-        if fetch.sources:
-            source = fetch.sources[fetch.turn % len(fetch.sources)]
-            self._context.send(source, FetchBlob(blob, len(fetch.data)))

@@ -15,6 +15,7 @@ from mesh_core.lease.executions import Executions
 from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.needs import StorePayload
 from mesh_core.ledger.sync import Replication
 from mesh_core.market.admission import Admission
 from mesh_core.market.succession import Succession
@@ -50,7 +51,7 @@ class Desk:
         if job.settle is not None:
             self._context.send(sender, ms.Records((job.settle.signed,)))
             return
-        if self._context.me not in members(job.job):
+        if self._context.me not in members(job.job) or sender != job.submitter:
             return
         refused = self._admission.problem(job)
         if not refused:
@@ -62,20 +63,17 @@ class Desk:
             return
         if len(message.payload) == job.job.payload_bytes and digest(message.payload) == job.job.payload_hash:
             self._blobs.put(message.payload)
-        self._blobs.fetch(
-            now,
-            job.job.payload_hash,
-            [sender],
-            ("store", job.id, sender),
-            lambda _: self._stored(sender, job),
-        )
+        self._blobs.want(now, job.job.payload_hash, [sender], StorePayload(job.id))
 
     def on_settled(self, job: LedgerJob) -> None:
         """The job is decided: there is room for another."""
         self._admitted.discard(job.id)
 
-    def _stored(self, sender: PeerId, job: LedgerJob) -> None:
-        self._context.send(sender, ms.JobStored(job.id, self._bid(job), ""))
+    def on_payload(self, need: StorePayload) -> None:
+        """The payload is kept as well: answer, with a bid if this node can do the job."""
+        job = self._ledger.open_jobs.get(need.job)
+        if job is not None:
+            self._context.send(job.submitter, ms.JobStored(job.id, self._bid(job), ""))
 
     def _bid(self, job: LedgerJob) -> bytes:
         config = self._context.config

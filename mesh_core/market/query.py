@@ -19,6 +19,7 @@ from mesh_core.lease.committee import choose_providers, members
 from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.needs import OpenResult
 from mesh_core.market.auction import Auction, Auctioneer, JobPlan
 from mesh_core.membership.membership import Membership
 from mesh_core.wire.messages import Streamed, Work
@@ -183,9 +184,13 @@ class Queries:
             self._advance(now, query)
             return
         sources = [peer for peer in members(job.job) if peer != self._context.me]
-        self._blobs.fetch(
-            now, value.result_hash, sources, ("result", job.id), lambda later: self._open(later, query, job)
-        )
+        self._blobs.want(now, value.result_hash, sources, OpenResult(job.id))
+
+    def on_result(self, now: float, need: OpenResult) -> None:
+        """The sealed result of a job of this node has come."""
+        query, job = self._of_job.get(need.job), self._ledger.jobs.get(need.job)
+        if query is not None and job is not None:
+            self._open(now, query, job)
 
     def _open(self, now: float, query: Query, job: LedgerJob) -> None:
         value = job.value

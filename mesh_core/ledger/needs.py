@@ -1,0 +1,50 @@
+"""What a blob is needed for. Each kind has one machine that goes on when the blob is here; the node knows which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from mesh_core.effects import JobId
+from mesh_core.wire.messages import AcceptRequest
+from mesh_core.wire.statements import PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class StorePayload:
+    """The desk answers the submitter once the payload is kept."""
+
+    job: JobId
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPayload:
+    """A lease holder opens the payload to run it."""
+
+    job: JobId
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptResult:
+    """A witness votes for the proposal of `holder` once it keeps the result; the newest request counts."""
+
+    job: JobId
+    holder: PeerId
+    request: AcceptRequest = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptResult:
+    """A lease holder proposes a former holder's result once it can show it."""
+
+    job: JobId
+
+
+@dataclass(frozen=True, slots=True)
+class OpenResult:
+    """The submitter opens what it has asked for."""
+
+    job: JobId
+
+
+Need: TypeAlias = StorePayload | OpenPayload | AcceptResult | AdoptResult | OpenResult

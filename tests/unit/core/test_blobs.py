@@ -1,0 +1,150 @@
+"""Blobs: every need is met once its blob can be had, however many others wait and whoever has gone."""
+
+from __future__ import annotations
+
+from random import Random
+
+from mesh_core.config import FAST, limit
+from mesh_core.context import Context, Doors, NodeConfig
+from mesh_core.effects import JobOptions, Send
+from mesh_core.identity.statement import digest
+from mesh_core.ledger.blobs import Blobs
+from mesh_core.ledger.needs import AcceptResult, OpenResult, StorePayload
+from mesh_core.simulation.workload import Appetite
+from mesh_core.simulation.world import OPERATOR, Setup, World
+from mesh_core.wire import statements as st
+from mesh_core.wire.messages import AcceptRequest, BlobChunk, FetchBlob
+from tests.unit.core.people import NETWORK, People
+
+ME, ALICE, BOB, GHOST = b"m" * 32, b"a" * 32, b"b" * 32, b"g" * 32
+
+
+class Desk:
+    """One node's blobs, whose requests can be read and answered."""
+
+    def __init__(self, dead: tuple[bytes, ...] = ()) -> None:
+        announcement = st.Announcement("n", "provider", (), 0, (), (), "")
+        config = NodeConfig(NETWORK, ME, FAST, announcement, True, {})
+        self.context = Context(config, Doors(People().submitter.crypto, Random(1), lambda: 0))
+        self.blobs = Blobs(self.context, {}, lambda peer: peer in dead)
+
+    def asked(self) -> list[tuple[bytes, bytes]]:
+        """Who was asked for which blob since the last call."""
+        sends = [effect for effect in self.context.outbox.take() if isinstance(effect, Send)]
+        return [(one.to, one.message.hash) for one in sends if isinstance(one.message, FetchBlob)]
+
+    def at(self, now: float) -> list[tuple[bytes, bytes]]:
+        """Let time pass; who was asked meanwhile."""
+        asked = self.asked()
+        while (deadline := self.context.timers.next_deadline()) is not None and deadline <= now:
+            self.context.now = deadline
+            for key in self.context.timers.due(deadline):
+                assert isinstance(key, tuple)
+                self.blobs.fire(deadline, key)
+            asked += self.asked()
+        self.context.now = now
+        return asked
+
+    def come(self, sender: bytes, data: bytes) -> None:
+        """A whole blob arrives in one chunk."""
+        self.blobs.on_chunk(self.context.now, sender, BlobChunk(digest(data), 0, len(data), data))
+
+
+def want(desk: Desk, number: int, *sources: bytes) -> bytes:
+    """Want blob `number` for a job of that number."""
+    data = b"blob %d" % number
+    desk.blobs.want(desk.context.now, digest(data), sources, OpenResult(b"job %d" % number))
+    return data
+
+
+def test_what_is_wanted_comes_however_many_wait_for_somebody_who_is_gone() -> None:
+    desk = Desk()
+    for number in range(3 * limit("fetches_max")):
+        want(desk, number, GHOST)
+    data = want(desk, 1000, ALICE)
+    assert (ALICE, digest(data)) in desk.at(1.0)
+    desk.come(ALICE, data)
+    assert list(desk.blobs.here()) == [OpenResult(b"job 1000")]
+
+
+def test_no_more_than_so_many_are_asked_for_at_once_and_all_in_their_turn() -> None:
+    desk = Desk()
+    blobs = [want(desk, number, ALICE) for number in range(200)]
+    first = desk.asked()
+    assert len(first) == limit("fetches_max")
+    for data in blobs:
+        desk.come(ALICE, data)
+    assert len(list(desk.blobs.here())) == limit("fetches_max") + 136
+    assert len(desk.blobs) == 0
+    assert len(set(first + desk.asked())) == 200
+
+
+def test_one_whose_sources_are_silent_is_asked_for_again_after_the_others() -> None:
+    desk = Desk()
+    slow = digest(want(desk, 0, GHOST))
+    for number in range(1, 2 * limit("fetches_max")):
+        want(desk, number, GHOST)
+    assert [blob for _, blob in desk.at(1.0)].count(slow) >= 2
+
+
+def test_another_source_is_asked_when_one_is_silent_and_dead_ones_last() -> None:
+    desk = Desk(dead=(GHOST,))
+    want(desk, 1, GHOST, ALICE, BOB)
+    assert [peer for peer, _ in desk.at(0.6)] == [ALICE, BOB, GHOST]
+
+
+def test_a_blob_that_was_altered_is_asked_for_again() -> None:
+    desk = Desk()
+    data = want(desk, 1, ALICE, BOB)
+    desk.blobs.on_chunk(0.0, ALICE, BlobChunk(digest(data), 0, len(data), b"!" * len(data)))
+    assert not list(desk.blobs.here())
+    assert (BOB, digest(data)) in desk.at(0.5)
+
+
+def test_a_blob_that_arrives_by_another_way_meets_the_need() -> None:
+    desk = Desk()
+    data = want(desk, 1, GHOST)
+    desk.blobs.put(data)
+    assert list(desk.blobs.here()) == [OpenResult(b"job 1")]
+    assert not desk.at(10.0)[1:]
+
+
+def test_needs_of_a_decided_job_end_and_others_of_the_same_blob_stay() -> None:
+    desk = Desk()
+    data = b"shared"
+    desk.blobs.want(0.0, digest(data), [ALICE], StorePayload(b"one"))
+    desk.blobs.want(0.0, digest(data), [ALICE], StorePayload(b"two"))
+    desk.blobs.settled(b"one")
+    desk.come(ALICE, data)
+    assert list(desk.blobs.here()) == [StorePayload(b"two")]
+    want(desk, 1, ALICE)
+    desk.blobs.settled(b"job 1")
+    assert len(desk.blobs) == 0
+
+
+def test_a_need_that_is_repeated_counts_once_in_its_newest_form() -> None:
+    desk = Desk()
+    data = b"result"
+    for lease in ((), (b"promise",)):
+        request = AcceptRequest(b"job", 1, b"", lease, b"")
+        desk.blobs.want(0.0, digest(data), [ALICE], AcceptResult(b"job", ALICE, request))
+    desk.come(ALICE, data)
+    needs = list(desk.blobs.here())
+    assert [need.request.promises for need in needs if isinstance(need, AcceptResult)] == [(b"promise",)]
+
+
+def test_every_question_ends_although_its_jobs_were_decided_while_its_submitter_was_away() -> None:
+    world = World(Setup(seed="away", appetite=Appetite(0.4, 0.4), credit_micro=10**12))
+    world.start()
+    world.run_for(2.0)
+    for number in range(14):
+        world.submit(OPERATOR, "why?", [0, 1, 2, 3, 4, 5], JobOptions(), f"q{number}")
+    world.run_for(0.5)
+    world.crash(OPERATOR)
+    world.run_for(30.0)
+    world.start(OPERATOR)
+    world.run_for(20.0)
+    node = world.hosts[OPERATOR].node
+    assert node is not None
+    assert len(node.queries.queries) == 14
+    assert all(query.finished and not query.failed for query in node.queries.queries.values())

@@ -1,0 +1,70 @@
+"""What a lease holder does in the cases that stories and seeds seldom meet."""
+
+from __future__ import annotations
+
+from mesh_core.config import limit
+from mesh_core.effects import JobOptions
+from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.needs import StorePayload
+from mesh_core.node import Node
+from mesh_core.simulation.workload import Appetite
+from mesh_core.simulation.world import OPERATOR, Setup, World
+
+NOBODY = b"n" * 32
+
+
+def node_of(world: World, name: str) -> Node:
+    """The running node of a host."""
+    node = world.hosts[name].node
+    assert node is not None
+    return node
+
+
+def accepted_by_the_operator_only(world: World) -> tuple[LedgerJob, str]:
+    """A job whose holder reached nobody but the operator with its result; and the holder's name, which is dead now."""
+    world.start()
+    world.run_for(2.0)
+    world.submit(OPERATOR, "why?", [1], JobOptions(), "q1")
+    world.run_for(0.3)
+    operator = node_of(world, OPERATOR)
+    job = next(iter(operator.ledger.jobs.values()))
+    assert job.holder is not None
+    holder = world.by_peer[job.holder].name
+    world.cut([holder], [name for name in world.hosts if name not in (holder, OPERATOR)])
+    world.run_while(lambda: not operator.witness.ballots[job.id].votes, 5.0)
+    world.kill(holder)
+    return job, holder
+
+
+def test_a_rescuer_adopts_a_result_although_many_other_blobs_never_come() -> None:
+    world = World(Setup(seed="adopt", providers=3, appetite=Appetite(0.5, 0.5)))
+    job, holder = accepted_by_the_operator_only(world)
+    for host in world.live():
+        for number in range(2 * limit("fetches_max")):
+            name = number.to_bytes(32)
+            node_of(world, host.name).blobs.want(world.now, name, [NOBODY], StorePayload(name))
+    world.run_while(lambda: not job.final, 20.0)
+    assert job.value is not None and job.value.holder == world.hosts[holder].peer
+    assert job.rescued
+    assert world.now < 10.0
+
+
+def test_a_rescuer_lets_go_when_the_result_to_adopt_is_lost_and_the_job_is_run_again() -> None:
+    world = World(Setup(seed="adopt", providers=4, appetite=Appetite(0.5, 0.5)))
+    job, holder = accepted_by_the_operator_only(world)
+    providers = [name for name in world.hosts if name not in (holder, OPERATOR)]
+    world.run_while(
+        lambda: not any(job.id in node_of(world, name).holder.claims for name in providers), 5.0, 0.002
+    )
+    world.run_while(
+        lambda: all(
+            claim.lease is None for name in providers for claim in node_of(world, name).holder.claims.values()
+        ),
+        5.0,
+        0.002,
+    )
+    world.kill(OPERATOR)
+    world.run_while(lambda: not node_of(world, providers[0]).ledger.jobs[job.id].final, 30.0)
+    value = node_of(world, providers[0]).ledger.jobs[job.id].value
+    assert value is not None and value.outcome == "result"
+    assert value.holder != world.hosts[holder].peer
