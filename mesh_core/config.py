@@ -162,6 +162,12 @@ LIMITS: tuple[Limit, ...] = (
     Limit("own_jobs_max", 2_000, "jobs", "a node that has this many undecided jobs of its own takes no more"),
     Limit("question_chars_max", 4_000, "characters", "a question fits into a small model's context"),
     Limit("text_chars_max", 256, "characters", "names, models and reasons from other members"),
+    Limit(
+        "retained_records",
+        4096,
+        "records",
+        "the newest are kept whole; of what is older a snapshot takes the place",
+    ),
     Limit("auction_sample_max", 20, "members", "a large mesh asks a sample for bids"),
     Limit("committee_providers", 6, "members", "providers of a committee beside the submitter"),
 )

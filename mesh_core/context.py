@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from mesh_core.config import DEFAULT_SLOTS, Timing
+from mesh_core.config import DEFAULT_SLOTS, Timing, limit
 from mesh_core.effects import Outbox, PeerId
 from mesh_core.identity.crypto import Crypto, Rng
 from mesh_core.timers import Timers
@@ -17,7 +17,8 @@ from mesh_core.wire.statements import Announcement
 @dataclass(frozen=True, slots=True)
 class NodeConfig:
     """Who a node is and how it behaves. `credit` maps submitters to their limit in micro-AXL; `slots` is how many
-    workloads run here at once: what a bid's load counts by, and when a node gives way to others."""
+    workloads run here at once: what a bid's load counts by, and when a node gives way to others. The newest
+    `retained_records` are never dropped."""
 
     network: str
     peer: PeerId
@@ -26,6 +27,7 @@ class NodeConfig:
     executes: bool
     credit: Mapping[PeerId, int]
     slots: int = DEFAULT_SLOTS
+    retained_records: int = limit("retained_records")
 
 
 @dataclass(frozen=True, slots=True)

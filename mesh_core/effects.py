@@ -156,7 +156,29 @@ class PutMeta:
     value: bytes | None
 
 
-Write: TypeAlias = PutStatement | PutVote | PutBlob | PutMeta
+@dataclass(frozen=True, slots=True)
+class DropStatements:
+    """Forget an author's records up to `seq`: a checkpoint covers them."""
+
+    author: PeerId
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropVotes:
+    """Forget all votes on a job whose record is covered by a checkpoint: nobody can be asked for one any more."""
+
+    job: JobId
+
+
+@dataclass(frozen=True, slots=True)
+class DropBlob:
+    """Forget a blob."""
+
+    hash: bytes
+
+
+Write: TypeAlias = PutStatement | PutVote | PutBlob | PutMeta | DropStatements | DropVotes | DropBlob
 
 
 @dataclass(slots=True)

@@ -37,9 +37,18 @@ from mesh_core.lease.voter import Voter
 from mesh_core.lease.witness import Witness
 from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.chain import Chains
+from mesh_core.ledger.checkpoint import Checkpoints
 from mesh_core.ledger.fold import Hooks, Ledger
 from mesh_core.ledger.job import LedgerJob
-from mesh_core.ledger.needs import AcceptResult, AdoptResult, OpenPayload, OpenResult, StorePayload
+from mesh_core.ledger.needs import (
+    AcceptResult,
+    AdoptResult,
+    OpenPayload,
+    OpenResult,
+    ReadCut,
+    StorePayload,
+    TakeSnapshot,
+)
 from mesh_core.ledger.proofs import Proofs
 from mesh_core.ledger.record import Entry, read_record
 from mesh_core.ledger.sync import Replication
@@ -117,6 +126,10 @@ class Node:
         self.cancellations = Cancellations(context, ledger, candidate)
         votes_of = partial(known_votes, ledger, holder.claims, witness.ballots)
         self.past = Past(context, ledger, membership, witness.promised, votes_of)
+        self.checkpoints = checkpoints = Checkpoints(
+            context, ledger, replication, blobs, membership.live, self.queries.needs, self.past.retire
+        )
+        replication.on_dropped = lambda peer: checkpoints.offer(context.now, peer)
         self.hidden: frozenset[PeerId] = frozenset()
         self._neighbours: dict[PeerId, bool] = {}
         self._handlers = self._routes()
@@ -205,6 +218,7 @@ class Node:
             ms.FetchRange: lambda now, sender, message: replication.on_fetch_range(sender, message),
             ms.FetchBlob: lambda now, sender, message: self.blobs.on_fetch(sender, message),
             ms.BlobChunk: self.blobs.on_chunk,
+            ms.Truncated: self.checkpoints.on_truncated,
             ms.SelfQuery: lambda now, sender, message: self._on_self_query(sender, message),
             ms.SelfAnswer: self.past.on_answer,
         }
@@ -244,6 +258,8 @@ class Node:
             AcceptResult: self.voter.on_result,
             AdoptResult: self.holder.on_adopted,
             OpenResult: self.queries.on_result,
+            TakeSnapshot: self.checkpoints.on_snapshot,
+            ReadCut: lambda now, need: self.checkpoints.on_cut(now),
         }
 
     def _on_frame(self, now: float, data: bytes) -> None:
@@ -357,6 +373,7 @@ class Node:
             "query": self.queries.fire,
             "cancel": self.cancellations.fire,
             "past": self.past.fire,
+            "checkpoint": self.checkpoints.fire,
             "node": self._examine,
         }
 
@@ -387,6 +404,7 @@ class Node:
         self.context.outbox.notify(
             "record_added", hash=entry.hash, author=entry.author, kind=entry.head.kind, job=job
         )
+        self.checkpoints.on_record(entry)
 
     def _on_award(self, job: LedgerJob) -> None:
         now = self.context.now
@@ -403,16 +421,16 @@ class Node:
         self.candidate.on_lease(self.context.now, job, epoch)
 
     def _on_settled(self, job: LedgerJob) -> None:
-        certificate = job.certificate
-        assert certificate is not None
+        value, certificate = job.value, job.certificate
+        assert value is not None
         self.context.outbox.notify(
             "job_settled",
             job=job.id,
-            epoch=certificate.epoch,
-            outcome=certificate.value.outcome,
-            holder=certificate.value.holder,
-            price_micro=certificate.value.price_micro,
-            votes=len(certificate.votes),
+            epoch=certificate.epoch if certificate is not None else job.epoch,
+            outcome=value.outcome,
+            holder=value.holder,
+            price_micro=value.price_micro,
+            votes=len(certificate.votes) if certificate is not None else 0,
         )
         self.witness.forget(job.id)
         self.holder.on_settled(self.context.now, job)
@@ -478,6 +496,7 @@ class Node:
         self.witness.restore(stored.votes)
         self.holder.restore(stored.votes)
         self.cancellations.restore(stored.votes)
+        self.checkpoints.restore(stored.meta)
         for statement in stored.statements:
             self.ledger.add(read_record(statement.signed))
         self.queries.restore(stored.meta)
@@ -490,3 +509,4 @@ class Node:
         self.holder.resume(now)
         self.queries.resume(now)
         self.cancellations.resume(now)
+        self.checkpoints.resume(now)

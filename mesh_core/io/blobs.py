@@ -27,6 +27,11 @@ class StoredBlobs(Mapping[bytes, bytes]):
         self._waiting[blob.hash] = blob.data
         self._damaged.discard(blob.hash)
 
+    def drop(self, name: bytes) -> None:
+        """A blob is to be forgotten; until the writer has done so it may still be read."""
+        self._waiting.pop(name, None)
+        self._damaged.discard(name)
+
     def committed(self, hashes: Iterable[bytes]) -> None:
         """These are on disk (called by the writer's thread; one dict operation each)."""
         for name in hashes:

@@ -15,7 +15,16 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Protocol
 
-from mesh_core.effects import PutBlob, PutMeta, PutStatement, PutVote, Write
+from mesh_core.effects import (
+    DropBlob,
+    DropStatements,
+    DropVotes,
+    PutBlob,
+    PutMeta,
+    PutStatement,
+    PutVote,
+    Write,
+)
 from mesh_core.io.store_file import StoreDamagedError, StoreError, check_sum
 
 RETRY_MIN_S = 0.05
@@ -80,12 +89,15 @@ class _Batch:
 
 @dataclass(slots=True)
 class _Rows:
-    """A group's writes by table; the order within one transaction does not matter, except for a meta key."""
+    """A group's writes by table. Of one meta key or blob the last write counts; what is dropped of the other tables never
+    comes again, so that dropping follows on putting."""
 
     statements: list[tuple[bytes, int, bytes, bytes, int]] = field(default_factory=list)
     votes: list[PutVote] = field(default_factory=list)
-    blobs: list[tuple[bytes, bytes]] = field(default_factory=list)
+    blobs: dict[bytes, bytes | None] = field(default_factory=dict)
     meta: dict[str, bytes | None] = field(default_factory=dict)
+    covered: list[tuple[bytes, int]] = field(default_factory=list)
+    closed: list[tuple[bytes]] = field(default_factory=list)
 
     def add(self, write: Write) -> None:
         """Put one write where it belongs."""
@@ -95,9 +107,15 @@ class _Rows:
             case PutVote():
                 self.votes.append(write)
             case PutBlob(name, data):
-                self.blobs.append((name, data))
+                self.blobs[name] = data
             case PutMeta(key, value):
                 self.meta[key] = value
+            case DropStatements(author, seq):
+                self.covered.append((author, seq))
+            case DropVotes(job):
+                self.closed.append((job,))
+            case DropBlob(name):
+                self.blobs[name] = None
 
 
 class GroupCommit:
@@ -210,7 +228,7 @@ class GroupCommit:
                 self._connection.execute("ROLLBACK")
             raise
         self._count(group)
-        self._on_committed_blobs([name for name, _ in rows.blobs])
+        self._on_committed_blobs([name for name, data in rows.blobs.items() if data is not None])
         self._listener.durable(group[-1].ticket)
 
     def _insert(self, rows: _Rows) -> None:
@@ -221,7 +239,14 @@ class GroupCommit:
             self._insert_votes(rows.votes)
         if rows.blobs:
             # Replaced, not ignored: a blob fetched again heals one that was damaged on disk.
-            execute_many("INSERT OR REPLACE INTO blob VALUES (?, ?)", rows.blobs)
+            kept = [(name, data) for name, data in rows.blobs.items() if data is not None]
+            execute_many("INSERT OR REPLACE INTO blob VALUES (?, ?)", kept)
+            dropped = [(name,) for name, data in rows.blobs.items() if data is None]
+            execute_many("DELETE FROM blob WHERE hash = ?", dropped)
+        if rows.covered:
+            execute_many("DELETE FROM statement WHERE author = ? AND seq <= ?", rows.covered)
+        if rows.closed:
+            execute_many("DELETE FROM vote WHERE job = ?", rows.closed)
         if rows.meta:
             put = [
                 (key, value, check_sum(key, value)) for key, value in rows.meta.items() if value is not None

@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import IO
 
-from mesh_core.effects import PutBlob, Stored, Write
+from mesh_core.effects import DropBlob, PutBlob, Stored, Write
 from mesh_core.io import store_file
 from mesh_core.io.blobs import StoredBlobs
 from mesh_core.io.group_commit import CommitCounters, GroupCommit, Listener
@@ -77,6 +77,8 @@ class Store:
         for write in writes:
             if isinstance(write, PutBlob):
                 self._blobs.add(write)
+            elif isinstance(write, DropBlob):
+                self._blobs.drop(write.hash)
         self._last_ticket += 1
         self._commits.submit(self._last_ticket, writes)
         return self._last_ticket

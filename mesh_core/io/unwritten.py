@@ -10,7 +10,16 @@ from collections import deque
 from collections.abc import Sequence
 
 from mesh_core.config import limit
-from mesh_core.effects import PutBlob, PutMeta, PutStatement, PutVote, Write
+from mesh_core.effects import (
+    DropBlob,
+    DropStatements,
+    DropVotes,
+    PutBlob,
+    PutMeta,
+    PutStatement,
+    PutVote,
+    Write,
+)
 
 WRITE_OVERHEAD_BYTES = 200
 """Charged on top of what is written, so that the bound in bytes also bounds small writes by number."""
@@ -49,3 +58,5 @@ def _charge(write: Write) -> int:
             return WRITE_OVERHEAD_BYTES + len(write.data)
         case PutMeta():
             return WRITE_OVERHEAD_BYTES + len(write.value or b"")
+        case DropStatements() | DropVotes() | DropBlob():
+            return WRITE_OVERHEAD_BYTES

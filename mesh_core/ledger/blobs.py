@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from mesh_core.config import limit
 from mesh_core.context import Context
-from mesh_core.effects import JobId, PeerId, PutBlob
+from mesh_core.effects import DropBlob, JobId, PeerId, PutBlob
 from mesh_core.identity.statement import digest
 from mesh_core.ledger.needs import Need
 from mesh_core.wire.messages import BlobChunk, FetchBlob
@@ -18,6 +18,9 @@ INLINE_BYTES_MAX = 64 << 10
 
 RECENT_BYTES_MAX = 8 << 20
 """Copies kept in memory although the store has them: what is being worked on is read several times."""
+
+_DROPPED_KEPT = 4096
+"""Names of blobs that were dropped: by the time so many others were, the store has followed."""
 
 _RETRY_S = 0.25
 
@@ -50,6 +53,7 @@ class Blobs:
         self._is_dead = is_dead
         self._recent: OrderedDict[bytes, bytes] = OrderedDict()
         self._recent_bytes = 0
+        self._dropped: OrderedDict[bytes, None] = OrderedDict()
         self._fetches: dict[bytes, _Fetch] = {}
         self._of_job: dict[JobId, dict[bytes, None]] = {}
         self._asked: dict[bytes, None] = {}
@@ -64,21 +68,32 @@ class Blobs:
     def get(self, blob: bytes) -> bytes | None:
         """The blob, or None."""
         held = self._recent.get(blob)
-        return held if held is not None else self._durable.get(blob)
+        return held if held is not None or blob in self._dropped else self._durable.get(blob)
 
     def __contains__(self, blob: bytes) -> bool:
-        return blob in self._recent or blob in self._durable
+        return blob in self._recent or (blob not in self._dropped and blob in self._durable)
 
     def put(self, data: bytes) -> bytes:
         """Keep a blob (durable before anything sent later); returns its hash."""
         name = digest(data)
         if name not in self:
+            self._dropped.pop(name, None)
             self._recent[name] = data
             self._recent_bytes += len(data)
             self._context.outbox.write(PutBlob(name, data))
             self._let_go()
             self._arrived(name)
         return name
+
+    def drop(self, blob: bytes) -> None:
+        """Forget a blob, here and in the store."""
+        held = self._recent.pop(blob, None)
+        if held is not None:
+            self._recent_bytes -= len(held)
+        self._dropped[blob] = None  # the store may show it a little longer
+        if len(self._dropped) > _DROPPED_KEPT:
+            self._dropped.popitem(last=False)
+        self._context.outbox.write(DropBlob(blob))
 
     def _let_go(self) -> None:
         """Keep the newest copies in memory and, whatever their size, those the store does not show yet."""

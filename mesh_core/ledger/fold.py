@@ -6,14 +6,14 @@ be judged (certificates, awards) waits for it. It never consults membership, so 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mesh_core.identity.crypto import Verifier
 from mesh_core.identity.statement import StatementError, check, encode
 from mesh_core.lease.certificate import CertificateError, check_lease, check_settlement
 from mesh_core.ledger.award import award_is_sound
-from mesh_core.ledger.chain import Chains
+from mesh_core.ledger.chain import Base, Chains
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import Entry, check_record
 from mesh_core.ledger.set_hash import SetHash
@@ -55,7 +55,8 @@ class Account:
 
 @dataclass(slots=True)
 class Ledger:
-    """Chains and the state they fold to."""
+    """Chains and the state they fold to. `collapsed` counts the decided jobs that a checkpoint covers: of them, money and
+    the root are left. The certificates in records named by `proven` are not checked again."""
 
     verifier: Verifier
     network: str
@@ -65,6 +66,9 @@ class Ledger:
     open_jobs: dict[st.JobId, LedgerJob] = field(default_factory=dict)
     accounts: dict[st.PeerId, Account] = field(default_factory=dict)
     equivocators: dict[st.PeerId, str] = field(default_factory=dict)
+    proofs: dict[st.PeerId, Entry] = field(default_factory=dict)
+    proven: frozenset[bytes] = frozenset()
+    collapsed: int = 0
     _waiting: dict[st.JobId, list[Entry]] = field(default_factory=dict)
     _settled: SetHash = field(default_factory=SetHash)
 
@@ -86,12 +90,13 @@ class Ledger:
             return False
         conflicts = self.chains.add(entry)
         self.hooks.on_record(entry)
-        self._fold(entry)
+        self.fold(entry)
         if conflicts:
             self._contradicts("record", conflicts[0], entry)
         return True
 
-    def _fold(self, entry: Entry) -> None:
+    def fold(self, entry: Entry) -> None:
+        """Let a record count without keeping it."""
         body = entry.body
         if isinstance(body, st.Job):
             self._add_job(entry, body)
@@ -102,9 +107,65 @@ class Ledger:
             else:
                 self._apply(job, entry)
         elif isinstance(body, st.Equivocation):
-            self._add_proof(body)
+            self._add_proof(entry, body)
+
+    # --------------------------------------------------------------------------------------- checkpoints
+
+    def accepted(self) -> frozenset[bytes]:
+        """Records whose certificates have been checked and count."""
+        leases = (entry.hash for job in self.jobs.values() for _, entry in job.leases.values())
+        settled = (job.settle.hash for job in self.jobs.values() if job.settle is not None)
+        return frozenset((*leases, *settled))
+
+    def settled_sum(self) -> bytes:
+        """The sum behind the state root."""
+        return self._settled.packed()
+
+    def load_accounts(self, settled: bytes, accounts: dict[st.PeerId, Account]) -> None:
+        """Begin with what earlier records came to."""
+        self._settled = SetHash(settled)
+        self.accounts = accounts
+
+    def collapse(self, settled: bytes, accounts: dict[st.PeerId, Account], jobs: int) -> None:
+        """Begin anew with what the records below a cut came to; what is decided here beyond that is booked again."""
+        rescued = {peer: account.rescued for peer, account in self.accounts.items()}
+        self.load_accounts(settled, accounts)
+        self.collapsed = jobs
+        for job in self.jobs.values():
+            if job.final:
+                self._settled.add(_decided(job))
+                if not job.frozen:
+                    self._pay(job, 1)
+        for peer, times in rescued.items():
+            if peer in self.accounts:
+                self.accounts[peer].rescued = times
+
+    def forget(self, jobs: Iterable[LedgerJob], cut: Mapping[st.PeerId, Base]) -> None:
+        """Drop jobs that are decided below a cut, and the records below it."""
+        for job in jobs:
+            del self.jobs[job.id]
+            self.open_jobs.pop(job.id, None)
+        for job_id, waiting in list(self._waiting.items()):
+            left = [entry for entry in waiting if not _covers(cut, entry)]
+            if left:
+                self._waiting[job_id] = left
+            else:
+                del self._waiting[job_id]
+        self.chains.rebase(cut)
+
+    def first_waiting(self) -> dict[st.PeerId, int]:
+        """For each author the lowest seq of a record that waits for its job."""
+        lowest: dict[st.PeerId, int] = {}
+        for waiting in self._waiting.values():
+            for entry in waiting:
+                lowest[entry.author] = min(entry.seq, lowest.get(entry.author, entry.seq))
+        return lowest
+
+    # -------------------------------------------------------------------------------------------- details
 
     def _add_job(self, entry: Entry, body: st.Job) -> None:
+        if entry.hash in self.jobs:
+            return
         job = LedgerJob(entry.hash, entry, body)
         self.jobs[job.id] = job
         self.open_jobs[job.id] = job
@@ -126,7 +187,9 @@ class Ledger:
             return
 
     def _add_award(self, job: LedgerJob, entry: Entry) -> None:
-        if entry.author != job.submitter or not award_is_sound(job.job, job.id, entry.body):
+        if entry.hash in job.awards or entry.author != job.submitter:
+            return
+        if not award_is_sound(job.job, job.id, entry.body):
             return
         job.awards[entry.hash] = entry
         if len(job.awards) == 1:
@@ -135,11 +198,15 @@ class Ledger:
             self._contradicts("award", next(iter(job.awards.values())), entry)
 
     def _add_lease(self, job: LedgerJob, entry: Entry, body: st.LeaseCertificate) -> None:
-        if body.epoch in job.leases:
+        known = job.leases.get(body.epoch)
+        if known is not None and known[1].hash <= entry.hash:
             return
-        check_lease(self.verifier, self.network, job.job, body)
+        if entry.hash not in self.proven:
+            check_lease(self.verifier, self.network, job.job, body)
+        # Of several records of one lease all replicas keep the same.
         job.leases[body.epoch] = (body.holder, entry)
-        self.hooks.on_lease(job, body.epoch)
+        if known is None:
+            self.hooks.on_lease(job, body.epoch)
 
     def _add_settlement(self, job: LedgerJob, entry: Entry, body: st.SettleCertificate) -> None:
         known = job.certificate
@@ -147,7 +214,8 @@ class Ledger:
             return
         if known is not None and known.value == body.value and body.epoch >= known.epoch:
             return
-        check_settlement(self.verifier, self.network, job.job, body)
+        if entry.hash not in self.proven:
+            check_settlement(self.verifier, self.network, job.job, body)
         if known is not None and known.value == body.value:
             # The same value at a lower epoch: the certificate that all replicas agree to keep.
             self._pay(job, -1)
@@ -192,11 +260,14 @@ class Ledger:
         if account.balance_micro:
             self._settled.add(_balance(peer, account))
 
-    def _add_proof(self, proof: st.Equivocation) -> None:
+    def _add_proof(self, entry: Entry, proof: st.Equivocation) -> None:
         try:
             author = proven_equivocator(self.verifier, self.network, proof)
         except StatementError:
             return
+        known = self.proofs.get(author)
+        if known is None or entry.hash < known.hash:
+            self.proofs[author] = entry
         self._equivocated(author, proof.kind)
 
     def _contradicts(self, kind: str, first: Entry, second: Entry) -> None:
@@ -240,3 +311,7 @@ def _decided(job: LedgerJob) -> bytes:
 def _balance(peer: st.PeerId, account: Account) -> bytes:
     """What the state holds of an account; as text, for a sum of prices may outgrow an integer of msgpack."""
     return encode(("balance", peer, str(account.balance_micro)))
+
+
+def _covers(cut: Mapping[st.PeerId, Base], entry: Entry) -> bool:
+    return entry.author in cut and entry.seq <= cut[entry.author].seq

@@ -29,7 +29,8 @@ Contradiction: TypeAlias = Literal["", "settled twice", "forged by its own submi
 @dataclass(slots=True)
 class LedgerJob:
     """A job's part of the fold. `leases` maps epoch to (holder, record); `frozen` marks two certificates that
-    disagree, which cannot happen within the fault bound and is never resolved by picking one."""
+    disagree, which cannot happen within the fault bound and is never resolved by picking one. `verdict` is what a snapshot
+    says of a job that was decided while this node was away."""
 
     id: st.JobId
     entry: Entry
@@ -38,6 +39,7 @@ class LedgerJob:
     leases: dict[int, tuple[st.PeerId, Entry]] = field(default_factory=dict)
     settle: Entry | None = None
     frozen: bool = False
+    verdict: st.Value | None = None
 
     @property
     def submitter(self) -> st.PeerId:
@@ -64,12 +66,12 @@ class LedgerJob:
     def value(self) -> st.Value | None:
         """What was decided, or None."""
         certificate = self.certificate
-        return certificate.value if certificate else None
+        return certificate.value if certificate else self.verdict
 
     @property
     def final(self) -> bool:
         """Whether the job is decided."""
-        return self.settle is not None
+        return self.settle is not None or self.verdict is not None
 
     @property
     def epoch(self) -> int:

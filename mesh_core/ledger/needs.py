@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from mesh_core.effects import JobId
 from mesh_core.wire.messages import AcceptRequest
-from mesh_core.wire.statements import PeerId
+from mesh_core.wire.statements import Checkpoint, PeerId, Signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +47,23 @@ class OpenResult:
     job: JobId
 
 
-Need: TypeAlias = StorePayload | OpenPayload | AcceptResult | AdoptResult | OpenResult
+@dataclass(frozen=True, slots=True)
+class TakeSnapshot:
+    """A replica that was away too long takes the snapshot that `checkpoints` vouch for. Concerns no job."""
+
+    job: ClassVar[JobId] = b""
+    body: Checkpoint
+    checkpoints: tuple[Signed, ...] = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCut:
+    """A replica compares what an elector says of the records below a cut. Concerns no job."""
+
+    job: ClassVar[JobId] = b""
+    cut: bytes
+
+
+Need: TypeAlias = (
+    StorePayload | OpenPayload | AcceptResult | AdoptResult | OpenResult | TakeSnapshot | ReadCut
+)

@@ -59,6 +59,8 @@ class Replication:
         self._wanted: dict[bytes, _Wanted] = {}
         self._hlc_ms = 0
         self.roots: dict[PeerId, Digest] = {}
+        self.on_dropped: Callable[[PeerId], None] = lambda _peer: None
+        """Told of a member that lacks records which are dropped here."""
 
     def start(self, now: float) -> None:
         """Begin periodic repair, at a random phase so that a mesh started at once does not beat in step."""
@@ -163,6 +165,9 @@ class Replication:
     def on_fetch_range(self, sender: PeerId, message: FetchRange) -> None:
         """Send a stretch of an author's chain."""
         last = min(message.last, message.first + limit("records_per_message_max") - 1)
+        if self._ledger.chains.is_closed(message.author, message.first):
+            self.on_dropped(sender)
+            return
         entries = list(self._ledger.chains.range(message.author, message.first, last))
         self._send_records(sender, entries, more=last < message.last)
 
@@ -180,7 +185,11 @@ class Replication:
         theirs = {head.author: head for head in message.heads}
         lacking: list[Entry] = []
         for author, held in self._ledger.chains.authors.items():
-            lacking.extend(_lacked_by(held, theirs.get(author)))
+            head = theirs.get(author)
+            if held.base.seq > (head.seq if head is not None else 0):
+                self.on_dropped(sender)
+                continue
+            lacking.extend(_lacked_by(held, head))
             if len(lacking) > limit("records_per_message_max"):
                 break
         self._send_records(sender, lacking)

@@ -6,6 +6,7 @@ after a crash goes on where it was.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -23,6 +24,7 @@ from mesh_core.ledger.needs import OpenResult
 from mesh_core.market.auction import Auction, Auctioneer, JobPlan
 from mesh_core.membership.membership import Membership
 from mesh_core.wire.messages import Streamed, Work
+from mesh_core.wire.statements import Value
 
 COMBINE_INDEX = 0
 _META = "query:"
@@ -33,7 +35,8 @@ class Refusal(Exception):
 
 
 class QueryState(Struct, array_like=True):
-    """What the submitter must remember of a query. `secrets` maps each job to the key of its payload."""
+    """What the submitter must remember of a query. `secrets` maps each job to the key of its payload; `values` is what
+    its jobs came to so far, which the ledger forgets in time."""
 
     id: bytes
     label: str
@@ -44,6 +47,7 @@ class QueryState(Struct, array_like=True):
     secrets: list[tuple[JobId, bytes]]
     submitted_ms: int
     finished_ms: int = 0
+    values: list[tuple[JobId, Value]] = []
 
 
 _states: msgspec.msgpack.Decoder[QueryState] = msgspec.msgpack.Decoder(QueryState)
@@ -63,6 +67,15 @@ class Query:
         """Whether its combined answer is here, or never will be."""
         return self.state.finished_ms > 0
 
+    def value(self, job: JobId) -> Value | None:
+        """What one of its jobs came to, None while that is not decided."""
+        return next((value for decided, value in self.state.values if decided == job), None)
+
+    def ended(self, job: JobId) -> bool:
+        """Whether a job is decided and its result, if it has one, is opened."""
+        value = self.value(job)
+        return value is not None and (value.outcome != "result" or job in self.results)
+
 
 @dataclass(eq=False)
 class Queries:
@@ -77,6 +90,11 @@ class Queries:
     def __post_init__(self) -> None:
         self.queries: dict[bytes, Query] = {}
         self._of_job: dict[JobId, Query] = {}
+        self._results: dict[bytes, None] = {}
+
+    def needs(self, blob: bytes) -> bool:
+        """Whether a blob is a result of a query that is kept here."""
+        return blob in self._results
 
     # ------------------------------------------------------------------------------------ submitting
 
@@ -177,33 +195,42 @@ class Queries:
     def on_settled(self, now: float, job: LedgerJob) -> None:
         """A job of this node is decided: get its result, then see whether the query can go on."""
         query = self._of_job.get(job.id)
-        value = job.value
-        if query is None or value is None:
+        if query is None or job.value is None:
+            return
+        if query.value(job.id) is None:
+            query.state.values.append((job.id, job.value))
+            self._results[job.value.result_hash] = None
+            self._persist(query)
+        self._collect(now, query, job.id, members(job.job))
+
+    def _collect(self, now: float, query: Query, job_id: JobId, sources: Iterable[PeerId]) -> None:
+        """Get the result of a decided job from any of `sources` and open it."""
+        value = query.value(job_id)
+        if value is None:
             return
         if value.outcome != "result":
             self._advance(now, query)
             return
-        sources = [peer for peer in members(job.job) if peer != self._context.me]
-        self._blobs.want(now, value.result_hash, sources, OpenResult(job.id))
+        self._blobs.want(now, value.result_hash, sources, OpenResult(job_id))
 
     def on_result(self, now: float, need: OpenResult) -> None:
         """The sealed result of a job of this node has come."""
-        query, job = self._of_job.get(need.job), self._ledger.jobs.get(need.job)
-        if query is not None and job is not None:
-            self._open(now, query, job)
+        query = self._of_job.get(need.job)
+        value = query.value(need.job) if query is not None else None
+        if query is not None and value is not None:
+            self._open(now, query, need.job, value.result_hash)
 
-    def _open(self, now: float, query: Query, job: LedgerJob) -> None:
-        value = job.value
-        if value is None or job.id in query.results:
+    def _open(self, now: float, query: Query, job_id: JobId, result: bytes) -> None:
+        if job_id in query.results:
             return
-        sealed = self._blobs.get(value.result_hash)
+        sealed = self._blobs.get(result)
         try:
-            query.results[job.id] = self._context.crypto.open(sealed or b"")
+            query.results[job_id] = self._context.crypto.open(sealed or b"")
         except SecrecyError:
             # Possession was checked by a quorum, sense cannot be: the job counts as answered with nothing.
-            query.results[job.id] = b""
+            query.results[job_id] = b""
             self._context.dropped["unreadable_result"] += 1
-        self._context.outbox.notify("result_opened", job=job.id)
+        self._context.outbox.notify("result_opened", job=job_id)
         self._advance(now, query)
 
     def _advance(self, now: float, query: Query) -> None:
@@ -211,12 +238,17 @@ class Queries:
             return
         state = query.state
         if state.combine:
-            self._finish(query, self._ledger.jobs.get(state.combine))
+            if query.ended(state.combine):
+                query.failed = state.combine not in query.results
+                self._mark_finished(query)
             return
-        jobs = [self._ledger.jobs[job_id] for job_id in state.jobs]
-        if not all(self._ended(query, job) for job in jobs):
+        if not all(map(query.ended, state.jobs)):
             return
-        inputs = tuple((job.job.label, query.results[job.id]) for job in jobs if query.results.get(job.id))
+        inputs = tuple(
+            (f"{state.label}.{index}", query.results[job_id])
+            for index, job_id in enumerate(state.jobs, start=1)
+            if query.results.get(job_id)
+        )
         if not inputs:
             query.failed = True
             self._mark_finished(query)
@@ -242,20 +274,24 @@ class Queries:
         self._persist(query)
         self._send_out(now, [auction])
 
-    def _ended(self, query: Query, job: LedgerJob) -> bool:
-        value = job.value
-        return value is not None and (value.outcome != "result" or job.id in query.results)
-
-    def _finish(self, query: Query, combine: LedgerJob | None) -> None:
-        if combine is None or not self._ended(query, combine):
-            return
-        query.failed = combine.id not in query.results
-        self._mark_finished(query)
-
     def _mark_finished(self, query: Query) -> None:
         query.state.finished_ms = self._context.doors.wall_ms()
         self._persist(query)
         self._context.outbox.notify("query_answered", query=query.state.id, label=query.state.label)
+        self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        """Keep the newest of the finished queries."""
+        finished = [query for query in self.queries.values() if query.finished]
+        for query in finished[: -limit("queries_kept_max")]:
+            del self.queries[query.state.id]
+            self._context.outbox.write(PutMeta(_META + query.state.id.hex(), None))
+            for job_id in [*query.state.jobs, query.state.combine]:
+                self._of_job.pop(job_id, None)
+            for job_id, value in query.state.values:
+                self._results.pop(value.result_hash, None)
+                if job_id not in self._ledger.jobs and value.result_hash in self._blobs:
+                    self._blobs.drop(value.result_hash)
 
     def fire(self, now: float, key: tuple[object, ...]) -> None:
         """A query that could not go on may try again."""
@@ -270,19 +306,18 @@ class Queries:
     def restore(self, meta: dict[str, bytes]) -> None:
         """Take back the queries of former lives, oldest first; their jobs are in the ledger by now."""
         states = [_states.decode(value) for key, value in meta.items() if key.startswith(_META)]
-        states.sort(key=lambda one: (one.submitted_ms, one.id))
-        finished = [state for state in states if state.finished_ms]
-        forgotten = {state.id for state in finished[: -limit("queries_kept_max")]}
-        for state in states:
-            if state.id not in forgotten:
-                self._restore(state)
+        for state in sorted(states, key=lambda one: (one.submitted_ms, one.id)):
+            self._restore(state)
 
     def _restore(self, state: QueryState) -> None:
         query = Query(state, self._options_of(state))
         self.queries[state.id] = query
         for job_id in [*state.jobs, state.combine]:
-            if job_id in self._ledger.jobs:
-                self._of_job[job_id] = query
+            self._of_job[job_id] = query
+            job = self._ledger.jobs.get(job_id)
+            if job is not None and job.value is not None and query.value(job_id) is None:
+                state.values.append((job_id, job.value))
+        self._results |= dict.fromkeys(value.result_hash for _, value in state.values)
         if query.finished:
             query.failed = not self._reopen(query)
 
@@ -295,19 +330,23 @@ class Queries:
 
     def opened(self, job_id: JobId) -> bytes | None:
         """The result of one of this node's own jobs: as it was opened, or again from what is stored here."""
-        query, job = self._of_job.get(job_id), self._ledger.jobs.get(job_id)
-        if query is None or job is None or job.value is None:
+        query = self._of_job.get(job_id)
+        value = query.value(job_id) if query is not None else None
+        if query is None or value is None:
             return None
         if job_id in query.results:
             return query.results[job_id]
-        sealed = self._blobs.get(job.value.result_hash)
+        sealed = self._blobs.get(value.result_hash)
         try:
             return self._context.crypto.open(sealed) if sealed is not None else None
         except SecrecyError:
             return None
 
     def _options_of(self, state: QueryState) -> JobOptions:
-        job = self._ledger.jobs[state.jobs[0]].job
+        known = next((self._ledger.jobs[job] for job in state.jobs if job in self._ledger.jobs), None)
+        if known is None:
+            return JobOptions()  # all its jobs were decided long ago
+        job = known.job
         own = next(seat.weight for seat in job.committee if seat.peer == self._context.me)
         return JobOptions(
             job.max_price_micro,
@@ -321,18 +360,18 @@ class Queries:
 
     def resume(self, now: float) -> None:
         """After a start: offer undecided jobs again, open what was decided meanwhile."""
-        for query in self.queries.values():
+        for query in list(self.queries.values()):
             if query.finished:
                 continue
             secrets = dict(query.state.secrets)
             for job_id in [*query.state.jobs, query.state.combine]:
                 job = self._ledger.jobs.get(job_id)
-                if job is None:
-                    continue
-                if job.final:
-                    self.on_settled(now, job)
-                else:
+                if query.value(job_id) is not None:
+                    sources = members(job.job) if job is not None else self._membership.live()
+                    self._collect(now, query, job_id, sources)
+                elif job is not None:
                     self._auctioneer.reopen(now, job, secrets[job_id])
+        self._forget_oldest()
 
     def _persist(self, query: Query) -> None:
         self._context.outbox.write(PutMeta(_META + query.state.id.hex(), msgspec.msgpack.encode(query.state)))

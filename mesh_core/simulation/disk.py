@@ -12,7 +12,17 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TypeAlias
 
-from mesh_core.effects import PutBlob, PutMeta, PutStatement, PutVote, Stored, Write
+from mesh_core.effects import (
+    DropBlob,
+    DropStatements,
+    DropVotes,
+    PutBlob,
+    PutMeta,
+    PutStatement,
+    PutVote,
+    Stored,
+    Write,
+)
 
 VoteKey: TypeAlias = tuple[bytes, int, str]
 StatementKey: TypeAlias = tuple[bytes, int, bytes]
@@ -101,6 +111,8 @@ class Disk:
                 self._claim_vote(write)
             elif isinstance(write, PutBlob):
                 self._unsynced_blobs[write.hash] = write.data
+            elif isinstance(write, DropBlob):
+                self._unsynced_blobs.pop(write.hash, None)
         self._pending.append(writes)
         self._written += 1
         return self._written
@@ -177,8 +189,22 @@ class Disk:
             elif isinstance(write, PutBlob):
                 self.blobs[write.hash] = write.data
                 self._unsynced_blobs.pop(write.hash, None)
-            else:
+            elif isinstance(write, PutMeta):
                 self._apply_meta(write)
+            else:
+                self._drop(write)
+
+    def _drop(self, write: DropStatements | DropVotes | DropBlob) -> None:
+        match write:
+            case DropStatements(author, seq):
+                covered = [key for key in self.statements if key[0] == author and key[1] <= seq]
+                for key in covered:
+                    del self.statements[key]
+            case DropVotes(job):
+                for vote in [key for key in self.votes if key[0] == job]:
+                    del self.votes[vote]
+            case DropBlob(name):
+                self.blobs.pop(name, None)
 
     def _apply_meta(self, write: PutMeta) -> None:
         if write.value is None:
@@ -198,3 +224,5 @@ def _payload(write: Write) -> bytes:
             return data
         case PutMeta(value=value):
             return value or b""
+        case _:
+            return b""

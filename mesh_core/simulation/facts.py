@@ -23,6 +23,7 @@ class JobFacts:
     id: JobId
     job: st.Job
     submitter: PeerId
+    seq: int
     weights: dict[PeerId, int]
     quorum: int
     accepted: bool = False
@@ -100,7 +101,7 @@ class Facts:
         job: st.Job = entry.body
         weights = {seat.peer: seat.weight for seat in job.committee}
         quorum = (sum(weights.values()) + job.fault_bound) // 2 + 1
-        facts = JobFacts(entry.hash, job, entry.author, weights, quorum)
+        facts = JobFacts(entry.hash, job, entry.author, entry.seq, weights, quorum)
         self.jobs[entry.hash] = facts
         self.world.trace.name(entry.hash, job.label)
         for share in job.shares:

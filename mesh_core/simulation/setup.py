@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
-from mesh_core.config import FAST, LOCAL_NETWORK, MICRO_PER_AXL, Timing
+from mesh_core.config import FAST, LOCAL_NETWORK, MICRO_PER_AXL, Timing, limit
 from mesh_core.context import NodeConfig
 from mesh_core.effects import PeerId
 from mesh_core.simulation.clock import HostClock
@@ -44,6 +44,7 @@ class Setup:
     fsync_s: tuple[float, float] = (0.0005, 0.004)
     hints: bool = True
     credit_micro: int = 100 * MICRO_PER_AXL
+    retained_records: int = limit("retained_records")
     telling: bool = False
     alter: Callable[[HostSpec], HostSpec] | None = None
     """Puts other parts into a host before it is built: a broken one for a control, a liar's node."""
@@ -78,6 +79,7 @@ def make_spec(
             announcement=announcement,
             executes=not operator,
             credit=credit,
+            retained_records=setup.retained_records,
         ),
         crypto=keys.crypto(name),
         rng=rng,

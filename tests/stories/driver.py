@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from mesh_core.config import DEFAULT, FAST
+from mesh_core.config import DEFAULT, FAST, limit
 from mesh_core.effects import JobOptions
 from mesh_core.ledger.record import make_record
 from mesh_core.market.query import Refusal
@@ -87,7 +87,7 @@ class Teller:
     # ----------------------------------------------------------------------------------------- the mesh
 
     def _cluster(self, arguments: list[str], options: dict[str, str]) -> Lines:
-        """`cluster N [takes=S] [failing=P] [loss=P] [timers=default] [without=HOST] [seed=S]`."""
+        """`cluster N [takes=S] [failing=P] [loss=P] [timers=default] [retained=RECORDS] [without=HOST] [seed=S]`."""
         takes_s = float(options.get("takes", "0.3"))
         self._world = World(
             Setup(
@@ -97,6 +97,7 @@ class Teller:
                 weather=Weather(loss=float(options.get("loss", "0")), delay_s=0.001, jitter_s=0.0),
                 appetite=Appetite(takes_s, takes_s, failing=float(options.get("failing", "0"))),
                 fsync_s=(0.001, 0.001),
+                retained_records=int(options.get("retained", limit("retained_records"))),
             )
         )
         self._checkers = Checkers(self._world)
@@ -243,13 +244,14 @@ class Teller:
             yield "ok" if self._condition(arguments, options)() else "NO"
 
     def _show(self, arguments: list[str], options: dict[str, str]) -> Lines:
-        """`show jobs|members|leases|votes|ledger [at=HOST]`; at the operator unless told otherwise."""
+        """`show jobs|members|leases|votes|ledger|disk [at=HOST]`; at the operator unless told otherwise."""
         shows = {
             "jobs": self._show_jobs,
             "members": self._show_members,
             "leases": self._show_leases,
             "votes": self._show_votes,
             "ledger": self._show_ledger,
+            "disk": self._show_disk,
         }
         if arguments[0] not in shows:
             raise StoryError(f"cannot show {arguments[0]!r}; there are {', '.join(shows)}")
@@ -279,11 +281,18 @@ class Teller:
         rows = [(self._called(job), epoch, phase) for job, epoch, phase in host.disk.votes]
         yield from (f"{label} epoch {epoch} {phase}" for label, epoch, phase in sorted(rows))
 
+    def _show_disk(self, node: Node) -> Lines:
+        """How much a host has on its disk."""
+        disk = self._world.by_peer[node.peer].disk
+        closed = node.ledger.collapsed
+        yield f"{len(disk.statements)} records, votes on {len({job for job, _, _ in disk.votes})} jobs, {closed} jobs collapsed"
+
     def _show_ledger(self, node: Node) -> Lines:
         for peer, chain in sorted(node.ledger.chains.authors.items(), key=lambda item: self._called(item[0])):
             forked = f", forked at {chain.forked_at}" if chain.forked_at is not None else ""
             kinds = " ".join(entry.head.kind for entry in chain.chain)
-            yield f"{self._called(peer)} {chain.head_seq}: {kinds}{forked}"
+            covered = f"(the first {chain.base.seq} dropped) " if chain.base.seq else ""
+            yield f"{self._called(peer)} {chain.head_seq}: {covered}{kinds}{forked}"
         balances = {
             self._called(peer): account.balance_micro for peer, account in node.ledger.accounts.items()
         }
@@ -304,9 +313,13 @@ class Teller:
     def _everywhere_final(self, label: str) -> bool:
         job = self._job_if_known(label)
         return job is not None and all(
-            (known := _running(host.node).ledger.jobs.get(job.id)) is not None and known.final
-            for host in self._world.live()
+            self._is_final(_running(host.node), job) for host in self._world.live()
         )
+
+    def _is_final(self, node: Node, job: JobFacts) -> bool:
+        known = node.ledger.jobs.get(job.id)
+        closed = known is None and node.ledger.chains.is_closed(job.submitter, job.seq)
+        return closed or (known is not None and known.final)
 
     def _lease_of(self, label: str) -> bytes | None:
         job = self._job_if_known(label)

@@ -1,0 +1,230 @@
+"""What the records below a cut come to, in bytes that are the same on every replica (PROTOCOL §3).
+
+A *cut* names the last record of every author that is covered. Its *snapshot* is all that later records can depend on:
+accounts, proofs of equivocation, the records of jobs that were open, and what each submitter's newest jobs came to. Jobs
+that were decided earlier need no table: their records' places in their authors' chains are covered, and nothing that
+comes for such a place counts any more.
+
+A snapshot is a function of its cut alone: replicas get the same bytes whether they fold all records at once or go from
+one cut to the next, and whichever cuts they stopped at. So it holds nothing that a later record could have changed
+otherwise: a job's newest certificate is not in it, only its value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from msgspec import Struct
+
+from mesh_core.config import limit
+from mesh_core.identity.statement import encode
+from mesh_core.ledger.chain import Base
+from mesh_core.ledger.fold import Account, Hooks, Ledger
+from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.record import Entry, read_record
+from mesh_core.ledger.set_hash import SetHash
+from mesh_core.wire import statements as st
+from mesh_core.wire.malformed import MALFORMED
+
+
+class CutHead(Struct, array_like=True, frozen=True):
+    """The last record of one author that a cut covers."""
+
+    author: st.PeerId
+    seq: int
+    hash: bytes
+
+
+class Cut(Struct, array_like=True, frozen=True):
+    """What a checkpoint covers, in order of authors."""
+
+    heads: tuple[CutHead, ...]
+
+    @classmethod
+    def of(cls, bases: Mapping[st.PeerId, Base]) -> Cut:
+        """The cut at these places."""
+        return cls(
+            tuple(CutHead(author, base.seq, base.hash) for author, base in sorted(bases.items()) if base.seq)
+        )
+
+    @property
+    def bases(self) -> dict[st.PeerId, Base]:
+        """The places by author."""
+        return {head.author: Base(head.seq, head.hash) for head in self.heads}
+
+    @property
+    def records(self) -> int:
+        """How many records lie below it."""
+        return sum(head.seq for head in self.heads)
+
+
+class AccountState(Struct, array_like=True, frozen=True):
+    """An account. Micro-AXL as text: a sum of prices may outgrow an integer of msgpack."""
+
+    peer: st.PeerId
+    spent_micro: str
+    earned_micro: tuple[tuple[st.PeerId, str], ...]
+    settled: int
+
+
+class Decided(Struct, array_like=True, frozen=True):
+    """What a job came to: the place of its record in the submitter's chain, its id, its value (None: frozen)."""
+
+    seq: int
+    job: st.JobId
+    value: st.Value | None
+
+
+class Snapshot(Struct, array_like=True, frozen=True):
+    """The state at a cut. `settled` is the sum behind the state root, `jobs` counts decided jobs.
+
+    `decided` lists each submitter's newest decided jobs, as many as it may be waiting for; `records` are those below the
+    cut that still matter: of open jobs, and one proof against each equivocator.
+    """
+
+    network: str
+    cut: Cut
+    settled: bytes
+    jobs: int
+    accounts: tuple[AccountState, ...]
+    decided: tuple[tuple[st.PeerId, tuple[Decided, ...]], ...]
+    records: tuple[st.Signed, ...]
+
+    @property
+    def state_root(self) -> bytes:
+        """The state root at the cut."""
+        return SetHash(self.settled).digest()
+
+    def decided_of(self, submitter: st.PeerId) -> tuple[Decided, ...]:
+        """What the newest decided jobs of a submitter came to, in order of its chain."""
+        return next((decided for peer, decided in self.decided if peer == submitter), ())
+
+    def results(self) -> set[bytes]:
+        """The results of all jobs it lists."""
+        return {one.value.result_hash for _, decided in self.decided for one in decided if one.value}
+
+    def opened_accounts(self) -> dict[st.PeerId, Account]:
+        """The accounts as a ledger keeps them."""
+        return {one.peer: _account(one) for one in self.accounts}
+
+
+class SnapshotError(ValueError):
+    """Bytes that should be a cut or a snapshot are none."""
+
+
+_cuts: msgspec.msgpack.Decoder[Cut] = msgspec.msgpack.Decoder(Cut)
+_snapshots: msgspec.msgpack.Decoder[Snapshot] = msgspec.msgpack.Decoder(Snapshot)
+
+
+def read_cut(data: bytes) -> Cut:
+    """Decode a cut from outside. Raises SnapshotError."""
+    try:
+        cut = _cuts.decode(data)
+    except MALFORMED as error:
+        raise SnapshotError(f"not a cut: {error}") from error
+    _require_sound(cut)
+    return cut
+
+
+def read_snapshot(data: bytes) -> Snapshot:
+    """Decode a snapshot whose hash has been checked. Raises SnapshotError."""
+    try:
+        snapshot = _snapshots.decode(data)
+        snapshot.opened_accounts()
+    except (*MALFORMED, ValueError) as error:
+        raise SnapshotError(f"not a snapshot: {error}") from error
+    _require_sound(snapshot.cut)
+    return snapshot
+
+
+def _require_sound(cut: Cut) -> None:
+    authors = [head.author for head in cut.heads]
+    if authors != sorted(set(authors)) or not all(
+        len(head.author) == 32 and len(head.hash) == 32 and 1 <= head.seq <= limit("sequence_max")
+        for head in cut.heads
+    ):
+        raise SnapshotError("a cut with impossible heads")
+
+
+def snapshot_at(ledger: Ledger, base: Snapshot | None, cut: Cut) -> Snapshot | None:
+    """The snapshot at `cut`, from the one at the ledger's own base and the records it holds above that.
+
+    None when the cut is behind the ledger's base, or when records below it are not held.
+    """
+    bases = cut.bases
+    if base is not None and any(head.author not in bases for head in base.cut.heads):
+        return None
+    above: list[Entry] = []
+    for author, to in bases.items():
+        path = ledger.chains.path(author, to)
+        if path is None:
+            return None
+        above += path
+    below = [read_record(signed) for signed in base.records] if base is not None else []
+    scratch = Ledger(ledger.verifier, ledger.network, silent_hooks(), proven=ledger.accepted())
+    if base is not None:
+        scratch.load_accounts(base.settled, base.opened_accounts())
+    for entry in (*below, *above):
+        scratch.fold(entry)
+    return _taken(scratch, base, cut)
+
+
+def _taken(scratch: Ledger, base: Snapshot | None, cut: Cut) -> Snapshot:
+    found = [job for job in scratch.jobs.values() if job.final]
+    return Snapshot(
+        scratch.network,
+        cut,
+        scratch.settled_sum(),
+        (base.jobs if base is not None else 0) + len(found),
+        tuple(_state(peer, account) for peer, account in sorted(scratch.accounts.items())),
+        _newest(base.decided if base is not None else (), found),
+        tuple(entry.signed for entry in _still_matter(scratch)),
+    )
+
+
+def _newest(
+    before: Iterable[tuple[st.PeerId, tuple[Decided, ...]]], found: Iterable[LedgerJob]
+) -> tuple[tuple[st.PeerId, tuple[Decided, ...]], ...]:
+    """Each submitter's newest decided jobs: the newest of those of before and those found now."""
+    decided: dict[st.PeerId, list[Decided]] = {peer: list(theirs) for peer, theirs in before}
+    for job in found:
+        one = Decided(job.entry.seq, job.id, None if job.frozen else job.value)
+        decided.setdefault(job.submitter, []).append(one)
+    kept = limit("own_jobs_max")
+    return tuple(
+        (peer, tuple(sorted(theirs, key=lambda one: (one.seq, one.job))[-kept:]))
+        for peer, theirs in sorted(decided.items())
+    )
+
+
+def _still_matter(scratch: Ledger) -> Iterable[Entry]:
+    kept = [*scratch.proofs.values()]
+    for job in scratch.open_jobs.values():
+        kept += [job.entry, *job.awards.values(), *(entry for _, entry in job.leases.values())]
+    return sorted(kept, key=lambda entry: entry.hash)
+
+
+def encoded(snapshot: Snapshot | Cut) -> bytes:
+    """The bytes that name it by their hash."""
+    return encode(snapshot)
+
+
+def _state(peer: st.PeerId, account: Account) -> AccountState:
+    earned = tuple((payer, str(micro)) for payer, micro in sorted(account.earned_micro.items()))
+    return AccountState(peer, str(account.spent_micro), earned, account.settled)
+
+
+def _account(state: AccountState) -> Account:
+    earned = {payer: int(micro) for payer, micro in state.earned_micro}
+    spent = int(state.spent_micro)
+    return Account(sum(earned.values()) - spent, spent, earned, state.settled)
+
+
+def silent_hooks() -> Hooks:
+    """Nobody hears of a fold that only looks back."""
+
+    def heard(*_: object) -> None:
+        return None
+
+    return Hooks(heard, heard, heard, heard, heard, heard, heard, heard)
