@@ -151,6 +151,8 @@ class Link(asyncio.Protocol):
         self.remote = Endpoint("", 0)
         """The other end of the connection."""
         self.is_up = False
+        self.used_at = float("-inf")
+        """When this node's client last sent something over it."""
         self._owner = owner
         self._expected = expected
         self._loop = asyncio.get_running_loop()
@@ -322,7 +324,8 @@ class Link(asyncio.Protocol):
         if self._pending and self._pending_bytes + charge > UNACKNOWLEDGED_BYTES_MAX:
             waiter.failed(f"{self._pending_bytes} bytes are already on their way to it")
             return
-        self._pending.append(_Pending(waiter, charge, self._loop.time() + SEND_TIMEOUT_S))
+        self.used_at = self._loop.time()
+        self._pending.append(_Pending(waiter, charge, self.used_at + SEND_TIMEOUT_S))
         self._pending_bytes += charge
         self._out.append(header(Kind.MESSAGE, len(body)))
         self._out.append(body)

@@ -14,7 +14,7 @@ from axl.endpoint import Endpoint
 from axl.link import HANDSHAKE_TIMEOUT_S, SHUTDOWN_TIMEOUT_S, Link, LinkClosed, LinkLost
 
 STRANGERS_MAX = 64
-"""Connections that have not yet shown a key; further ones are closed unread."""
+"""Connections that have not yet shown a key; a further one takes the place of the one that is at it longest."""
 BACKLOG = 128
 OUT_OF_FILES_PAUSE_S = 1.0
 REFUSALS_LOGGED_PER_S = 1.0
@@ -68,7 +68,7 @@ class Listener:
         self._new_link = new_link
         self._loop = asyncio.get_running_loop()
         self._logged = Allowance(REFUSALS_LOGGED_PER_S, REFUSALS_LOGGED_BURST, self._loop.time())
-        self._strangers: set[asyncio.Task[None]] = set()
+        self._strangers: dict[asyncio.Task[None], None] = {}
         self._accepting = asyncio.create_task(self._accept())
 
     def close(self) -> None:
@@ -88,11 +88,13 @@ class Listener:
                 await asyncio.sleep(OUT_OF_FILES_PAUSE_S)
                 continue
             if len(self._strangers) >= STRANGERS_MAX:
-                connection.close()
-                continue
+                # A handshake takes milliseconds: those who say nothing must not keep out who has come to talk.
+                longest = next(iter(self._strangers))
+                del self._strangers[longest]
+                longest.cancel()
             stranger = asyncio.create_task(self._shake_hands(connection, str(address[0])))
-            self._strangers.add(stranger)
-            stranger.add_done_callback(self._strangers.discard)
+            self._strangers[stranger] = None
+            stranger.add_done_callback(lambda done: self._strangers.pop(done, None))
 
     async def _shake_hands(self, connection: socket.socket, host: str) -> None:
         try:

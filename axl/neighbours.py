@@ -25,6 +25,8 @@ from axl.link import UNACKNOWLEDGED_BYTES_MAX, Link, Waiter
 LINK_WAIT_S = 0.3
 """How long a message may wait for a link that is being made."""
 SWEEP_PERIOD_S = 1.0
+IN_USE_S = 5.0
+"""A link over which the client has sent something so recently is not given up for another one."""
 
 log = logging.getLogger("axl")
 
@@ -149,9 +151,22 @@ class Neighbours:
             self._greeting[link.peer] = link
         elif link.peer in self._greeting and self.peer < link.peer:
             return Refusal.CROSSED
-        elif self.is_full and standing is None:
+        elif self.is_full and standing is None and not self._make_room():
             return Refusal.FULL
         return None
+
+    def _make_room(self) -> bool:
+        """End the link this node's client has not used for longest, unless all are in use.
+
+        Keys cost nothing: whoever fills every place with links of its own would else keep out a neighbour that
+        was away for a moment.
+        """
+        accepted = [link for link in self.links.values() if link.dialled is None]
+        unused = min(accepted, key=lambda link: link.used_at, default=None)
+        if unused is None or self._loop.time() - unused.used_at < IN_USE_S:
+            return False
+        unused.close("another neighbour needs its place")
+        return True
 
     def refused(self, link: Link, refusal: Refusal) -> None:
         """A peer does not want a link to this node."""

@@ -199,25 +199,41 @@ async def test_a_stranger_that_says_nothing_is_cut_off(
     writer.close()
 
 
-async def test_only_so_many_strangers_may_be_at_the_door(
+async def test_of_too_many_strangers_at_the_door_the_one_that_is_there_longest_goes(
     mesh: Members, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("axl.listener.STRANGERS_MAX", 2)
     ann = await mesh.start()
-    waiting = [await BareDialler.connect(ann.endpoint) for _ in range(2)]
-    with pytest.raises(OSError):
-        await BareDialler.connect(ann.endpoint)
-    for one in waiting:
+    silent = [await BareDialler.connect(ann.endpoint) for _ in range(2)]
+    third = await BareDialler.linked(ann.endpoint, keys.generate())
+    await silent[0].ended()
+    for one in (*silent, third):
         one.close()
 
 
 async def test_a_node_has_no_more_neighbours_than_configured(mesh: Members) -> None:
     ann = await mesh.start(config=NodeConfig(max_concurrent_conns=2, listen=(ANYWHERE,)))
-    linked = [await BareDialler.linked(ann.endpoint, keys.generate()) for _ in range(2)]
+    members = [keys.generate() for _ in range(2)]
+    linked = [await BareDialler.linked(ann.endpoint, member) for member in members]
+    talking = [asyncio.create_task(ann.client.send(member.peer, b"hello")) for member in members]
+    for one in linked:
+        await one.next(Kind.MESSAGE)
     third = await BareDialler.connect(ann.endpoint)
     third.write((await third.hello(keys.generate())).encode())
     assert control.decode_refusal(await third.next(Kind.REFUSED)) == Refusal.FULL
     for one in linked:
+        one.close()
+    await asyncio.gather(*talking, return_exceptions=True)
+
+
+async def test_a_neighbour_nobody_talks_to_gives_its_place_to_a_newcomer(mesh: Members) -> None:
+    ann = await mesh.start(config=NodeConfig(max_concurrent_conns=2, listen=(ANYWHERE,)))
+    idle = [await BareDialler.linked(ann.endpoint, keys.generate()) for _ in range(2)]
+    newcomer = keys.generate()
+    third = await BareDialler.linked(ann.endpoint, newcomer)
+    await idle[0].ended()
+    assert newcomer.peer in (await ann.client.topology()).peers
+    for one in (*idle, third):
         one.close()
 
 
