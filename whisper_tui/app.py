@@ -26,6 +26,7 @@ from whisper_tui.model.access import Hindrance, against_asking, against_disturbi
 from whisper_tui.model.glyphs import ASCII, UNICODE, Glyphs
 from whisper_tui.model.inert import inert
 from whisper_tui.model.reducer import reduce
+from whisper_tui.model.selectors import open_jobs
 from whisper_tui.model.state import State, initial_state
 from whisper_tui.model.views.base import Frame, Lines, Role, Span
 from whisper_tui.model.views.header import Running, moves
@@ -345,13 +346,15 @@ class Console(App[ExitChoice], inherit_bindings=False):
             self._intents.disturb(self._chosen(), self.main.overview.nodes.clear_marks)
 
     def _chosen(self) -> tuple[str, ...]:
-        """Peers of the marked nodes, else of the one under the cursor; among jobs, who holds the one there."""
+        """Peers of the marked nodes, else of the one under the cursor; among jobs, who holds the one there, of a
+        question all who hold a job of it."""
         overview = self.main.overview
         if self.main.view != "Overview":
             return ()
         if overview.jobs.has_focus:
-            job = self._open_job(overview.jobs.cursor)
-            return (job.holder,) if job is not None and job.holder else ()
+            here = overview.jobs.cursor
+            jobs = [job for job in open_jobs(self._state) if here in (job.job, job.query)]
+            return tuple(dict.fromkeys(job.holder for job in jobs if job.holder))
         if overview.nodes.marks:
             return tuple(key for key in overview.nodes.table.keys if key in overview.nodes.marks)
         return (overview.nodes.cursor,) if overview.nodes.cursor else ()

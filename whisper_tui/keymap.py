@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
-Context: TypeAlias = Literal["everywhere", "tables", "chaos", "log", "job", "dialog"]
+Context: TypeAlias = Literal[
+    "everywhere", "tables", "chaos", "log", "job", "dialog", "confirm", "quit", "form"
+]
 
 
 class Key(NamedTuple):
@@ -25,7 +27,7 @@ KEYS: tuple[Key, ...] = (
     Key("next_pane", "tab", "tab", "next pane", "everywhere", "panes"),
     Key("previous_pane", "shift+tab", "shift+tab", "previous pane", "everywhere"),
     Key("submit", "s", "s", "ask the mesh a question", "everywhere", "submit"),
-    Key("chaos", "X,shift+x", "X", "disturb or repair the mesh: then k z r c h a", "everywhere", "chaos"),
+    Key("chaos", "X,shift+x", "X", "disturb or repair the mesh, then a key below", "everywhere", "chaos"),
     Key("freeze", "p", "p", "freeze the display; events are still taken in", "everywhere", "freeze"),
     Key("read_only", "W,shift+w", "W", "read-only on or off", "everywhere"),
     Key("redraw", "ctrl+l", "ctrl+l", "draw everything again", "everywhere"),
@@ -38,7 +40,7 @@ KEYS: tuple[Key, ...] = (
     Key("first", "g,home", "g", "first row", "tables"),
     Key("last", "G,shift+g,end", "G", "last row", "tables"),
     Key("mark", "space", "space", "mark a node, for actions on several", "tables"),
-    Key("open", "enter", "enter", "open the node or job", "tables", "open"),
+    Key("open", "enter", "enter", "open the node, question or job", "tables", "open"),
     Key("copy", "y", "y", "copy its id", "tables"),
     Key("kill", "k", "k", "kill the chosen nodes (SIGKILL)", "chaos", "kill"),
     Key("pause", "z", "z", "pause them (SIGSTOP)", "chaos", "pause"),
@@ -49,7 +51,13 @@ KEYS: tuple[Key, ...] = (
     Key("filter", "slash", "/", "filter: words, !without, regular expressions", "log", "filter"),
     Key("follow", "full_stop", ".", "follow the newest", "log", "newest"),
     Key("cancel_job", "C,shift+c", "C", "cancel the job", "job", "cancel job"),
-    Key("back", "escape", "esc", "back", "dialog", "back"),
+    Key("back", "escape", "esc", "back, without doing anything", "dialog", "back"),
+    Key("yes", "y", "y", "yes, do it; what is grave must be typed instead", "confirm"),
+    Key("no", "n", "n", "no", "confirm"),
+    Key("leave", "l,q,ctrl+q", "l q", "leave the mesh running", "quit"),
+    Key("stop", "s", "s", "stop the mesh", "quit"),
+    Key("next_field", "tab", "tab", "next field", "form"),
+    Key("send", "enter", "enter", "send it, or keep the filter", "form"),
 )
 
 TITLES: Mapping[Context, str] = {
@@ -58,7 +66,10 @@ TITLES: Mapping[Context, str] = {
     "chaos": "After X",
     "log": "In the log",
     "job": "In a job",
-    "dialog": "In dialogs and details",
+    "dialog": "In dialogs and on pages",
+    "confirm": "When asked whether to do it",
+    "quit": "When quitting",
+    "form": "In fields",
 }
 
 

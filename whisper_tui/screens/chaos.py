@@ -10,10 +10,13 @@ from textual.binding import Binding, BindingType
 
 from whisper_tui.keymap import keys_of
 from whisper_tui.model.inert import inert
-from whisper_tui.model.views.base import Span, between
+from whisper_tui.model.views.base import Span, between, line_cells
 from whisper_tui.screens.dialog import Dialog
 from whisper_tui.widgets.lines import LinesPane
 from whisper_tui.widgets.painting import Painter
+
+WITHOUT_NODES: frozenset[str] = frozenset({"heal", "add"})
+"""What is about the whole mesh."""
 
 
 class ChaosMenu(Dialog[str]):
@@ -33,16 +36,17 @@ class ChaosMenu(Dialog[str]):
         yield LinesPane(self._painter, id="menu")
 
     def redraw(self) -> None:
-        """The choices, and whom they are about."""
+        """Whom it is about, and the choices there are."""
         pane = self.query_one(LinesPane)
-        spans = [Span(" chaos ", "warn")]
-        for key in keys_of("chaos"):
-            spans += [Span(f" {key.shown} ", "accent"), Span(f"{key.hint} ")]
-        spans += [Span(" esc ", "accent"), Span("back ")]
-        target = (
-            Span(f"{', '.join(self._names)} ", "strong") if self._names else Span("no node chosen ", "dim")
-        )
-        pane.sync((between(tuple(spans), (target,), pane.size.width),))
+        offered = [key for key in keys_of("chaos") if self._names or key.id in WITHOUT_NODES]
+        choices = [Span(" chaos ", "warn")]
+        for shown, does in [*((key.shown, key.hint) for key in offered), ("esc", "back")]:
+            choices += [Span(f" {shown} ", "accent"), Span(f"{does} ")]
+        target = Span(f"{', '.join(self._names)} " if self._names else "no node chosen ", "strong")
+        room = pane.size.width - line_cells(tuple(choices))
+        if line_cells((target,)) > room:
+            target = Span(f"{len(self._names)} nodes ", "strong")
+        pane.sync((between(tuple(choices), (target,), pane.size.width),))
 
     def action_choose(self, id: str) -> None:
         """This one."""

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Input
 
+from whisper_tui.keymap import keys_of
 from whisper_tui.model.views.base import Line, Span, wrap
 from whisper_tui.screens.dialog import Dialog
 from whisper_tui.widgets.lines import LinesPane
@@ -32,8 +33,7 @@ class ConfirmDialog(Dialog[bool]):
     """Answers True for yes. Ignores Enter and whatever comes in its first 300 ms."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "yes", show=False),
-        Binding("n", "back", show=False),
+        Binding(key.keys, key.id, key.help, show=False) for key in keys_of("confirm")
     ]
 
     def __init__(self, question: Question, painter: Painter, monotonic: Callable[[], float]) -> None:
@@ -77,6 +77,10 @@ class ConfirmDialog(Dialog[bool]):
         """Do it."""
         if self.listens() and not self._question.typed:
             self.dismiss(True)
+
+    def action_no(self) -> None:
+        """Leave it."""
+        self.action_back()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Do it if the name was typed."""

@@ -141,4 +141,6 @@ class MainScreen(Screen[None], inherit_bindings=False):
             hints = hints_of("everywhere", "tables", without=without)
         if self._condition.read_only:
             hints.append(("W", "allow actions"))
-        pane.sync((header.keys(hints, pane.size.width, self._message or self._hindrance()),))
+        lines = header.keys(hints, pane.size.width, self._message or self._hindrance())
+        pane.styles.height = len(lines)
+        pane.sync(lines)

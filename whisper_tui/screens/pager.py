@@ -69,7 +69,7 @@ class Pager(Dialog[str]):
         hints = [("esc", "back"), ("j k", "scroll")]
         if self._can_cancel():
             hints.append(("C", "cancel job"))
-        self._foot.sync((keys(hints, self._foot.size.width),))
+        self._foot.sync(keys(hints, self._foot.size.width))
 
     def redraw(self) -> None:
         """The same frame again."""

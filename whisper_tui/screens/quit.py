@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
+from whisper_tui.keymap import keys_of
 from whisper_tui.model.views.base import Lines, Span
 from whisper_tui.screens.dialog import Dialog
 from whisper_tui.widgets.lines import LinesPane
@@ -27,9 +28,8 @@ class QuitDialog(Dialog[ExitChoice]):
     """Leave running, stop, or stay. Quitting twice in a row means: leave it running."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("l,q,ctrl+q", "leave", show=False),
+        *(Binding(key.keys, key.id, key.help, show=False) for key in keys_of("quit")),
         Binding("ctrl+c", "leave", show=False, priority=True),
-        Binding("s", "stop", show=False),
     ]
 
     def __init__(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from typing import ClassVar
 
 from msgspec import Struct
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Input
 
 from mesh_core.config import MICRO_PER_AXL
+from whisper_tui.keymap import keys_of
 from whisper_tui.model.views.base import Lines, Span
 from whisper_tui.screens.dialog import Dialog
 from whisper_tui.widgets.lines import LinesPane
@@ -42,6 +45,10 @@ def price_micro(text: str) -> int | None:
 
 class SubmitDialog(Dialog[Submission]):
     """A question and, if wanted, the highest price of each of its jobs."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(key.keys, key.id, key.help, show=False) for key in keys_of("form") if key.id == "next_field"
+    ]
 
     def __init__(self, painter: Painter, monotonic: Callable[[], float], note: str) -> None:
         super().__init__(monotonic)
@@ -95,6 +102,6 @@ class SubmitDialog(Dialog[Submission]):
             return
         self.dismiss(Submission(text, price))
 
-    def key_tab(self) -> None:
+    def action_next_field(self) -> None:
         """To the other field."""
         self.focus_next()

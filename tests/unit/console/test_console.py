@@ -70,6 +70,43 @@ async def test_killing_one_takes_x_k_y_and_prints_its_command() -> None:
         assert "whisper-tui kill node4" in bench.text()
 
 
+async def test_without_a_node_only_what_is_about_the_whole_mesh_is_offered() -> None:
+    bench = Bench(rescue_story())
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, "tab", "X")
+        assert "h heal  a add  esc back" in last_line(bench) and "k kill" not in last_line(bench)
+        assert last_line(bench).endswith("no node chosen")
+
+
+async def test_the_menu_of_a_small_terminal_has_room_for_whom_it_is_about() -> None:
+    bench = Bench(rescue_story(until="running"))
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, "space", "space", "X")
+        assert "esc back" in last_line(bench) and last_line(bench).endswith("2 nodes")
+        await bench.press(pilot, "escape", "space", "space", "space", "space", "X")
+        assert last_line(bench).endswith("6 nodes")
+
+
+async def test_disturbing_a_question_is_about_all_who_hold_its_jobs() -> None:
+    bench = Bench(rescue_story(until="rescued"))
+    async with bench.console.run_test(size=(120, 40)) as pilot:
+        await bench.press(pilot, "tab", "X", "k")
+        assert "Kill node1, node3, node5?" in bench.text()
+        await bench.press(pilot, "escape", "j", "j", "X", "k")
+        assert "Kill node1?" in bench.text()
+
+
+async def test_a_long_refusal_is_shown_in_full_in_a_small_terminal() -> None:
+    bench = Bench(rescue_story(until="running"))
+    bench.deeds.refusal = "node2 cannot be killed while " + "something very long " * 4 + "goes on: wait"
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, "j", "X", "k", "y")
+        assert last_line(bench).startswith(" ") and "goes on: wait" in bench.text()
+        bench.clock.seconds += 10
+        await bench.settle(pilot)
+        assert "node2 cannot" not in bench.text() and "s submit" in last_line(bench)
+
+
 async def test_a_dialog_ignores_enter_and_what_comes_in_its_first_300_ms() -> None:
     bench = Bench(rescue_story(until="running"))
     async with bench.console.run_test(size=(80, 24)) as pilot:

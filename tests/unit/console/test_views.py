@@ -24,7 +24,7 @@ from whisper_tui.model.views import (
     topology,
     waterfall,
 )
-from whisper_tui.model.views.base import Frame, Line, line_cells
+from whisper_tui.model.views.base import Frame, Line, Span, line_cells
 from whisper_tui.model.views.help import help_lines
 from whisper_tui.model.views.log import LogReader
 
@@ -139,6 +139,7 @@ def test_every_strip_without_content_says_how_to_fill_it() -> None:
     assert "asking a question writes some" in text_of(ledger.tail(frame, 5, 39)[0])
     assert "press X" in text_of(incidents.incident_strip(frame, 70))
     assert "press X" in text_of(incidents.incident_lines(frame)[0])
+    assert "ask something with s" in text_of(events.event_lines(frame, 5, 78)[0])
     assert "press s" in text_of(jobs.live_line(frame, 78)) and "press s" in jobs.jobs_table(frame, 78).empty
 
 
@@ -274,8 +275,50 @@ def test_the_header_leaves_out_what_does_not_fit_from_the_right() -> None:
     for width in range(0, 140, 7):
         line = header.header(frame, header.Running(hz=4), width)
         assert line_cells(line) == width
-    assert "RW" in text_of(header.header(frame, header.Running(hz=4), 120))
-    assert "RW" not in text_of(header.header(frame, header.Running(hz=4), 60))
+    assert "MTTR" in text_of(header.header(frame, header.Running(hz=4), 120))
+    small = text_of(header.header(frame, header.Running(hz=4), 50))
+    assert "MTTR" not in small and "RW" in small and "3/6 up" in small
+
+
+def test_a_link_that_takes_fewer_frames_than_there_are_is_called_slow() -> None:
+    def told(link_hz: float) -> str:
+        return text_of(header.header(frame_of(rescue_story()), header.Running(hz=4, link_hz=link_hz), 120))
+
+    assert "slow link 0.8Hz" in told(0.8)
+    assert "LIVE 4Hz" in told(3.0) and "LIVE 4Hz" in told(float("inf"))
+
+
+def test_a_long_message_is_told_in_full_and_the_keys_come_after_it() -> None:
+    hints = [("s", "submit"), ("q", "quit")]
+    message = Span(
+        "node2 has no key; make one: " + "/home/me/whisper/.venv/bin/whisper-tui keys --make x.pem"
+    )
+    lines = header.keys(hints, 60, message)
+    assert len(lines) == 2 and all(line_cells(line) <= 60 for line in lines)
+    assert "whisper-tui keys --make x.pem" in text_of(lines[1])
+    assert [text_of(line).split() for line in header.keys(hints, 60)] == [["s", "submit", "q", "quit"]]
+
+
+def test_what_is_wrong_with_a_node_stands_in_its_row() -> None:
+    mesh = rescue_story()
+    peer = peer_of("node1")
+
+    def last_cell() -> str:
+        return text_of(nodes.nodes_table(frame_of(mesh)).row(peer)[-1])
+
+    mesh.tell(
+        "operator", "member", to_builtins(replace(mesh.members["node1"], models=["ollama llama3.2 8B"]))
+    )
+    assert last_cell() == "llama3.2 8B"
+    mesh.tell("node1", "node", to_builtins(replace(mesh._node("node1"), problem="disk full, retrying")))
+    assert last_cell() == "disk full, retrying"
+
+
+def test_words_of_an_older_question_are_shown_while_the_newest_writes_none() -> None:
+    mesh = rescue_story(until="running")
+    mesh.wait(1_000)
+    mesh.submit(label="q2")
+    assert text_of(jobs.live_line(frame_of(mesh), 60)).startswith(" q1.1 ▓ node1")
 
 
 def test_a_nodes_own_problem_is_told_in_the_header() -> None:

@@ -29,6 +29,8 @@ def event_lines(frame: Frame, rows: int, width: int) -> tuple[Line, ...]:
             break
         if entry.kind not in MINOR:
             found.append(entry)
+    if not found:
+        return ((Span(" nothing has happened since this console came: ask something with s", "dim"),),)
     return in_time(frame, found, width)
 
 

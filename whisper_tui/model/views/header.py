@@ -20,7 +20,17 @@ from whisper_tui.model.selectors import (
     open_jobs,
     stage_percentiles,
 )
-from whisper_tui.model.views.base import Frame, Line, Span, between, fit_line, line_cells, seconds
+from whisper_tui.model.views.base import (
+    Frame,
+    Line,
+    Lines,
+    Span,
+    between,
+    fit_line,
+    line_cells,
+    seconds,
+    wrap,
+)
 
 GAP = Span("   ")
 
@@ -40,7 +50,7 @@ class Running(Struct, frozen=True):
 
 
 def header(frame: Frame, running: Running, width: int) -> Line:
-    """Network, liveness, nodes, agreement, jobs, time to recover, rights; the rightmost go first in a narrow one.
+    """Network, liveness, rights, nodes, agreement, jobs, time to recover; the rightmost go first in a narrow one.
 
     Of a mesh that was stopped: that, and how to start it again.
     """
@@ -48,12 +58,11 @@ def header(frame: Frame, running: Running, width: int) -> Line:
         return _stopped(frame, width)
     parts = [
         _network(frame),
-        _freshness(frame, running),
+        (*_freshness(frame, running), Span(" RO", "warn") if running.read_only else Span(" RW", "dim")),
         _nodes(frame),
         _agreement(frame),
         _jobs(frame),
         _recovery(frame),
-        (Span("RO", "warn") if running.read_only else Span("RW", "dim"),),
     ]
     line: Line = (Span(" "),)
     for index, part in enumerate(parts):
@@ -92,7 +101,7 @@ def _freshness(frame: Frame, running: Running) -> Line:
         word = "STALE" if source.since_ms else "CONNECTING"
         return (Span(f"{frame.glyphs.suspect} {word} {age}, retry in {seconds(source.retry_ms)}", "warn"),)
     if running.frozen:
-        return (Span(f"{frame.glyphs.left} FROZEN +{running.behind}", "accent"),)
+        return (Span(f"{frame.glyphs.left} FROZEN +{running.behind}, p goes on", "accent"),)
     if not frame.state.observers:
         return (Span(f"{frame.glyphs.left} CONNECTING", "dim"),)
     if running.link_hz < running.hz * SLOW:
@@ -180,12 +189,17 @@ def tab_at(views: Sequence[tuple[str, str]], column: int) -> str:
     return ""
 
 
-def keys(hints: Sequence[tuple[str, str]], width: int, message: Span | None = None) -> Line:
-    """A message, if there is one, then what can be pressed now, as (key, what it does), as far as it fits."""
-    spans: list[Span] = [Span(" "), message, Span("  ")] if message is not None else []
+MESSAGE_LINES_MAX = 4
+
+
+def keys(hints: Sequence[tuple[str, str]], width: int, message: Span | None = None) -> Lines:
+    """A message, if there is one, in full; then what can be pressed now, as (key, what it does), as far as it fits."""
+    told = wrap(message.text, max(1, width - 2))[:MESSAGE_LINES_MAX] if message is not None else []
+    lines = [(Span(" "), Span(piece, message.role)) for piece in told] if message is not None else []
+    last: Line = (*lines.pop(), Span("  ")) if lines else ()
     for key, does in hints:
-        pair = (Span(f" {key} ", "accent"), Span(f"{does} ", "dim"))
-        if line_cells(tuple(spans)) + line_cells(pair) > width:
+        longer = (*last, Span(f" {key} ", "accent"), Span(f"{does} ", "dim"))
+        if line_cells(longer) > width:
             break
-        spans.extend(pair)
-    return fit_line(tuple(spans), width)
+        last = longer
+    return (*lines, fit_line(last, width))

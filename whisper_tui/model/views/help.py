@@ -20,6 +20,18 @@ _SIGNS: tuple[tuple[str, Role, str], ...] = (
     ("warn", "warn", "needs attention"),
 )
 
+_WORDS: tuple[tuple[str, str], ...] = (
+    ("conv", "all replicas of the ledger agree; how long they last needed to"),
+    ("MTTR", "median time from a kill until its jobs were held by somebody else"),
+    ("RO RW", "whether this console may act"),
+    ("LEASES", "jobs it works on now"),
+    ("DONE RESC", "jobs it settled; of these, jobs it took over from others"),
+    ("LAG", "records of the ledger it knows of and lacks"),
+    ("e2", "second epoch: the job was leased for the second time"),
+    ("promised", "members of the job's committee that granted the lease"),
+    ("ROOT", "hash of what a replica knows; equal ones mean equal ledgers"),
+)
+
 
 def help_lines(glyphs: Glyphs) -> Lines:
     """All keys by where they work, then what the signs mean."""
@@ -29,7 +41,14 @@ def help_lines(glyphs: Glyphs) -> Lines:
         for key in keys_of(context):
             lines.append((Span(f"    {fit(key.shown, 11)}", "accent"), Span(key.help)))
         lines.append(())
-    lines.append((Span("  Signs", "title"),))
+    lines += [
+        (Span("  Mouse", "title"),),
+        (Span("    a click goes to a row or view, a second opens it; the wheel scrolls"),),
+        (),
+    ]
+    lines.append((Span("  Words", "title"),))
+    lines += [(Span(f"    {fit(word, 11)}", "accent"), Span(means)) for word, means in _WORDS]
+    lines += [(), (Span("  Signs", "title"),)]
     for first, second in zip(_SIGNS[::2], (*_SIGNS[1::2], None), strict=False):
         left = _sign(glyphs, first)
         padding = Span(" " * max(1, 36 - line_cells(left)))

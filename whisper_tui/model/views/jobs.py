@@ -164,20 +164,18 @@ def _growing(text: str, width: int) -> str:
 
 
 def live_line(frame: Frame, width: int, chosen: str | None = None) -> Line:
-    """What is being written now, in one line: by the chosen job, else by the first of the newest question that
-    writes; while nothing is, the newest question and its answer."""
+    """What is being written now, in one line: by the chosen job, else by the first of the newest question of which
+    one writes; while nothing is, the newest question and its answer."""
     found = questions(frame.state)
     if not found:
         return (Span(" no question yet: press s to ask one", "dim"),)
-    writing = [job for job in found[0].jobs if job.state == "leased" and job.text]
     entry = frame.state.jobs.get(chosen or "")
-    if entry is not None and entry.view.state == "leased" and entry.view.text:
-        writing = [entry.view]
-    if not writing:
+    candidates = [*([entry.view] if entry else []), *(job for question in found for job in question.jobs)]
+    job = next((job for job in candidates if job.state == "leased" and job.text), None)
+    if job is None:
         sign, role = progress(frame, found[0])
         label = Span(f" {inert(found[0].label, 12)} ", "title")
         return (label, Span(f"{sign}  ", role), *_gist(frame, found[0], width))
-    job = writing[0]
     holder = inert(name_of(frame.state, job.holder), 20)
     start = (
         Span(f" {inert(job.label, 20)} ", "strong"),

@@ -44,7 +44,7 @@ def _row(frame: Frame, node: Node) -> tuple[Line, ...]:
         _number(member.settled if provider and member else None, glyphs),
         _number(member.rescued if provider and member else None, glyphs),
         _lag(frame.state, node, glyphs),
-        _model(member),
+        _model(frame.state, node),
     )
 
 
@@ -92,10 +92,18 @@ def _lag(state: State, node: Node, glyphs: Glyphs) -> Line:
     return (Span(str(missing), "suspect" if missing else "dim"),)
 
 
-def _model(member: MemberView | None) -> Line:
-    if member is None:
-        return ()
-    return (Span(inert(", ".join(member.models), 60), "dim"),)
+def _model(state: State, node: Node) -> Line:
+    """What it answers with, or what is wrong with it."""
+    observer = state.observers.get(node.peer)
+    if observer is not None and observer.node is not None and observer.node.problem and node.runs:
+        return (Span(inert(observer.node.problem, 120), "warn"),)
+    models = node.member.models if node.member else []
+    return (Span(", ".join(inert(_bare(model), 60) for model in models), "dim"),)
+
+
+def _bare(model: str) -> str:
+    """A model without the kind of backend that serves it, which the node's page tells."""
+    return model.partition(" ")[2] or model
 
 
 def _number(value: int | None, glyphs: Glyphs) -> Line:
