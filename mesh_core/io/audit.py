@@ -146,7 +146,7 @@ def _open(path: Path, live: bool) -> _Disk:
         if not file.is_file():
             raise AuditError(f"store {file} does not exist")
         # No creation and no write; beside it only the write-ahead log's index is touched, as by any reader.
-        store = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        store = store_file.look(file)
         try:
             store.execute("BEGIN")  # one moment of a store that may still be written to
             store_file.check_identity(store, file, crypto.peer)

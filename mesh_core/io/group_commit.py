@@ -25,7 +25,8 @@ from mesh_core.effects import (
     PutVote,
     Write,
 )
-from mesh_core.io.store_file import StoreDamagedError, StoreError, check_sum
+from mesh_core.io.mark import Mark
+from mesh_core.io.store_file import COMMITS_KEY, StoreDamagedError, StoreError, check_sum
 
 RETRY_MIN_S = 0.05
 RETRY_MAX_S = 2.0
@@ -127,11 +128,16 @@ class GroupCommit:
         path: Path,
         listener: Listener,
         on_committed_blobs: Callable[[list[bytes]], None],
+        mark: Mark,
+        commits: int,
     ) -> None:
+        """`commits` is how many the store holds already; `mark` hears of each further one that is on disk."""
         self._connection = connection
         self._path = path
         self._listener = listener
         self._on_committed_blobs = on_committed_blobs
+        self._mark = mark
+        self._commits = commits
         self._queue: SimpleQueue[_Batch | None] = SimpleQueue()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
@@ -219,6 +225,7 @@ class GroupCommit:
         for batch in group:
             for write in batch.writes:
                 rows.add(write)
+        rows.meta[COMMITS_KEY] = str(self._commits + 1).encode()
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             self._insert(rows)
@@ -227,6 +234,8 @@ class GroupCommit:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+        self._commits += 1
+        self._mark.set(self._commits)
         self._count(group)
         self._on_committed_blobs([name for name, data in rows.blobs.items() if data is not None])
         self._listener.durable(group[-1].ticket)

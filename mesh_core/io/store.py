@@ -16,7 +16,8 @@ from mesh_core.effects import DropBlob, PutBlob, Stored, Write
 from mesh_core.io import store_file
 from mesh_core.io.blobs import StoredBlobs
 from mesh_core.io.group_commit import CommitCounters, GroupCommit, Listener
-from mesh_core.io.store_file import StoreDamagedError, StoreError
+from mesh_core.io.mark import Mark
+from mesh_core.io.store_file import StoreBehindError, StoreDamagedError, StoreError
 
 CLOSE_TIMEOUT_S = 1.0
 
@@ -25,10 +26,16 @@ class Store:
     """One open store. Made by `open`; `start` before the first `submit`; `close` exactly once."""
 
     def __init__(
-        self, path: Path, held: IO[bytes], writer: sqlite3.Connection, reader: sqlite3.Connection
+        self,
+        path: Path,
+        held: IO[bytes],
+        mark: Mark,
+        writer: sqlite3.Connection,
+        reader: sqlite3.Connection,
     ) -> None:
         self.path = path
         self._held = held
+        self._mark = mark
         self._writer = writer
         self._reader = reader
         self._blobs = StoredBlobs(reader, self._report)
@@ -40,20 +47,27 @@ class Store:
     def open(cls, path: Path, peer: bytes) -> Store:
         """Open the store of the key `peer`, making an empty one where there is none.
 
-        Raises StoreError, one line: in use by another process, another key's, another version, damaged, or
-        not accessible. Nothing is changed then.
+        Raises StoreError, one line: in use by another process, another key's, another version, damaged, behind what
+        was acknowledged, or not accessible. Nothing is changed then.
         """
         with ExitStack() as undo, _one_line(path):
             held = undo.enter_context(store_file.lock(path))
+            mark = undo.enter_context(closing(Mark(path, peer)))
+            if not path.exists() and mark.read() > 0:
+                raise StoreBehindError(path, 0, mark.read())
             store_file.create_if_missing(path, peer)
             if path.stat().st_size == 0:
                 raise StoreDamagedError(path, "it is empty")
             path.chmod(0o600)
+            with closing(store_file.look(path)) as looking:
+                store_file.check_identity(looking, path, peer)
+                commits = store_file.read_commits(looking)
+            if commits < mark.read():
+                raise StoreBehindError(path, commits, mark.read())
             writer = undo.enter_context(closing(store_file.connect(path)))
             reader = undo.enter_context(closing(store_file.connect(path)))
-            store_file.check_identity(reader, path, peer)
             undo.pop_all()
-        return cls(path, held, writer, reader)
+        return cls(path, held, mark, writer, reader)
 
     def load(self) -> Stored:
         """All that is stored; blobs stay on disk and are read by hash. Raises StoreError when a row was altered."""
@@ -68,7 +82,10 @@ class Store:
     def start(self, listener: Listener) -> None:
         """Start the writer; `listener` is called on its thread."""
         self._listener = listener
-        self._commits = GroupCommit(self._writer, self.path, listener, self._blobs.committed)
+        commits = store_file.read_commits(self._reader)
+        self._commits = GroupCommit(
+            self._writer, self.path, listener, self._blobs.committed, self._mark, commits
+        )
         self._commits.start()
 
     def submit(self, writes: Sequence[Write]) -> int:
@@ -94,6 +111,7 @@ class Store:
         self._reader.close()
         if self._commits is None or not self._commits.running:
             self._writer.close()
+            self._mark.close()
         self._held.close()
         return written
 

@@ -17,6 +17,9 @@ from typing import IO
 from mesh_core.effects import PutStatement, PutVote
 
 SCHEMA_VERSION = 1
+COMMITS_KEY = "store:commits"
+"""The named value that counts the commits of a store."""
+
 _APPLICATION_ID = 0x57485350  # "WHSP"
 _CACHE_KIB = 512
 _LOG_BYTES_KEPT = 4 << 20
@@ -49,6 +52,17 @@ class StoreDamagedError(StoreError):
         super().__init__(
             f"store {path} is damaged ({detail}); nothing was changed: restore it from a copy, or move it aside "
             "and start with a new key"
+        )
+
+
+class StoreBehindError(StoreError):
+    """The store, or what is in its place, has forgotten something that was acknowledged."""
+
+    def __init__(self, path: Path, commits: int, acknowledged: int) -> None:
+        found = f"ends at commit {commits}" if path.exists() else "is missing"
+        super().__init__(
+            f"store {path} {found}, but commit {acknowledged} was acknowledged: it was damaged, lost, or replaced by an "
+            "old copy; put the newer one back, or move key and store away and start with a new key"
         )
 
 
@@ -120,6 +134,11 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def look(path: Path) -> sqlite3.Connection:
+    """A connection that only reads, and leaves the log as it is when it is closed. Raises sqlite3.Error."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+
+
 def check_identity(connection: sqlite3.Connection, path: Path, peer: bytes) -> None:
     """Refuse a file that is no store, of another version, or of another key. Raises StoreError."""
     if connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
@@ -141,6 +160,12 @@ def check_sum(*parts: bytes | str | int) -> int:
     for part in parts:
         value = zlib.crc32(part if isinstance(part, bytes) else f"{part}\0".encode(), value)
     return value
+
+
+def read_commits(connection: sqlite3.Connection) -> int:
+    """How many commits the store holds; 0 for one that counted none."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (COMMITS_KEY,)).fetchone()
+    return int(row[0]) if row is not None and row[0].isdigit() else 0
 
 
 def read_statements(connection: sqlite3.Connection, path: Path) -> Iterator[PutStatement]:
@@ -173,4 +198,5 @@ def read_meta(connection: sqlite3.Connection, path: Path) -> dict[str, bytes]:
         if check_sum(key, value) != expected:
             raise StoreDamagedError(path, f"value {key!r} was altered")
         found[key] = value
+    found.pop(COMMITS_KEY, None)
     return found

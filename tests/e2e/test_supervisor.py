@@ -230,6 +230,11 @@ def test_an_operator_whose_store_is_gone_is_named_with_what_to_do(tmp_path: Path
         assert mesh.up("--count", "3", "--light").returncode == 0
         assert mesh.whisper("submit", "what is attention?").returncode == 0
         assert mesh.whisper("down").returncode == 0
+        (mesh.folder / "operator" / "store.db").unlink()
+        again = mesh.whisper("up", "--detach")
+        assert again.returncode == 3
+        assert f"store {mesh.folder}/operator/store.db is missing, but commit " in again.stderr
+        assert "put the newer one back, or move key and store away" in again.stderr
         for file in (mesh.folder / "operator").glob("store.db*"):
             file.unlink()
         again = mesh.whisper("up", "--detach")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -20,7 +21,7 @@ import pytest
 from mesh_core.effects import PutBlob, PutMeta, PutStatement, PutVote, Write
 from mesh_core.identity.statement import digest
 from mesh_core.io.store import Store
-from mesh_core.io.store_file import StoreDamagedError, StoreError
+from mesh_core.io.store_file import StoreBehindError, StoreDamagedError, StoreError
 
 OWNER = bytes(range(32))
 JOB = b"j" * 32
@@ -103,9 +104,9 @@ def read(path: Path) -> tuple[list[PutStatement], list[PutVote], dict[bytes, byt
         store.close()
 
 
-def copy_of(path: Path, to: Path) -> Path:
+def copy_of(path: Path, to: Path, *more: str) -> Path:
     to.mkdir(exist_ok=True)
-    for suffix in ("", "-wal"):
+    for suffix in ("", "-wal", *more):
         source = path.with_name(path.name + suffix)
         if source.exists():
             shutil.copy(source, to / source.name)
@@ -324,6 +325,71 @@ def test_a_log_cut_off_anywhere_opens_with_a_prefix_of_the_commits(tmp_path: Pat
         kept = sum(size <= offset for size in sizes)
         assert [each.seq for each in statements] == list(range(1, kept + 1)), offset
         assert [each.epoch for each in votes] == list(range(1, kept + 1)), offset
+
+
+def test_a_log_that_lost_its_middle_is_told_from_one_that_was_cut_short(tmp_path: Path) -> None:
+    path = tmp_path / "live" / "store.db"
+    path.parent.mkdir()
+    log = path.with_name("store.db-wal")
+    sizes: list[int] = []
+    with opened(path) as (store, waiter):
+        for seq in range(1, 9):
+            waiter.wait_for(store.submit((statement(seq, 3000), vote(seq))))
+            sizes.append(log.stat().st_size)
+        taken = copy_of(path, tmp_path / "taken", ".mark")
+    assert len(read(copy_of(taken, tmp_path / "whole", ".mark"))[0]) == 8
+    for kept, offset in ((0, sizes[0] - 100), (3, sizes[2] + 100), (7, sizes[6] + 30)):
+        hurt = copy_of(taken, tmp_path / f"hurt{kept}", ".mark")
+        damaged = bytearray(hurt.with_name("store.db-wal").read_bytes())
+        damaged[offset] ^= 1
+        hurt.with_name("store.db-wal").write_bytes(damaged)
+        before = hurt.read_bytes(), bytes(damaged)
+        with pytest.raises(
+            StoreBehindError, match=f"ends at commit {kept}, but commit 8 was acknowledged"
+        ) as caught:
+            Store.open(hurt, OWNER)
+        assert "\n" not in str(caught.value)
+        assert (hurt.read_bytes(), hurt.with_name("store.db-wal").read_bytes()) == before
+
+
+def test_an_old_copy_in_place_of_a_store_and_no_store_at_all_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    write(path, (statement(1),))
+    old = path.read_bytes()
+    write(path, (statement(2),), (statement(3),))
+    newer = path.read_bytes()
+    path.write_bytes(old)
+    with pytest.raises(StoreBehindError, match="ends at commit 1, but commit "):
+        Store.open(path, OWNER)
+    path.unlink()
+    with pytest.raises(StoreBehindError, match="is missing, but commit "):
+        Store.open(path, OWNER)
+    assert not path.exists()
+    path.write_bytes(newer)
+    assert len(read(path)[0]) == 3
+
+
+def test_a_mark_that_says_nothing_of_this_key_stops_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    write(path, (statement(1),), (statement(2),))
+    for content in (b"", b"x" * 12, b"\xff" * 100):
+        path.with_name("store.db.mark").write_bytes(content)
+        assert len(read(path)[0]) == 2
+    write(path, (statement(3),))
+    path.unlink()
+    Store.open(path, bytes(32)).close()
+    assert stat.S_IMODE(path.with_name("store.db.mark").stat().st_mode) == 0o600
+
+
+def test_a_mark_that_cannot_be_written_costs_no_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(os, "pwrite", refuse)
+    write(tmp_path / "store.db", (statement(1),))
+    assert len(read(tmp_path / "store.db")[0]) == 1
 
 
 def test_a_store_cut_off_anywhere_is_either_whole_or_an_error(tmp_path: Path) -> None:
