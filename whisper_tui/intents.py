@@ -64,20 +64,27 @@ class Actions(Protocol):
 
 
 class Deed(Struct, frozen=True):
-    """An action on nodes: its title, the command that does the same, whether its targets fall silent, and for
-    which nodes it makes sense."""
+    """An action on nodes: its title, the command that does the same, whether its targets fall silent, for which
+    nodes it makes sense, and what to do about the others."""
 
     title: str
     command: str
     silences: bool
     fits: Callable[[Node], bool]
+    otherwise: str
 
 
 DEEDS: Mapping[str, Deed] = {
-    "kill": Deed("Kill", "kill", True, lambda node: node.process not in ("killed", "exited", "stopped")),
-    "pause": Deed("Pause", "pause", True, lambda node: node.runs),
-    "revive": Deed("Revive", "revive", False, lambda node: not node.runs),
-    "partition": Deed("Cut off", "partition", True, lambda node: node.runs),
+    "kill": Deed(
+        "Kill",
+        "kill",
+        True,
+        lambda node: node.process not in ("killed", "exited", "stopped"),
+        "X r revives it",
+    ),
+    "pause": Deed("Pause", "pause", True, lambda node: node.runs, "X r wakes or revives it"),
+    "revive": Deed("Revive", "revive", False, lambda node: not node.runs, "it needs no revival"),
+    "partition": Deed("Cut off", "partition", True, lambda node: node.runs, "X r revives it first"),
 }
 
 
@@ -172,9 +179,10 @@ class Intents:
         for peer, called in bound.items():
             node = selectors.node_of(self._state(), peer)
             if node.name != called:
-                raise UserError(f"{called} is called {node.name} now: nothing was done")
+                raise UserError(f"{called} is called {node.name} now: nothing was done", "choose again")
             if not DEEDS[name].fits(node):
-                raise UserError(f"{called} is {node.process or 'not running'} now: nothing was done")
+                state = node.process or "not running"
+                raise UserError(f"{called} is {state} now: nothing was done", DEEDS[name].otherwise)
         acted()
         names = list(bound.values())
         if name == "kill":
@@ -212,7 +220,7 @@ class Intents:
         try:
             self._say(f"done: {await act()}", "text")
         except UserError as error:
-            self._say(self._typed(f"{error.message}  {error.hint}".rstrip()), "warn")
+            self._say(self._typed("; ".join(filter(None, (error.message, error.hint)))), "warn")
 
 
 def _phrase(names: Sequence[str]) -> str:

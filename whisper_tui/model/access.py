@@ -56,8 +56,10 @@ def against_asking(state: State) -> Hindrance | None:
         return DESERTED
     name = name_of(state, state.primary) if state.primary else source.node
     process = state.processes.get((name, "provider"))
-    why = f"{name} is {process.state}" if process and process.state in DOWN else f"{name} does not answer"
-    return Hindrance(why, "to bring it back", f"whisper-tui revive {name}")
+    if process is not None and process.state in DOWN:
+        return Hindrance(f"{name} is {process.state}", "to bring it back", f"whisper-tui revive {name}")
+    reason = f" ({source.reason})" if source.reason else ""
+    return Hindrance(f"{name} does not answer{reason}", "to see what is wrong", "whisper-tui doctor")
 
 
 def withheld(state: State) -> frozenset[str]:

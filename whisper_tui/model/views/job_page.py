@@ -24,7 +24,7 @@ def job_detail(frame: Frame, job_id: str, width: int) -> Lines:
     """State, question, answer, attempts, committee and what it tolerates, bids, and the passages it cites."""
     entry = frame.state.jobs.get(job_id)
     if entry is None:
-        return ((Span("  this job is not known any more", "dim"),),)
+        return ((Span("  this job is not kept any more: esc goes back", "dim"),),)
     job = entry.view
     query = frame.state.queries.get(job.query)
     opened = frame.state.answers.get(job.job)

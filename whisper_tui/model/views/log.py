@@ -28,7 +28,11 @@ class LogReader:
         """The lines that end with the anchor, or with the newest entry."""
         entries = self._entries(frame)
         if not entries:
-            told = "nothing matches" if self.pattern else "nothing has happened yet"
+            told = (
+                "nothing matches: esc shows everything"
+                if self.pattern
+                else "nothing has happened since this console came: ask something with s"
+            )
             return ((Span(f"  {told}", "dim"),),)
         end = self._end(entries, rows)
         return in_time(frame, entries[max(0, end - rows) : end], width)

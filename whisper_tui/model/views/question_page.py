@@ -22,7 +22,7 @@ def question_detail(frame: Frame, query: str, width: int) -> Lines:
     """How far it is, its text, the combined answer, its jobs, and the passages the answer cites."""
     question = question_of(frame.state, query)
     if question is None:
-        return ((Span("  this question is not known any more", "dim"),),)
+        return ((Span("  this question is not kept any more: esc goes back", "dim"),),)
     view = question.view
     cited = passages(frame, view.answer, width) if view and view.answer else []
     return (
