@@ -151,6 +151,12 @@ LIMITS: tuple[Limit, ...] = (
         "what may wait for a disk that refuses before the node stands still until it is written",
     ),
     Limit("fetches_max", 64, "blobs", "asked for at the same time; others wait in line"),
+    Limit(
+        "fetched_bytes_max",
+        64 << 20,
+        "bytes",
+        "what has come of blobs on their way, together; beyond it the one without progress for longest starts over",
+    ),
     Limit("queries_kept_max", 500, "queries", "finished ones beyond it are forgotten, oldest first"),
     Limit("price_micro_max", 10**12, "micro-AXL", "a million AXL per job: no sum of prices overflows"),
     Limit("seat_weight_max", 16, "votes", "of one committee member"),

@@ -209,6 +209,12 @@ class Blobs:
             return
         if not 0 < message.total <= limit("blob_bytes_max") or not message.data:
             return
+        if message.hash in self._asked:
+            del self._asked[message.hash]
+            self._make_room(len(fetch.data) + len(message.data))
+            self._asked[message.hash] = None  # the last to start over when another needs room
+        elif len(message.data) < message.total:
+            return  # nobody asked for it now: only what is whole takes no room
         fetch.data += message.data
         if len(fetch.data) < message.total:
             fetch.unanswered = 0
@@ -220,3 +226,13 @@ class Blobs:
             self._context.dropped["blob_altered"] += 1
             return
         self.put(data)
+
+    def _make_room(self, size: int) -> None:
+        """Let go of what has come of other blobs, longest without progress first, so that `size` bytes fit in."""
+        others = [self._fetches[blob].data for blob in self._asked]
+        held = size + sum(map(len, others))
+        for data in others:
+            if held <= limit("fetched_bytes_max"):
+                return
+            held -= len(data)
+            data.clear()

@@ -148,3 +148,24 @@ def test_every_question_ends_although_its_jobs_were_decided_while_its_submitter_
     assert node is not None
     assert len(node.queries.queries) == 14
     assert all(query.finished and not query.failed for query in node.queries.queries.values())
+
+
+def test_what_has_come_of_unfinished_blobs_is_bounded_in_all() -> None:
+    desk = Desk()
+    size = limit("blob_bytes_max")
+    blobs = [bytes([number]) * 32 for number in range(20)]
+    for number, blob in enumerate(blobs):
+        desk.blobs.want(0.0, blob, [ALICE], OpenResult(b"job %d" % number))
+        desk.blobs.on_chunk(0.0, ALICE, BlobChunk(blob, 0, size, bytes(size - 1)))
+    received = [desk.blobs.received(blob) for blob in blobs]
+    assert sum(received) <= limit("fetched_bytes_max")
+    assert received[-1] == size - 1, "the newest comes on, the others start over"
+
+
+def test_pieces_of_a_blob_whose_turn_has_not_come_are_not_kept() -> None:
+    desk = Desk()
+    for number in range(limit("fetches_max") + 1):
+        desk.blobs.want(0.0, b"%032d" % number, [ALICE], OpenResult(b"job %d" % number))
+    waiting = b"%032d" % limit("fetches_max")
+    desk.blobs.on_chunk(0.0, ALICE, BlobChunk(waiting, 0, 1 << 20, bytes(1 << 19)))
+    assert desk.blobs.received(waiting) == 0
