@@ -24,7 +24,7 @@ from whisper_tui.errors import UserError
 from whisper_tui.intents import Actions, Intents
 from whisper_tui.model.access import Hindrance, against_asking, against_disturbing
 from whisper_tui.model.glyphs import ASCII, UNICODE, Glyphs
-from whisper_tui.model.inert import inert
+from whisper_tui.model.inert import inert_message
 from whisper_tui.model.reducer import reduce
 from whisper_tui.model.selectors import open_jobs
 from whisper_tui.model.state import State, initial_state
@@ -217,7 +217,7 @@ class Console(App[ExitChoice], inherit_bindings=False):
     def say(self, message: str, role: Role = "text") -> None:
         """Show a message for a while."""
         self._said_at = self._options.monotonic()
-        self.main.say(Span(inert(message), role))
+        self.main.say(Span(inert_message(message), role))
 
     def _hush(self) -> None:
         self._said_at = 0.0

@@ -126,7 +126,7 @@ class Intents:
 
         async def ask() -> str:
             label = await self._actions.submit(submission.text, submission.max_price_micro)
-            return f"asked as {label}  {command}"
+            return f"asked as {label}, the same as:\n{command}"
 
         self._do(ask)
 
@@ -193,7 +193,7 @@ class Intents:
             await self._actions.revive(names)
         else:
             await self._actions.partition((), names)
-        return command
+        return _done(command)
 
     def _command(self, action: str, *words: str, **flags: object) -> str:
         """The command line that does the same, as it works in the operator's shell."""
@@ -202,7 +202,7 @@ class Intents:
     def _told(self, command: str, act: Callable[[], Awaitable[object]]) -> Act:
         async def done() -> str:
             await act()
-            return command
+            return _done(command)
 
         return done
 
@@ -218,9 +218,13 @@ class Intents:
 
     async def _act(self, act: Act) -> None:
         try:
-            self._say(f"done: {await act()}", "text")
+            self._say(await act(), "text")
         except UserError as error:
             self._say(self._typed("; ".join(filter(None, (error.message, error.hint)))), "warn")
+
+
+def _done(command: str) -> str:
+    return f"done, the same as:\n{command}"
 
 
 def _phrase(names: Sequence[str]) -> str:

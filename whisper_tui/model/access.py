@@ -17,8 +17,8 @@ class Hindrance(Struct, frozen=True):
 
     @property
     def told(self) -> str:
-        """All of it in one line."""
-        return f"{self.why}; {self.remedy}: {self.command}"
+        """All of it; the command line stands by itself where there is not room for everything in one."""
+        return f"{self.why}; {self.remedy}:\n{self.command}"
 
 
 STOPPED = Hindrance("the mesh was stopped", "to start it again", "whisper-tui up")

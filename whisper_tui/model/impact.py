@@ -12,12 +12,14 @@ from whisper_tui.model.state import State
 
 
 class Impact(Struct, frozen=True):
-    """Consequences of silencing some participants. `stalled` are labels of jobs that would lose their quorum."""
+    """Consequences of silencing some participants. `stalled` are labels of jobs that would lose their quorum;
+    `mute`: the operator's own node is among them."""
 
     leases: int
     stay: int
     total: int
     stalled: tuple[str, ...]
+    mute: bool = False
 
     @property
     def grave(self) -> bool:
@@ -34,6 +36,7 @@ def impact_of_silencing(state: State, peers: Sequence[str]) -> Impact:
         stay=sum(node.peer not in gone for node in present),
         total=len(present),
         stalled=tuple(view.label for view in open_jobs(state) if not keeps_quorum(state, view, gone)),
+        mute=state.primary in gone,
     )
 
 
@@ -71,4 +74,5 @@ def describe(impact: Impact, names: Sequence[str]) -> str:
         quorum = f"{len(impact.stalled)} job{'s' if len(impact.stalled) > 1 else ''} would lose the quorum"
     else:
         quorum = "every job keeps its quorum"
-    return f"{who} {verb} {leases} · {impact.stay} of {impact.total} providers stay · {quorum}"
+    told = f"{who} {verb} {leases} · {impact.stay} of {impact.total} providers stay · {quorum}"
+    return f"{told} · you can ask nothing until it is revived" if impact.mute else told

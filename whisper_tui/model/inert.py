@@ -37,6 +37,11 @@ def inert(text: object, chars_max: int = 1_000) -> str:
     return "".join(kept)
 
 
+def inert_message(text: str) -> str:
+    """`text`, inert but for its line breaks."""
+    return "\n".join(inert_lines(text))
+
+
 def inert_lines(text: str, chars_max: int = 16_384) -> list[str]:
     """`text` as inert lines, broken only where it broke them itself."""
     return [inert(line) for line in text[:chars_max].split("\n")]

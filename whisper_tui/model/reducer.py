@@ -244,8 +244,10 @@ def _process(state: State, event: Event) -> State:
 
 
 def _source(state: State, event: Event) -> State:
-    source = replace(msgspec.convert(event.data, Source), since_ms=event.at_ms)
+    source = msgspec.convert(event.data, Source)
     before = state.sources.get(source.node)
+    goes_on = before is not None and "live" not in (before.state, source.state)
+    source = replace(source, since_ms=before.since_ms if before and goes_on else event.at_ms)
     state = replace(state, sources=_put(state.sources, source.node, source))
     if source.fresh and source.peer:
         observer = _observer(state, source.peer)

@@ -14,7 +14,7 @@ from textual.screen import Screen
 from whisper_tui.keymap import hints_of, keys_of
 from whisper_tui.model.access import against_asking, against_disturbing, interrupted, withheld
 from whisper_tui.model.glyphs import Glyphs
-from whisper_tui.model.inert import inert
+from whisper_tui.model.inert import inert_message
 from whisper_tui.model.views import header
 from whisper_tui.model.views.base import Frame, Span
 from whisper_tui.screens.log import LogView
@@ -130,7 +130,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         if self._frame is None or self._frame.state.stopped:
             return None
         found = against_asking(self._frame.state) or against_disturbing(self._frame.state)
-        return Span(inert(self._frame.typed(found.told)), "warn") if found is not None else None
+        return Span(inert_message(self._frame.typed(found.told)), "warn") if found is not None else None
 
     def _sync_keys(self) -> None:
         pane = self._keys

@@ -469,6 +469,21 @@ async def test_without_the_operators_node_nothing_can_be_asked_but_it_can_be_rev
         assert bench.deeds.done == [("revive", "operator")]
 
 
+async def test_a_command_that_does_not_fit_beside_its_message_stands_in_a_line_of_its_own() -> None:
+    mesh = rescue_story(until="running")
+    shell = "/home/me/a/checkout/of/whisper/.venv/bin/whisper-tui"
+    bench = Bench(mesh, typed=lambda text: text.replace("whisper-tui", shell))
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, "G", "X", "k")
+        assert "you can ask nothing until it is revived" in " ".join(bench.text().split())
+        await bench.press(pilot, "y")
+        assert last_line(bench).strip().startswith(f"{shell} kill operator")
+        mesh.kill("operator")
+        bench.clock.seconds += 10
+        await bench.settle(pilot)
+        assert last_line(bench).strip().startswith(f"{shell} revive operator")
+
+
 async def test_without_the_supervisor_nothing_can_be_done_and_the_picture_is_old() -> None:
     mesh = rescue_story(until="running")
     bench = Bench(mesh)

@@ -31,6 +31,7 @@ def views_of(state: State) -> tuple[object, ...]:
         {peer: entry.view for peer, entry in state.members.items()},
         {job: entry.view for job, entry in state.jobs.items()},
         {query: entry.view for query, entry in state.queries.items()},
+        dict(state.answers),
         dict(state.records),
         {
             peer: (observer.node, observer.replica, dict(observer.sights))
@@ -215,3 +216,15 @@ def test_the_reducer_keeps_up_with_twenty_thousand_events_a_second() -> None:
         best = max(best, len(generation) / (time.process_time() - started))
         generation = [replace(event, seq=event.seq + 10_000 * (round_number + 1)) for event in generation]
     assert best > 20_000 / 4, f"{best:.0f} events/s"  # a quarter of the aim: other work shares this machine
+
+
+def test_an_interruption_is_as_old_as_the_last_sign_of_life() -> None:
+    mesh = Feeder()
+    mesh.start()
+    for state, passed in (("stale", 1_000), ("stale", 2_000), ("lost", 4_000)):
+        mesh.wait(passed)
+        mesh.source("operator", state)
+    assert mesh.state().sources["operator"].since_ms == START_MS + mesh.now_ms - 6_000
+    mesh.wait(1_000)
+    mesh.source("operator", "live")
+    assert mesh.state().sources["operator"].since_ms == START_MS + mesh.now_ms

@@ -26,6 +26,7 @@ from whisper_tui.model.views.base import (
     Lines,
     Span,
     between,
+    cells,
     fit_line,
     line_cells,
     seconds,
@@ -193,9 +194,16 @@ MESSAGE_LINES_MAX = 4
 
 
 def keys(hints: Sequence[tuple[str, str]], width: int, message: Span | None = None) -> Lines:
-    """A message, if there is one, in full; then what can be pressed now, as (key, what it does), as far as it fits."""
-    told = wrap(message.text, max(1, width - 2))[:MESSAGE_LINES_MAX] if message is not None else []
-    lines = [(Span(" "), Span(piece, message.role)) for piece in told] if message is not None else []
+    """A message, if there is one, in full; then what can be pressed now, as (key, what it does), as far as it fits.
+
+    A message is one line if it fits into one; else it is broken where it breaks itself, then between words.
+    """
+    lines: list[Line] = []
+    if message is not None:
+        whole = message.text.replace("\n", " ")
+        parts = [whole] if cells(whole) <= width - 2 else message.text.split("\n")
+        told = [piece for part in parts for piece in wrap(part, max(1, width - 2))]
+        lines = [(Span(" "), Span(piece, message.role)) for piece in told[:MESSAGE_LINES_MAX]]
     last: Line = (*lines.pop(), Span("  ")) if lines else ()
     for key, does in hints:
         longer = (*last, Span(f" {key} ", "accent"), Span(f"{does} ", "dim"))
