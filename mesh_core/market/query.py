@@ -252,8 +252,8 @@ class Queries:
         if not inputs:
             query.failed = True
             self._mark_finished(query)
-            return
-        self._combine(now, query, inputs)
+        elif self._context.ready:
+            self._combine(now, query, inputs)  # else `resume` comes back to it, unless this key is retired
 
     def _combine(self, now: float, query: Query, inputs: tuple[tuple[str, bytes], ...]) -> None:
         state = query.state
@@ -371,6 +371,7 @@ class Queries:
                     self._collect(now, query, job_id, sources)
                 elif job is not None:
                     self._auctioneer.reopen(now, job, secrets[job_id])
+            self._advance(now, query)
         self._forget_oldest()
 
     def _persist(self, query: Query) -> None:
