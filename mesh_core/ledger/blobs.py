@@ -143,10 +143,10 @@ class Blobs:
             return
         needs = self._fetches[blob].needs
         self._forget(blob)
-        for need in needs:
-            del self._of_job[need.job][blob]
-            if not self._of_job[need.job]:
-                del self._of_job[need.job]
+        for job in dict.fromkeys(need.job for need in needs):
+            del self._of_job[job][blob]
+            if not self._of_job[job]:
+                del self._of_job[job]
         self._here.extend(needs.values())
 
     def _forget(self, blob: bytes) -> None:

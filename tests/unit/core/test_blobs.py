@@ -9,7 +9,7 @@ from mesh_core.context import Context, Doors, NodeConfig
 from mesh_core.effects import JobOptions, Send
 from mesh_core.identity.statement import digest
 from mesh_core.ledger.blobs import Blobs
-from mesh_core.ledger.needs import AcceptResult, OpenResult, StorePayload
+from mesh_core.ledger.needs import AcceptResult, OpenPayload, OpenResult, StorePayload
 from mesh_core.simulation.workload import Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
 from mesh_core.wire import statements as st
@@ -120,6 +120,15 @@ def test_needs_of_a_decided_job_end_and_others_of_the_same_blob_stay() -> None:
     want(desk, 1, ALICE)
     desk.blobs.settled(b"job 1")
     assert len(desk.blobs) == 0
+
+
+def test_one_job_may_need_a_blob_for_several_ends() -> None:
+    desk = Desk()
+    data = b"payload"
+    for need in (StorePayload(b"job"), OpenPayload(b"job")):
+        desk.blobs.want(0.0, digest(data), [ALICE], need)
+    desk.come(ALICE, data)
+    assert list(desk.blobs.here()) == [StorePayload(b"job"), OpenPayload(b"job")]
 
 
 def test_a_need_that_is_repeated_counts_once_in_its_newest_form() -> None:
