@@ -53,6 +53,11 @@ class Timing:
     park_s: float = _timer(1.0, 1.0, "a refused promise request waits this long for its guard to open")
     rank_step_s: float = _timer(0.15, 0.15, "each place on the succession list waits this much longer")
     rank_grace_s: float = _timer(0.3, 0.3, "what rank 0 gets on top, counted from the award")
+    turn_s: float = _timer(
+        1.0,
+        1.0,
+        "who has had more turns at a job than another live candidate lets that one ask first this long",
+    )
     auction_window_s: float = _timer(0.4, 0.4, "upper bound; an auction closes as soon as all have answered")
     examine_period_s: float = _timer(2.0, 1.0, "every provider looks again at all open jobs")
     admission_resend_s: float = _timer(
@@ -128,6 +133,10 @@ LIMITS: tuple[Limit, ...] = (
     Limit("bids_max", 64, "bids", "an award lists at most this many bids"),
     Limit("open_jobs_max", 10_000, "jobs", "a submitter beyond it is told to come back later"),
     Limit("epoch_jump_max", 16, "epochs", "a witness promises at most this far ahead without proof"),
+    Limit("reason_bytes_max", 192, "bytes", "why a job ended or could not be run; every vote repeats it"),
+    Limit("vote_bytes_max", 512, "bytes", "a vote with the longest reason; a lock holds a quorum of them"),
+    Limit("failures_bytes_max", 1_700, "bytes", "of signed failures that one promise shows"),
+    Limit("promise_bytes_max", 5_900, "bytes", "with its lock and failures; a record holds eleven of them"),
     Limit(
         "extras_total_max", 4_096, "records", "… and over all authors: a version vector stays within a frame"
     ),

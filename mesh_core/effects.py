@@ -98,7 +98,8 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class JobOptions:
-    """What a submitter may choose for a job."""
+    """What a submitter may choose for a job. Votes of weight `fault_bound` may lie; the submitter's own vote counts for
+    `submitter_weight`, each provider's for one."""
 
     max_price_micro: int = 50_000
     auction_ms: int = 400
@@ -129,9 +130,10 @@ class PutStatement:
 
 @dataclass(frozen=True, slots=True)
 class PutVote:
-    """A promise, proposal, accept vote or release of this node. The key (job, epoch, phase) *is* the rule.
+    """What this node has said in one phase of a ballot. The key (job, epoch, phase) *is* the rule.
 
-    `phase` is one of `promise`, `propose`, `accept`, `release`, `cancel`.
+    `phase` is one of `promise`, `propose`, `accept`, `lock`, `settle`, `release`, `cancel`; `signed` is the statement,
+    for `lock` the packed `Accepted` with its accept certificate.
     """
 
     job: JobId

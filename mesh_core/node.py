@@ -233,6 +233,8 @@ class Node:
             ms.ShareRelease: holder.keys.on_share,
             ms.AcceptRequest: voter.on_accept,
             ms.Voted: lambda now, sender, message: holder.on_voted(now, message),
+            ms.LockRequest: voter.on_lock,
+            ms.Locked: lambda now, sender, message: holder.on_locked(now, message),
             ms.Released: self._on_released,
             ms.CancelRequest: self._on_cancel_request,
             ms.Streamed: lambda now, sender, message: self.queries.on_streamed(sender, message),

@@ -9,6 +9,7 @@ from mesh_core.api.schema import AttemptView, AuctionView, BidView, JobState, Jo
 from mesh_core.api.stories import Stories, Story
 from mesh_core.config import MICRO_PER_AXL
 from mesh_core.identity.statement import peek
+from mesh_core.lease.certificate import voters
 from mesh_core.lease.committee import members, quorum, total_weight, weight_of
 from mesh_core.ledger.job import LedgerJob, adopts
 from mesh_core.market.bid import Scored, score
@@ -59,9 +60,7 @@ class JobViews:
             accepted_ms=story.accepted_ms,
             first_started_ms=next((one.started_ms for one in attempts if one.started_ms), 0.0),
             settled_ms=job.settle.head.hlc_ms if job.settle else 0.0,
-            votes=[peek(vote, st.AcceptVote).author.hex() for vote in certificate.votes]
-            if certificate
-            else [],
+            votes=[voter.hex() for voter in voters(body, certificate)] if certificate else [],
             reason=value.reason if value else "",
             text=story.text,
             tokens=story.attempts[story.text_epoch].tokens if story.text_epoch in story.attempts else 0,

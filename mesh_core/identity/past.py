@@ -36,10 +36,11 @@ _REFUSALS_APART_S = 1.0
 
 VotesOf: TypeAlias = Callable[[PeerId], Iterable[SignedVote]]
 
-_VOTES: Mapping[str, type[st.Promise] | type[st.Proposal] | type[st.AcceptVote]] = {
+_VOTES: Mapping[str, type[st.Promise] | type[st.Proposal] | type[st.AcceptVote] | type[st.SettleVote]] = {
     "promise": st.Promise,
     "propose": st.Proposal,
     "accept": st.AcceptVote,
+    "settle": st.SettleVote,
 }
 
 

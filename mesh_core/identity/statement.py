@@ -23,6 +23,7 @@ KINDS: dict[type[Any], str] = {
     st.Promise: "promise",
     st.Proposal: "proposal",
     st.AcceptVote: "accept",
+    st.SettleVote: "settle",
     st.Release: "release",
     st.Cancel: "cancel",
 }

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
+
+from mesh_core.config import Timing, limit
 from mesh_core.effects import PeerId, PutVote
-from mesh_core.identity.statement import peek
+from mesh_core.identity.statement import encode, peek
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.wire import statements as st
+
+PHASES = ("promise", "accept", "lock", "settle")
+"""What a witness writes down, of the phases of `PutVote`."""
+
+_locks: msgspec.msgpack.Decoder[st.Accepted] = msgspec.msgpack.Decoder(st.Accepted)
 
 
 @dataclass(slots=True)
@@ -15,7 +23,10 @@ class Ballot:
     """One witness's part in one job. Times are this node's monotonic seconds.
 
     `epoch` and `holder` are the highest promised or seen certified; `promise` is the stored promise at `epoch`, None
-    when the epoch was raised by a certificate; `late` marks a promise given after the job's total time-out.
+    when the epoch was raised by a certificate; `late` marks a promise given after the job's total time-out. `accepted`
+    is what this witness's promises show: the value it voted for last or, where votes may lie, locked last. `votes` and
+    `settle_votes` are what it has signed, by epoch; `turns` how many epochs each holder has had, as far as it has seen;
+    `ahead` the highest epoch that each member is proven to have promised; `cancel` is the submitter's signed wish.
     """
 
     job: LedgerJob
@@ -26,15 +37,50 @@ class Ballot:
     certified: bool = False
     granted_at: float = 0.0
     renewed_at: float = 0.0
-    released: bool = False
+    released_at: float | None = None
+    turns: dict[PeerId, int] = field(default_factory=dict)
+    ahead: dict[PeerId, int] = field(default_factory=dict)
     late: bool = False
     award_at: float | None = None
     accepted: st.Accepted | None = None
     votes: dict[int, bytes] = field(default_factory=dict)
+    settle_votes: dict[int, bytes] = field(default_factory=dict)
     proposal: bytes = b""
     failures: dict[tuple[PeerId, int], bytes] = field(default_factory=dict)
     parked: dict[PeerId, tuple[int, float]] = field(default_factory=dict)
-    cancel: st.Cancel | None = None
+    cancel: bytes = b""
+
+    @property
+    def released(self) -> bool:
+        """Whether the holder has given its epoch back."""
+        return self.released_at is not None
+
+    def move(self, epoch: int, holder: PeerId, promise: bytes | None) -> None:
+        """Go on to a higher epoch, promised or seen certified."""
+        self.epoch, self.holder, self.promise = epoch, holder, promise
+        self.certified, self.released_at = False, None
+        if self.job.tolerates_lies:
+            self._count_turn(holder)
+
+    def certify(self, now: float) -> None:
+        """The lease certificate of the present epoch has been seen."""
+        self.certified = True
+        self.renewed_at = now
+        if self.holder is not None and not self.job.tolerates_lies:
+            self._count_turn(self.holder)
+
+    def _count_turn(self, holder: PeerId) -> None:
+        """A lease is a turn; where holders may lie, so is a promise, of which nobody may ever show what it was for."""
+        self.turns[holder] = self.turns.get(holder, 0) + 1
+
+    def free_at(self, timing: Timing) -> float:
+        """When the lease ends if nothing more is heard of its holder; in the past when it has ended."""
+        if self.released_at is not None:
+            return self.released_at
+        lapses_at = self.renewed_at + timing.lease_s
+        if self.certified:
+            return min(lapses_at, self.granted_at + self.job.job.execution_ms / 1000)
+        return min(lapses_at, self.granted_at + timing.unseen_certificate_s)
 
     def expired(self, now: float) -> bool:
         """Whether the job's total time-out has passed on this node's clock."""
@@ -44,21 +90,60 @@ class Ballot:
         """Whether the holder has had the job's whole execution time: its renewals no longer count."""
         return self.certified and now - self.granted_at > self.job.job.execution_ms / 1000
 
+    def show(self, accepted: st.Accepted) -> None:
+        """Let promises show this value from now on, unless they show one of a later epoch."""
+        if self.accepted is None or accepted.epoch > self.accepted.epoch:
+            self.accepted = accepted
+
+    def take_failure(self, release: st.Release, signed: bytes) -> None:
+        """Keep a signed failure for promises to show.
+
+        One member can fill no more than its part: with f lying members, as many failures as the job allows still have
+        room beside theirs.
+        """
+        retries, bound = self.job.job.retries, self.job.job.fault_bound
+        own = sum(1 for author, _ in self.failures if author == release.author)
+        if own < retries and len(self.failures) < retries * (bound + 1):
+            self.failures.setdefault((release.author, release.epoch), signed)
+
+    def shown_failures(self) -> tuple[bytes, ...]:
+        """The failures a promise shows: the oldest, as many as fit."""
+        shown, room = [], limit("failures_bytes_max")
+        for signed in self.failures.values():
+            room -= len(signed)
+            if room < 0:
+                break
+            shown.append(signed)
+        return tuple(shown)
+
 
 def remember(ballot: Ballot, vote: PutVote) -> None:
-    """Take one promise or vote of a former life back into its ballot, in any order."""
-    if vote.phase == "promise":
-        promise = peek(vote.signed, st.Promise)
-        if promise.epoch >= ballot.epoch:
-            ballot.epoch, ballot.holder, ballot.promise = promise.epoch, promise.holder, vote.signed
-        for release_bytes in promise.failures:
-            release = peek(release_bytes, st.Release)
-            ballot.failures[release.author, release.epoch] = release_bytes
-    else:
-        cast = peek(vote.signed, st.AcceptVote)
-        ballot.votes[cast.epoch] = vote.signed
-        if ballot.accepted is None or cast.epoch > ballot.accepted.epoch:
-            ballot.accepted = st.Accepted(cast.epoch, cast.value)
-        if cast.epoch > ballot.epoch:
-            # Its promise, or the certificate that raised it there, names the holder.
-            ballot.epoch, ballot.holder, ballot.promise = cast.epoch, None, None
+    """Take one thing this witness said in a former life back into its ballot, in any order."""
+    match vote.phase:
+        case "promise":
+            promise = peek(vote.signed, st.Promise)
+            if promise.epoch >= ballot.epoch:
+                ballot.epoch, ballot.holder, ballot.promise = promise.epoch, promise.holder, vote.signed
+            for signed in promise.failures:
+                ballot.take_failure(peek(signed, st.Release), signed)
+        case "accept":
+            ballot.votes[vote.epoch] = vote.signed
+            if not ballot.job.tolerates_lies:
+                ballot.show(st.Accepted(vote.epoch, peek(vote.signed, st.AcceptVote).value))
+        case "settle":
+            ballot.settle_votes[vote.epoch] = vote.signed
+        case "lock":
+            ballot.show(unpack_lock(vote.signed))
+    if vote.epoch > ballot.epoch:
+        # Its promise, or the certificate that raised it there, names the holder.
+        ballot.epoch, ballot.holder, ballot.promise = vote.epoch, None, None
+
+
+def pack_lock(accepted: st.Accepted) -> bytes:
+    """A lock as it is written down."""
+    return encode(accepted)
+
+
+def unpack_lock(packed: bytes) -> st.Accepted:
+    """Inverse of `pack_lock`, for what this node has packed."""
+    return _locks.decode(packed)

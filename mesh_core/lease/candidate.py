@@ -13,8 +13,9 @@ from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import PeerId
 from mesh_core.identity.statement import StatementError, check
+from mesh_core.lease.certificate import CertificateError, check_shown
 from mesh_core.lease.claim import Claim, Phase
-from mesh_core.lease.committee import members, quorum, weight_of
+from mesh_core.lease.committee import members, quorum, vouched, weight_of
 from mesh_core.lease.holder import Holder
 from mesh_core.lease.outlook import Outlooks
 from mesh_core.lease.witness import Witness
@@ -74,7 +75,10 @@ class Candidate:
         rank = self._turn(job)
         if rank is None:
             return
-        wait = self._until_open(now, job, rank)
+        ballot = self._witness.ballots[job.id]
+        wait = max(
+            self._until_open(now, job, rank), self._witness.yields_until(ballot, self._context.me) - now
+        )
         outlook = self._outlooks.of(job.id)
         if rank == 0 and wait == 0.0 and outlook.losses == 0:
             self.claim(now, job)
@@ -127,6 +131,7 @@ class Candidate:
             or ballot.released
             or now - ballot.renewed_at > self._context.timing.lease_s
             or ballot.overdue(now)
+            or (job.tolerates_lies and now > ballot.free_at(self._context.timing))
         )
 
     # ------------------------------------------------------------------------------------------- claiming
@@ -173,7 +178,8 @@ class Candidate:
     def _request_promises(self, claim: Claim) -> None:
         job = claim.job
         records = (job.entry.signed, *(entry.signed for entry in job.awards.values()))
-        shown = next(iter(claim.promises.values()), b"")
+        shown = list(claim.promises.values())[claim.requests % len(claim.promises)] if claim.promises else b""
+        claim.requests += 1
         for peer in members(job.job):
             if peer not in claim.promises:
                 self._context.send(peer, ms.PromiseRequest(job.id, claim.epoch, records, shown))
@@ -195,31 +201,58 @@ class Candidate:
             return
         if promise.author not in members(job.job):
             return
-        known = claim.promises.setdefault(promise.author, message.promise)
+        known = claim.promises.get(promise.author, message.promise)
         if known != message.promise:
             self._prove("promise", known, message.promise)
+            return
+        if not self._counts(job, promise, message.promise):
+            self._context.dropped["bad_promise"] += 1
+            return
+        claim.promises[promise.author] = message.promise
         if weight_of(job.job, claim.promises) >= quorum(job.job):
             self._context.timers.clear(("candidate", "resend", job.id))
             self._holder.take(now, claim)
 
+    def _counts(self, job: LedgerJob, promise: st.Promise, signed: bytes) -> bool:
+        """Whether a promise may stand in a lease certificate: it fits in, and shows nothing that it does not prove."""
+        if len(signed) > limit("promise_bytes_max"):
+            return False
+        try:
+            check_shown(self._context.crypto, self._context.config.network, job.job, promise)
+        except CertificateError:
+            return False
+        return True
+
     # ---------------------------------------------------------------------------------- others' claims
 
     def on_refused(self, now: float, sender: PeerId, message: ms.Refused) -> None:
-        """A witness says no: remember how far it is, and step back from a claim that cannot win."""
+        """A witness says no: remember how far it is, and step back from a claim that cannot win.
+
+        One member's word moves the next claim ahead, as far as honest witnesses may be asked to follow. To end a claim
+        takes the word of more than f weight: else one liar could refuse every holder, and nothing would ever settle.
+        """
         claim = self._holder.claims.get(message.job)
         if claim is None or message.epoch != claim.epoch or sender not in members(claim.job.job):
             return
-        # One witness's word moves the next claim by no more than an honest one could have to be caught up with.
-        self._outlooks.of(message.job).heard(min(message.promised, claim.epoch + limit("epoch_jump_max")))
-        if message.promised > claim.epoch:
-            self._holder.release(now, claim, f"epoch {message.promised} has been promised")
-        elif (
-            message.promised == claim.epoch
-            and message.holder != self._context.me
-            and claim.phase is Phase.CLAIMING
-            and self._better(claim.job, message.holder)
-        ):
+        job = claim.job.job
+        claim.refusals[sender] = message
+        self._outlooks.of(message.job).heard(min(message.promised, claim.epoch + limit("epoch_jump_max") - 1))
+        promised = vouched(job, {peer: refusal.promised for peer, refusal in claim.refusals.items()})
+        if promised > claim.epoch:
+            self._holder.release(now, claim, f"epoch {promised} has been promised")
+        elif claim.phase is Phase.CLAIMING and self._meets_better(claim):
             self._holder.release(now, claim, "a better-ranked claim meets it")
+
+    def _meets_better(self, claim: Claim) -> bool:
+        """Whether witnesses have promised this very epoch to somebody with a better claim."""
+        taken = [
+            peer
+            for peer, refusal in claim.refusals.items()
+            if refusal.promised == claim.epoch
+            and refusal.holder != self._context.me
+            and self._better(claim.job, refusal.holder)
+        ]
+        return weight_of(claim.job.job, taken) > claim.job.job.fault_bound
 
     def on_lease(self, now: float, job: LedgerJob, epoch: int) -> None:
         """A lease certificate has come: somebody else's ends a claim of this node."""

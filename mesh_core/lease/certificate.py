@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ from msgspec import Struct
 
 from mesh_core.config import limit
 from mesh_core.identity.crypto import Verifier
-from mesh_core.identity.statement import StatementError, check
+from mesh_core.identity.statement import StatementError, check, peek
 from mesh_core.lease.committee import members, quorum, total_weight, weight_of
 from mesh_core.ledger.record import check_record
 from mesh_core.wire import statements as st
@@ -35,9 +36,40 @@ def check_lease(
             certificate.holder,
         ):
             raise CertificateError("a promise is for another lease")
+        _require_seat(job, promise.author, promises)
+        check_shown(crypto, network, job, promise)
         promises[promise.author] = promise
-    _require_quorum(job, set(promises), "promises")
+    _require_quorum(job, promises, "promises")
     return list(promises.values())
+
+
+def check_shown(crypto: Verifier, network: str, job: st.Job, promise: st.Promise) -> None:
+    """Nothing when a promise of a member may count. Raises CertificateError.
+
+    Where votes may lie (f ≥ 1), a value counts only with its accept certificate. Else one liar could plant a value of
+    its own at a high epoch, and every holder after it would be bound to propose that.
+    """
+    shown = promise.accepted
+    if shown is None or job.fault_bound == 0:
+        return
+    if not 1 <= shown.epoch < promise.epoch:
+        raise CertificateError("a promise shows a value of an epoch that is not before its own")
+    if check_accepts(crypto, network, job, promise.job, shown.epoch, shown.votes) != shown.value:
+        raise CertificateError("a promise shows another value than its accept certificate")
+
+
+def check_accepts(
+    crypto: Verifier, network: str, job: st.Job, job_id: st.JobId, epoch: int, votes: tuple[st.Signed, ...]
+) -> st.Value:
+    """The value for which `votes` are an accept certificate at `epoch`. Raises CertificateError.
+
+    Two quorums share more than f weight, so that an honest member would have had to vote twice for two values to be
+    certified at one epoch. A vote longer than an honest one can be is refused: locks are shown in promises, and those
+    must fit into a record.
+    """
+    if any(len(signed) > limit("vote_bytes_max") for signed in votes):
+        raise CertificateError("a vote is too large")
+    return _tally(crypto, network, job, (job_id, epoch), votes, st.AcceptVote)
 
 
 def check_settlement(crypto: Verifier, network: str, job: st.Job, certificate: st.SettleCertificate) -> None:
@@ -46,15 +78,21 @@ def check_settlement(crypto: Verifier, network: str, job: st.Job, certificate: s
     value = certificate.value
     if value.holder not in members(job) or not 0 <= value.price_micro <= job.max_price_micro:
         raise CertificateError("its value pays an outsider or more than the job allows")
-    voters: set[st.PeerId] = set()
-    for signed in certificate.votes:
-        vote = _checked(crypto, network, signed, st.AcceptVote)
-        if (vote.job, vote.epoch, vote.value) != (certificate.job, certificate.epoch, certificate.value):
-            raise CertificateError("a vote is for another value")
-        voters.add(vote.author)
-    if certificate.value.outcome not in OUTCOMES:
-        raise CertificateError(f"unknown outcome {certificate.value.outcome[:32]!r}")
-    _require_quorum(job, voters, "votes")
+    if value.outcome not in OUTCOMES:
+        raise CertificateError(f"unknown outcome {value.outcome[:32]!r}")
+    ballot = (certificate.job, certificate.epoch)
+    if _tally(crypto, network, job, ballot, certificate.votes, deciding_vote(job)) != value:
+        raise CertificateError("its votes are for another value")
+
+
+def deciding_vote(job: st.Job) -> type[st.AcceptVote] | type[st.SettleVote]:
+    """Which votes settle a job: accept votes, or where votes may lie settle votes, cast upon a lock."""
+    return st.SettleVote if job.fault_bound else st.AcceptVote
+
+
+def voters(job: st.Job, certificate: st.SettleCertificate) -> tuple[st.PeerId, ...]:
+    """Who voted, in a certificate that has been checked."""
+    return tuple(peek(signed, deciding_vote(job)).author for signed in certificate.votes)
 
 
 OUTCOMES: dict[str, str] = {"result": "settled", "cancelled": "cancelled", "failed": "failed"}
@@ -66,12 +104,41 @@ def _require_possible(epoch: int) -> None:
         raise CertificateError("an impossible epoch")
 
 
-def _require_quorum(job: st.Job, voters: set[st.PeerId], what: str) -> None:
-    weight = weight_of(job, voters)
+def _require_seat(job: st.Job, author: st.PeerId, counted: Container[st.PeerId]) -> None:
+    if author in counted:
+        raise CertificateError("a member counts twice")
+    if author not in members(job):
+        raise CertificateError("an outsider counts")
+
+
+def _require_quorum(job: st.Job, counted: Iterable[st.PeerId], what: str) -> None:
+    weight = weight_of(job, counted)
     if weight < quorum(job):
         raise CertificateError(
             f"{what} of weight {weight} where {quorum(job)} of {total_weight(job)} are needed"
         )
+
+
+def _tally(
+    crypto: Verifier,
+    network: str,
+    job: st.Job,
+    ballot: tuple[st.JobId, int],
+    votes: tuple[st.Signed, ...],
+    kind: type[st.AcceptVote] | type[st.SettleVote],
+) -> st.Value:
+    """The one value that a quorum voted for in `ballot` (job, epoch)."""
+    values: dict[st.PeerId, st.Value] = {}
+    for signed in votes:
+        vote = _checked(crypto, network, signed, kind)
+        if (vote.job, vote.epoch) != ballot:
+            raise CertificateError("a vote is for another ballot")
+        _require_seat(job, vote.author, values)
+        values[vote.author] = vote.value
+    _require_quorum(job, values, "votes")
+    if len(set(values.values())) > 1:
+        raise CertificateError("its votes are for different values")
+    return next(iter(values.values()))
 
 
 S = TypeVar("S")
@@ -109,6 +176,7 @@ class ReceiptReport:
     weight: int
     quorum: int
     total_weight: int
+    fault_bound: int
 
 
 class ReceiptError(ValueError):
@@ -140,8 +208,8 @@ def verify_receipt(crypto: Verifier, data: bytes) -> ReceiptReport:
         check_settlement(crypto, receipt.network, job, certificate)
     except (StatementError, CertificateError) as error:
         raise ReceiptError(str(error)) from error
-    voters = tuple(check(crypto, vote, st.AcceptVote, receipt.network).author for vote in certificate.votes)
     value = certificate.value
+    signers = voters(job, certificate)
     return ReceiptReport(
         job_entry.hash,
         job.label,
@@ -152,8 +220,9 @@ def verify_receipt(crypto: Verifier, data: bytes) -> ReceiptReport:
         value.price_micro,
         value.result_hash,
         certificate.epoch,
-        voters,
-        weight_of(job, voters),
+        signers,
+        weight_of(job, signers),
         quorum(job),
         total_weight(job),
+        job.fault_bound,
     )

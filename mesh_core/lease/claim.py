@@ -10,6 +10,7 @@ from mesh_core.identity.statement import peek
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import Entry
 from mesh_core.wire import statements as st
+from mesh_core.wire.messages import Refused
 
 
 class Phase(Enum):
@@ -20,12 +21,20 @@ class Phase(Enum):
     EXECUTING = "executing"
     ADOPTING = "adopting"
     PROPOSING = "proposing"
+    LOCKING = "locking"
     SETTLED = "settled"
     RELEASED = "released"
     LOST = "lost"
 
 
-UNDER_WAY = (Phase.CLAIMING, Phase.SHARING, Phase.EXECUTING, Phase.ADOPTING, Phase.PROPOSING)
+UNDER_WAY = (
+    Phase.CLAIMING,
+    Phase.SHARING,
+    Phase.EXECUTING,
+    Phase.ADOPTING,
+    Phase.PROPOSING,
+    Phase.LOCKING,
+)
 """The phases in which a claim is not over."""
 
 
@@ -50,7 +59,12 @@ TRANSITIONS = (
     Transition((Phase.EXECUTING,), "a result", Phase.PROPOSING),
     Transition((Phase.SHARING, Phase.EXECUTING), "a cancel request", Phase.PROPOSING),
     Transition((Phase.ADOPTING,), "the adopted result's bytes", Phase.PROPOSING),
-    Transition(UNDER_WAY, "a settle certificate, whoever made it", Phase.SETTLED),
+    Transition((Phase.PROPOSING,), "a quorum of accept votes, where votes may lie", Phase.LOCKING),
+    Transition(
+        UNDER_WAY,
+        "a settle certificate, whoever made it: a quorum of accept votes or, where they may lie, of settle votes",
+        Phase.SETTLED,
+    ),
     Transition(
         UNDER_WAY, "an error, a time-out, a better claim heard of, or the node leaves", Phase.RELEASED
     ),
@@ -67,13 +81,18 @@ class IllegalTransitionError(AssertionError):
 
 @dataclass(slots=True)
 class Claim:
-    """This node's hold on one job at one epoch; `started_at` is monotonic seconds; `received` counts the bytes of a
-    result to adopt when they were last looked at."""
+    """This node's hold on one job at one epoch; `started_at` is monotonic seconds.
+
+    What witnesses have answered is kept by witness: signed `promises`, accept `votes` and `settle_votes`, and refusals.
+    `received` counts the bytes of a result to adopt when they were last looked at.
+    """
 
     job: LedgerJob
     epoch: int
     started_at: float
     promises: dict[PeerId, bytes] = field(default_factory=dict)
+    refusals: dict[PeerId, Refused] = field(default_factory=dict)
+    requests: int = 0
     lease: Entry | None = None
     shown: bool = False
     proposal: bytes | None = None
@@ -81,6 +100,7 @@ class Claim:
     adopted: bool = False
     received: int = 0
     votes: dict[PeerId, bytes] = field(default_factory=dict)
+    settle_votes: dict[PeerId, bytes] = field(default_factory=dict)
     _phase: Phase = field(default=Phase.CLAIMING, init=False)
 
     @property

@@ -1,20 +1,22 @@
 """The holder: a proposer of a job's single-decree Paxos instance (PROTOCOL §4), from its lease to the decision.
 
 With a lease it repeats its own proposal, finishes what a former holder began, ends the job, or runs it; then it
-proposes the outcome until a quorum has voted for it.
+proposes the outcome until a quorum has voted for it. Where votes may lie (f ≥ 1) it shows that quorum to the witnesses,
+which lock the value and vote once more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId, PutVote
 from mesh_core.identity.crypto import SecrecyError
 from mesh_core.identity.statement import StatementError, check, peek, sign
-from mesh_core.lease.ballot import Ballot
+from mesh_core.lease.adopt import adopted, failures, has_failed
 from mesh_core.lease.claim import Claim, Phase
 from mesh_core.lease.committee import members, quorum, weight_of
 from mesh_core.lease.executions import Executions
@@ -32,6 +34,9 @@ from mesh_core.market.price import price_of
 from mesh_core.membership.membership import Membership
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
+from mesh_core.wire.reason import short
+
+V = TypeVar("V", st.AcceptVote, st.SettleVote)
 
 _SHOW_DELAY_S = 0.1
 """When witnesses other than the submitter see the lease: well before an unseen certificate lapses."""
@@ -118,41 +123,25 @@ class Holder:
             self._propose(now, claim, ending)
 
     def adopted_value(self, claim: Claim) -> st.Value | None:
-        """The accepted value of the highest epoch that any promise shows (Lamport 1998, §2.3 condition B3)."""
-        accepted = [promise.accepted for promise in claim.opened_promises() if promise.accepted is not None]
-        return max(accepted, key=lambda one: one.epoch).value if accepted else None
+        """The value that the promises of the lease bind this holder to."""
+        return adopted(claim.opened_promises())
 
     def _ending(self, now: float, claim: Claim) -> st.Value | None:
         """A value that ends the job without running it: cancelled on request or by time, failed too often."""
         job = claim.job
         ballot = self._witness.ballots.get(job.id)
-        if ballot is not None and ballot.cancel is not None:
-            return self._cancelled(ballot.cancel.reason)
-        failures = self._failures(claim, ballot)
-        if len(failures) >= job.job.retries:
-            reason = next(iter(failures.values())).error
-            return st.Value("failed", b"", 0, reason[: limit("text_chars_max")], self._context.me, 0)
+        if ballot is not None and ballot.cancel:
+            return self._unpaid("cancelled", peek(ballot.cancel, st.Cancel).reason)
+        crypto, network = self._context.crypto, self._context.config.network
+        seen = failures(crypto, network, job.id, claim.opened_promises())
+        if has_failed(job.job, seen):
+            return self._unpaid("failed", seen[0].error)
         if ballot is not None and ballot.expired(now):
-            return self._cancelled("timed out")
+            return self._unpaid("cancelled", "timed out")
         return None
 
-    def _cancelled(self, reason: str) -> st.Value:
-        return st.Value("cancelled", b"", 0, reason, self._context.me, 0)
-
-    def _failures(self, claim: Claim, ballot: Ballot | None) -> dict[tuple[PeerId, int], st.Release]:
-        """Signed error releases of this job, by (holder, epoch), checked."""
-        signed = dict.fromkeys(ballot.failures.values() if ballot else ())
-        for promise in claim.opened_promises():
-            signed |= dict.fromkeys(promise.failures[: claim.job.job.retries])
-        failures: dict[tuple[PeerId, int], st.Release] = {}
-        for release_bytes in signed:
-            try:
-                release = check(self._context.crypto, release_bytes, st.Release, self._context.config.network)
-            except StatementError:
-                continue
-            if release.job == claim.job.id and release.error:
-                failures[release.author, release.epoch] = release
-        return failures
+    def _unpaid(self, outcome: str, reason: str) -> st.Value:
+        return st.Value(outcome, b"", 0, short(reason), self._context.me, 0)
 
     def _show_lease(self, now: float, claim: Claim) -> None:
         """Let every member of the committee see the lease certificate."""
@@ -220,7 +209,7 @@ class Holder:
     def _give_up(self, now: float, claim: Claim, error: str) -> None:
         """The job cannot be run here: a signed release with the error, so that somebody else may try."""
         self._context.outbox.notify("execution_failed", job=claim.job.id, epoch=claim.epoch, error=error)
-        self.release(now, claim, error, error=error[: limit("text_chars_max")] or "failed")
+        self.release(now, claim, error, error=short(error) or "failed")
 
     # -------------------------------------------------------------------------------------- proposing
 
@@ -276,26 +265,30 @@ class Holder:
 
     def _request_votes(self, claim: Claim, *, with_lease: bool) -> None:
         assert claim.proposal is not None and claim.value is not None
+        job = claim.job
         result = self._blobs.get(claim.value.result_hash) if claim.value.outcome == "result" else None
         inline = result if result is not None and len(result) <= INLINE_BYTES_MAX else b""
-        promises = tuple(claim.promises.values()) if with_lease else ()
-        for peer in members(claim.job.job):
+        promises = tuple(claim.promises.values()) if with_lease or job.tolerates_lies else ()
+        request = ms.AcceptRequest(job.id, claim.epoch, claim.proposal, promises, inline)
+        wish = self._wish(claim)
+        for peer in members(job.job):
             if peer not in claim.votes:
-                self._context.send(
-                    peer, ms.AcceptRequest(claim.job.id, claim.epoch, claim.proposal, promises, inline)
-                )
+                if wish:
+                    self._context.send(peer, ms.CancelRequest(wish))
+                self._context.send(peer, request)
+
+    def _wish(self, claim: Claim) -> bytes:
+        """The submitter's signed wish behind a proposed cancellation, if witnesses that may doubt it have to see it."""
+        ballot = self._witness.ballots.get(claim.job.id)
+        if ballot is None or not claim.job.tolerates_lies:
+            return b""
+        return ballot.cancel if claim.value is not None and claim.value.outcome == "cancelled" else b""
 
     def on_voted(self, now: float, message: ms.Voted) -> None:
-        """A witness's vote; with a quorum of them the job is decided."""
-        try:
-            vote = check(self._context.crypto, message.vote, st.AcceptVote, self._context.config.network)
-        except StatementError:
-            self._context.dropped["bad_statement"] += 1
-            return
-        claim = self.claims.get(vote.job)
-        if claim is None or claim.phase is not Phase.PROPOSING or vote.epoch != claim.epoch:
-            return
-        if vote.author not in members(claim.job.job):
+        """A witness's vote. With a quorum of them the job is decided or, where votes may lie, ready to be locked."""
+        vote = self._read_vote(message.vote, st.AcceptVote)
+        claim = self._voted_on(vote, Phase.PROPOSING)
+        if vote is None or claim is None:
             return
         known = claim.votes.get(vote.author, message.vote)
         if known != message.vote:
@@ -303,11 +296,56 @@ class Holder:
         if vote.value != claim.value:
             return
         claim.votes[vote.author] = message.vote
-        if weight_of(claim.job.job, claim.votes) >= quorum(claim.job.job):
-            certificate = st.SettleCertificate(
-                claim.job.id, claim.epoch, vote.value, tuple(claim.votes.values())
-            )
-            self._replication.append(now, "settle", certificate, members(claim.job.job))
+        if weight_of(claim.job.job, claim.votes) < quorum(claim.job.job):
+            return
+        if claim.job.tolerates_lies:
+            claim.enter(Phase.LOCKING)
+            self._request_locks(claim)
+        else:
+            self._settle(now, claim, vote.value, claim.votes)
+
+    def _request_locks(self, claim: Claim) -> None:
+        """Show the accept certificate to every member: also one that has not voted may lock what it proves."""
+        request = ms.LockRequest(claim.job.id, claim.epoch, tuple(claim.votes.values()))
+        for peer in members(claim.job.job):
+            if peer not in claim.settle_votes:
+                self._context.send(peer, request)
+
+    def on_locked(self, now: float, message: ms.Locked) -> None:
+        """A witness's settle vote; a quorum of them decides the job."""
+        vote = self._read_vote(message.vote, st.SettleVote)
+        claim = self._voted_on(vote, Phase.LOCKING)
+        if vote is None or claim is None:
+            return
+        known = claim.settle_votes.get(vote.author, message.vote)
+        if known != message.vote:
+            self._prove("settle", known, message.vote)
+        if vote.value != claim.value:
+            return
+        claim.settle_votes[vote.author] = message.vote
+        if weight_of(claim.job.job, claim.settle_votes) >= quorum(claim.job.job):
+            self._settle(now, claim, vote.value, claim.settle_votes)
+
+    def _read_vote(self, signed: bytes, kind: type[V]) -> V | None:
+        """A vote from outside, if it is well signed and no longer than honest ones: certificates must stay small."""
+        try:
+            if len(signed) <= limit("vote_bytes_max"):
+                return check(self._context.crypto, signed, kind, self._context.config.network)
+        except StatementError:
+            pass
+        self._context.dropped["bad_statement"] += 1
+        return None
+
+    def _voted_on(self, vote: st.AcceptVote | st.SettleVote | None, phase: Phase) -> Claim | None:
+        """The claim that a member's vote is about, if it is in the phase in which such votes count."""
+        claim = self.claims.get(vote.job) if vote is not None else None
+        if vote is None or claim is None or claim.phase is not phase or vote.epoch != claim.epoch:
+            return None
+        return claim if vote.author in members(claim.job.job) else None
+
+    def _settle(self, now: float, claim: Claim, value: st.Value, votes: Mapping[PeerId, bytes]) -> None:
+        certificate = st.SettleCertificate(claim.job.id, claim.epoch, value, tuple(votes.values()))
+        self._replication.append(now, "settle", certificate, members(claim.job.job))
 
     # ---------------------------------------------------------------------------------------- ending
 
@@ -325,12 +363,12 @@ class Holder:
         if claim is not None and claim.phase in (Phase.SHARING, Phase.EXECUTING):
             self.executions.stop(claim.job.id, claim.epoch, "cancelled by its submitter")
             self.keys.forget(claim.job.id)
-            self._propose(now, claim, self._cancelled(cancel.reason))
+            self._propose(now, claim, self._unpaid("cancelled", cancel.reason))
 
     def release_all(self, now: float) -> None:
         """This node leaves: give back what it has not proposed yet."""
         for claim in list(self.claims.values()):
-            if claim.phase is not Phase.PROPOSING:
+            if claim.phase not in (Phase.PROPOSING, Phase.LOCKING):
                 self.release(now, claim, "leaving")
 
     def release(self, now: float, claim: Claim, reason: str, *, error: str = "") -> None:
@@ -381,8 +419,11 @@ class Holder:
         claim = self.claims.get(job_id)
         if claim is None:
             return
-        if name == "resend" and claim.phase is Phase.PROPOSING:
-            self._request_votes(claim, with_lease=True)
+        if name == "resend":
+            if claim.phase is Phase.PROPOSING:
+                self._request_votes(claim, with_lease=True)
+            elif claim.phase is Phase.LOCKING:
+                self._request_locks(claim)
             self._context.timers.set(key, now + self._context.timing.claim_resend_s)
         elif name == "show":
             self._show_lease(now, claim)

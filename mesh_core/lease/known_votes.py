@@ -28,6 +28,11 @@ def known_votes(
             yield SignedVote("promise", claim.promises[peer])
         if claim is not None and peer in claim.votes:
             yield SignedVote("accept", claim.votes[peer])
+        if claim is not None and peer in claim.settle_votes:
+            yield SignedVote("settle", claim.settle_votes[peer])
         ballot = ballots.get(job.id)
         if ballot is not None and ballot.proposal and peek(ballot.proposal, st.Proposal).author == peer:
             yield SignedVote("propose", ballot.proposal)
+        for signed in ballot.accepted.votes if ballot is not None and ballot.accepted is not None else ():
+            if peek(signed, st.AcceptVote).author == peer:
+                yield SignedVote("accept", signed)

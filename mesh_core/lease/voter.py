@@ -1,7 +1,13 @@
 """The voter: the half of a witness that judges what holders propose (PROTOCOL §4).
 
-A vote is written before it is sent, keyed by (job, epoch, phase), and cast only where the result is: else the only copy
-of a settled result might die with its holder.
+A vote is written before it is sent, keyed by (job, epoch, phase): one value per epoch and phase, also after a restart.
+It is cast only where the result is: else the only copy of a settled result might die with its holder.
+
+Where votes may lie (f ≥ 1) the holder may lie as well. Two things are added then. The witness works out itself what the
+promises of the lease bind the holder to, and votes for nothing else. And a quorum of votes, the *accept certificate*,
+settles nothing yet: a witness that is shown it *locks* the value, on disk, and votes once more; a quorum of those
+settles. So whatever is settled is locked, with its proof, by a quorum: every later quorum of promises shows it, and no
+liar can show anything else.
 """
 
 from __future__ import annotations
@@ -14,8 +20,9 @@ from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import PeerId, PutVote
 from mesh_core.identity.statement import StatementError, check, digest, peek, sign
-from mesh_core.lease.ballot import Ballot
-from mesh_core.lease.certificate import CertificateError, check_lease
+from mesh_core.lease.adopt import adopted, failures, has_failed
+from mesh_core.lease.ballot import Ballot, pack_lock
+from mesh_core.lease.certificate import CertificateError, check_accepts, check_lease
 from mesh_core.lease.witness import Witness
 from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.fold import Ledger
@@ -26,6 +33,7 @@ from mesh_core.market.price import price_of
 from mesh_core.market.succession import Succession
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
+from mesh_core.wire.reason import is_short
 
 
 @dataclass(eq=False)
@@ -39,61 +47,77 @@ class Voter:
     _witness: Witness
     _prove: Prove
 
+    # ---------------------------------------------------------------------------------------- accepting
+
     def on_accept(self, now: float, sender: PeerId, message: ms.AcceptRequest) -> None:
         """A holder proposes a value: check everything, keep the result, vote."""
-        job = self._ledger.jobs.get(message.job)
-        if job is not None and job.settle is not None:
-            self._context.send(sender, ms.Records((job.settle.signed,)))
-            return
-        ballot = self._witness.ballots.get(message.job)
-        if job is None or ballot is None:
+        ballot = self._open_ballot(sender, message.job)
+        if ballot is None:
             return
         stored = ballot.votes.get(message.epoch)
         if stored is not None:
             self._look_for_second_proposal(ballot, message)
             self._context.send(sender, ms.Voted(stored))
             return
-        if not self._certified(now, ballot, sender, message):
-            if message.epoch < ballot.epoch:
-                self._witness.refuse(sender, ballot, message.epoch)
+        if message.epoch < ballot.epoch:
+            self._witness.refuse(sender, ballot, message.epoch)
             return
+        promises = self._lease_of(ballot, sender, message)
+        if promises is None:
+            return
+        self._witness.observe(now, ballot, message.epoch, sender)
         value = self._proposed(sender, message)
-        if value is None or not self._acceptable(ballot, message, value):
+        if value is None or not self._acceptable(now, ballot, sender, promises, value):
             self._context.dropped["bad_proposal"] += 1
             return
-        if not self._possess(now, sender, message, value):
-            return
+        if self._possess(now, sender, message, value):
+            self._accept(now, ballot, message, value)
+            self._context.send(sender, ms.Voted(ballot.votes[message.epoch]))
+
+    def _accept(self, now: float, ballot: Ballot, message: ms.AcceptRequest, value: st.Value) -> None:
+        """Vote. Without lies that binds this witness; else only a lock does, since a single vote proves nothing."""
         vote = sign(
             self._context.crypto,
-            st.AcceptVote(self._context.config.network, self._context.me, job.id, message.epoch, value),
+            st.AcceptVote(self._context.config.network, self._context.me, message.job, message.epoch, value),
         )
         ballot.votes[message.epoch] = vote
         ballot.proposal = message.proposal
-        ballot.accepted = st.Accepted(message.epoch, value)
         ballot.renewed_at = now
-        self._context.outbox.write(PutVote(job.id, message.epoch, "accept", vote))
-        self._context.send(sender, ms.Voted(vote))
+        if not ballot.job.tolerates_lies:
+            ballot.show(st.Accepted(message.epoch, value))
+        self._context.outbox.write(PutVote(message.job, message.epoch, "accept", vote))
+
+    def _open_ballot(self, sender: PeerId, job_id: bytes) -> Ballot | None:
+        """This witness's ballot of a job; whoever asks about a decided one is shown the decision."""
+        job = self._ledger.jobs.get(job_id)
+        if job is not None and job.settle is not None:
+            self._context.send(sender, ms.Records((job.settle.signed,)))
+            return None
+        return self._witness.ballots.get(job_id)
 
     def _look_for_second_proposal(self, ballot: Ballot, message: ms.AcceptRequest) -> None:
         """A holder that proposes two values at one epoch has signed the proof of it."""
         if ballot.proposal and message.proposal != ballot.proposal:
             self._prove("proposal", ballot.proposal, message.proposal)
 
-    def _certified(self, now: float, ballot: Ballot, sender: PeerId, message: ms.AcceptRequest) -> bool:
-        """Whether `sender` holds the lease at exactly this witness's epoch, raising it to a certificate shown."""
-        if message.epoch < ballot.epoch:
-            return False
+    def _lease_of(self, ballot: Ballot, sender: PeerId, message: ms.AcceptRequest) -> list[st.Promise] | None:
+        """The promises of the lease under which `sender` proposes, None when it holds none.
+
+        Where votes may lie it is those that came with the request: a liar that promised twice may have made another
+        certificate for the same lease, which shows something else, and a witness that judged an honest holder by that
+        one would refuse it. Any quorum of promises binds to what may have been settled.
+        """
         lease = ballot.job.leases.get(message.epoch)
-        if lease is None:
-            shown = st.LeaseCertificate(message.job, message.epoch, sender, message.promises)
-            try:
-                check_lease(self._context.crypto, self._context.config.network, ballot.job.job, shown)
-            except CertificateError:
-                return False
-        elif lease[0] != sender:
-            return False
-        self._witness.observe(now, ballot, message.epoch, sender)
-        return True
+        if lease is not None and lease[0] != sender:
+            return None
+        if lease is not None and not ballot.job.tolerates_lies:
+            certificate: st.LeaseCertificate = lease[1].body
+            return [peek(signed, st.Promise) for signed in certificate.promises]
+        shown = st.LeaseCertificate(message.job, message.epoch, sender, message.promises)
+        try:
+            return check_lease(self._context.crypto, self._context.config.network, ballot.job.job, shown)
+        except CertificateError:
+            return None
 
     def _proposed(self, sender: PeerId, message: ms.AcceptRequest) -> st.Value | None:
         try:
@@ -106,34 +130,59 @@ class Voter:
             return None
         return proposal.value
 
-    def _acceptable(self, ballot: Ballot, message: ms.AcceptRequest, value: st.Value) -> bool:
-        """The rules a value must keep: a known outcome, the price that was bid, nothing new after the deadline."""
-        if len(value.reason) > limit("text_chars_max"):
+    # ------------------------------------------------------------------------------- what is acceptable
+
+    def _acceptable(
+        self, now: float, ballot: Ballot, sender: PeerId, promises: list[st.Promise], value: st.Value
+    ) -> bool:
+        """Whether `sender` may propose `value`.
+
+        A value that the promises show was judged when it was first accepted, and Paxos makes the holder propose it;
+        where votes may lie, a holder that proposes anything else is refused.
+        """
+        if not is_short(value.reason):
+            return False
+        if ballot.job.tolerates_lies:
+            bound = adopted(promises)
+            if bound is not None:
+                return value == bound
+            return self._is_fresh(ballot, sender, value) and self._is_due(
+                now, ballot, sender, promises, value
+            )
+        shown = any(one.accepted is not None and one.accepted.value == value for one in promises)
+        return shown or self._is_fresh(ballot, sender, value)
+
+    def _is_fresh(self, ballot: Ballot, sender: PeerId, value: st.Value) -> bool:
+        """The rules for a value that nobody has accepted yet: a known outcome, the price that was bid, no result after
+        the deadline."""
+        if value.holder != sender:
             return False
         if value.outcome in ("cancelled", "failed"):
-            return value.price_micro == 0
-        if value.outcome != "result" or not 0 < value.result_bytes <= limit("blob_bytes_max"):
-            return False
-        if self._shown(ballot, message, value):
-            return True  # Paxos forces the holder to propose it: it was judged when it was first accepted
-        return not ballot.late and self._is_paid_right(ballot.job, value)
+            return value.price_micro == 0 and not value.result_hash and value.result_bytes == 0
+        return (
+            value.outcome == "result"
+            and 0 < value.result_bytes <= limit("blob_bytes_max")
+            and not ballot.late
+            and self._is_paid_right(ballot.job, value)
+        )
+
+    def _is_due(
+        self, now: float, ballot: Ballot, sender: PeerId, promises: list[st.Promise], value: st.Value
+    ) -> bool:
+        """Where the holder may lie, it cannot end a job by its word alone: `cancelled` needs the submitter's, or that
+        the job's time is over on this witness's own clock; `failed` needs the failures that the promises show."""
+        job = ballot.job
+        if value.outcome == "cancelled":
+            return sender == job.submitter or bool(ballot.cancel) or ballot.expired(now)
+        if value.outcome == "failed":
+            crypto, network = self._context.crypto, self._context.config.network
+            return has_failed(job.job, failures(crypto, network, job.id, promises))
+        return True
 
     def _is_paid_right(self, job: LedgerJob, value: st.Value) -> bool:
         announcement = self._succession.announcement(value.holder)
         price = price_of(self._context.crypto, self._context.config.network, job, value.holder, announcement)
         return value.price_micro == price
-
-    def _shown(self, ballot: Ballot, message: ms.AcceptRequest, value: st.Value) -> bool:
-        """Whether some promise of the lease shows this value as accepted before."""
-        promises = (peek(signed, st.Promise) for signed in self._promises(ballot, message))
-        return any(one.accepted is not None and one.accepted.value == value for one in promises)
-
-    def _promises(self, ballot: Ballot, message: ms.AcceptRequest) -> tuple[bytes, ...]:
-        lease = ballot.job.leases.get(message.epoch)
-        if lease is None:
-            return message.promises
-        certificate: st.LeaseCertificate = lease[1].body
-        return certificate.promises
 
     def _possess(self, now: float, sender: PeerId, message: ms.AcceptRequest, value: st.Value) -> bool:
         """Whether the sealed result is on this node; otherwise fetch it and judge the request again."""
@@ -149,3 +198,62 @@ class Voter:
     def on_result(self, now: float, need: AcceptResult) -> None:
         """A proposed result has come: judge the request again."""
         self.on_accept(now, need.holder, need.request)
+
+    # ------------------------------------------------------------------------------------------ locking
+
+    def on_lock(self, now: float, sender: PeerId, message: ms.LockRequest) -> None:
+        """An accept certificate (f ≥ 1): lock its value and vote to settle it.
+
+        Never below a promise: whoever was promised a later epoch was shown what this witness had locked until then.
+        It matters neither who sends it nor whether this witness voted itself: the certificate speaks.
+        """
+        ballot = self._open_ballot(sender, message.job)
+        if ballot is None or not ballot.job.tolerates_lies:
+            return
+        stored = ballot.settle_votes.get(message.epoch)
+        if stored is not None:
+            self._context.send(sender, ms.Locked(stored))
+            return
+        if message.epoch < ballot.epoch:
+            self._witness.refuse(sender, ballot, message.epoch)
+            return
+        try:
+            value = check_accepts(
+                self._context.crypto,
+                self._context.config.network,
+                ballot.job.job,
+                message.job,
+                message.epoch,
+                message.votes,
+            )
+        except CertificateError:
+            self._context.dropped["bad_certificate"] += 1
+            return
+        if not self._reach(now, ballot, message.epoch):
+            return
+        self._lock(now, ballot, st.Accepted(message.epoch, value, message.votes))
+        self._context.send(sender, ms.Locked(ballot.settle_votes[message.epoch]))
+
+    def _reach(self, now: float, ballot: Ballot, epoch: int) -> bool:
+        """Bring the ballot to `epoch`, which is not below it; False while its lease has not come: it will, and the
+        request is repeated."""
+        if epoch == ballot.epoch:
+            return True
+        lease = ballot.job.leases.get(epoch)
+        if lease is not None:
+            self._witness.observe(now, ballot, epoch, lease[0])
+        return lease is not None
+
+    def _lock(self, now: float, ballot: Ballot, locked: st.Accepted) -> None:
+        """Lock and vote to settle, in one write: a settle vote without its lock on the same disk could be forgotten by
+        this witness's later promises."""
+        job, epoch = ballot.job.id, locked.epoch
+        vote = sign(
+            self._context.crypto,
+            st.SettleVote(self._context.config.network, self._context.me, job, epoch, locked.value),
+        )
+        ballot.settle_votes[epoch] = vote
+        ballot.show(locked)
+        ballot.renewed_at = now
+        self._context.outbox.write(PutVote(job, epoch, "lock", pack_lock(locked)))
+        self._context.outbox.write(PutVote(job, epoch, "settle", vote))

@@ -7,6 +7,7 @@ promise is given, never whether two quorums may disagree.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,8 +16,8 @@ from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId, PutVote
 from mesh_core.identity.crypto import SecrecyError
 from mesh_core.identity.statement import StatementError, check, sign
-from mesh_core.lease.ballot import Ballot, remember
-from mesh_core.lease.committee import members, quorum, rendezvous_order, weight_of
+from mesh_core.lease.ballot import PHASES, Ballot, remember
+from mesh_core.lease.committee import members, quorum, rendezvous_order, vouched, weight_of
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.market.succession import Succession
@@ -24,6 +25,7 @@ from mesh_core.membership.membership import Membership
 from mesh_core.secrecy.envelope import my_share
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
+from mesh_core.wire.reason import is_short
 
 
 @dataclass(eq=False)
@@ -45,7 +47,7 @@ class Witness:
     def restore(self, votes: list[PutVote]) -> None:
         """Take back the votes of former lives; they are applied as their jobs are learned."""
         for vote in votes:
-            if vote.phase in ("promise", "accept"):
+            if vote.phase in PHASES:
                 self._restored.setdefault(vote.job, []).append(vote)
 
     def learn(self, now: float, job: LedgerJob) -> None:
@@ -125,19 +127,36 @@ class Witness:
         timing = self._context.timing
         submitter = ballot.job.submitter
         if asker == submitter:
-            return ballot.cancel is not None or ballot.expired(now)
+            return bool(ballot.cancel) or ballot.expired(now)
         if asker not in members(ballot.job.job) or not self._succession.capable(asker, ballot.job):
             return False
         if ballot.epoch == 0 or ballot.holder is None:
             return self._first_turn(now, ballot, asker)
+        if ballot.job.tolerates_lies and now <= self.yields_until(ballot, asker):
+            return False
         return (
             ballot.holder == asker
             or ballot.released
             or self._membership.is_dead(ballot.holder)
-            or now - ballot.renewed_at > timing.lease_s
-            or (not ballot.certified and now - ballot.granted_at > timing.unseen_certificate_s)
-            or ballot.overdue(now)
+            or now > ballot.free_at(timing)
         )
+
+    def yields_until(self, ballot: Ballot, asker: PeerId) -> float:
+        """Until when one that has had more turns at a job than another live candidate lets that one ask first.
+
+        Else a provider that cannot run the job, and is quick, would take it again and again until it counts as failed;
+        and where providers may lie, one of them could hold a job for ever. Honest ones wait by themselves.
+        """
+        own = ballot.turns.get(asker, 0)
+        behind = (
+            peer
+            for peer in self._succession.order(ballot.job)
+            if ballot.turns.get(peer, 0) < own and not self._membership.is_dead(peer)
+        )
+        if own == 0 or next(behind, None) is None:
+            return -math.inf
+        timing = self._context.timing
+        return ballot.free_at(timing) + timing.turn_s
 
     def _first_turn(self, now: float, ballot: Ballot, asker: PeerId) -> bool:
         """Nobody was promised yet: the winner at once, the others by rank or after their better ones died."""
@@ -154,30 +173,30 @@ class Witness:
         return waited > rank * timing.rank_step_s + timing.rank_grace_s
 
     def _jump_allowed(self, ballot: Ballot, message: ms.PromiseRequest) -> bool:
+        """Epochs are finite, and nobody may use them up: one that is far ahead needs the signed promises of more than f
+        weight that others have come as far. A request shows one of them, the next request another."""
+        job = ballot.job.job
         if message.epoch <= ballot.epoch + limit("epoch_jump_max"):
             return True
         try:
             shown = check(self._context.crypto, message.shown, st.Promise, self._context.config.network)
         except StatementError:
             return False
-        return (
-            shown.job == message.job
-            and shown.author in members(ballot.job.job)
-            and message.epoch <= shown.epoch + limit("epoch_jump_max")
-        )
+        if shown.job == message.job and shown.author in members(job):
+            ballot.ahead[shown.author] = max(shown.epoch, ballot.ahead.get(shown.author, 0))
+        return message.epoch <= vouched(job, ballot.ahead) + limit("epoch_jump_max")
 
     def _promise(self, now: float, ballot: Ballot, epoch: int, holder: PeerId) -> None:
         promise = self.sign_promise(ballot, epoch, holder)
-        ballot.promise = promise
-        ballot.epoch, ballot.holder = epoch, holder
-        ballot.certified = ballot.released = False
+        ballot.move(epoch, holder, promise)
         ballot.granted_at = ballot.renewed_at = now
         ballot.late = ballot.expired(now)
         ballot.parked.pop(holder, None)
         self._context.send(holder, ms.Promised(promise))
 
     def sign_promise(self, ballot: Ballot, epoch: int, holder: PeerId) -> bytes:
-        """Sign and persist a promise: it shows the value this witness accepted, so that a rescuer adopts it."""
+        """Sign and persist a promise. It shows the value this witness accepted or, where votes may lie, locked, so that
+        a rescuer adopts it: else what is settled already could be settled again, differently."""
         promise = sign(
             self._context.crypto,
             st.Promise(
@@ -187,7 +206,7 @@ class Witness:
                 epoch,
                 holder,
                 ballot.accepted,
-                tuple(ballot.failures.values()),
+                ballot.shown_failures(),
             ),
         )
         self._context.outbox.write(PutVote(ballot.job.id, epoch, "promise", promise))
@@ -200,16 +219,14 @@ class Witness:
     def observe(self, now: float, ballot: Ballot, epoch: int, holder: PeerId) -> None:
         """A certified lease at `epoch`, which is not below this witness's own."""
         if epoch > ballot.epoch:
-            ballot.epoch, ballot.promise = epoch, None
+            ballot.move(epoch, holder, None)
             ballot.granted_at = now
-            ballot.released = False
             ballot.late = ballot.expired(now)
         if ballot.holder != holder:
             # A promise of this witness at the same epoch to somebody else has lost: the certificate shows it.
             ballot.holder, ballot.promise, ballot.certified = holder, None, False
         if not ballot.certified:
-            ballot.certified = True
-            ballot.renewed_at = now
+            ballot.certify(now)
 
     def unpark(self, now: float, job: JobId | None = None) -> None:
         """Something changed that may open a guard: grant a request that waits for it."""
@@ -261,10 +278,11 @@ class Witness:
         ballot = self.ballots.get(release.job)
         if ballot is None or release.author not in members(ballot.job.job):
             return None
-        if release.error and len(ballot.failures) < ballot.job.job.retries:
-            ballot.failures[release.author, release.epoch] = message.release
+        fits = is_short(release.error) and len(message.release) <= limit("vote_bytes_max")
+        if release.error and fits:
+            ballot.take_failure(release, message.release)
         if release.epoch == ballot.epoch and release.author == ballot.holder:
-            ballot.released = True
+            ballot.released_at = now
             self.unpark(now, release.job)
         return release
 
@@ -278,7 +296,7 @@ class Witness:
         ballot = self.ballots.get(cancel.job)
         if ballot is None or cancel.author != ballot.job.submitter:
             return None
-        ballot.cancel = cancel
+        ballot.cancel = message.cancel
         self.unpark(now, cancel.job)
         return cancel
 

@@ -19,10 +19,11 @@ from mesh_core.ledger.record import Entry, check_record
 from mesh_core.ledger.set_hash import SetHash
 from mesh_core.wire import statements as st
 
-_VOTES: dict[str, type[st.Promise] | type[st.Proposal] | type[st.AcceptVote]] = {
+_VOTES: dict[str, type[st.Promise] | type[st.Proposal] | type[st.AcceptVote] | type[st.SettleVote]] = {
     "promise": st.Promise,
     "proposal": st.Proposal,
     "accept": st.AcceptVote,
+    "settle": st.SettleVote,
 }
 
 

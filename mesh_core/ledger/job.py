@@ -47,6 +47,11 @@ class LedgerJob:
         return self.entry.author
 
     @property
+    def tolerates_lies(self) -> bool:
+        """Whether votes may lie (f ≥ 1): then a value is locked by a quorum before it is settled by one."""
+        return self.job.fault_bound > 0
+
+    @property
     def award(self) -> st.Award | None:
         """The award, when the submitter signed exactly one."""
         if len(self.awards) != 1:

@@ -19,6 +19,7 @@ from mesh_core.identity.statement import (
     require_shallow,
     sign,
 )
+from mesh_core.lease.committee import weight_of, weights_problem
 from mesh_core.wire import statements as st
 from mesh_core.wire.malformed import MALFORMED
 
@@ -117,16 +118,12 @@ def job_is_sound(job: st.Job, submitter: st.PeerId) -> bool:
     """The rules a job statement must keep to mean anything, on every replica alike."""
     peers = [seat.peer for seat in job.committee]
     weights = [seat.weight for seat in job.committee]
-    total = sum(weights)
+    own = weight_of(job, (submitter,))
     return (
-        submitter in peers
-        and len(set(peers)) == len(peers) <= limit("committee_max")
+        len(set(peers)) == len(peers) <= limit("committee_max")
         and all(len(peer) == 32 for peer in peers)
         and all(1 <= weight <= limit("seat_weight_max") for weight in weights)
-        and 0 <= job.fault_bound <= limit("fault_bound_max")
-        and total >= 3 * job.fault_bound + 1
-        and next(seat.weight for seat in job.committee if seat.peer == submitter)
-        < (total + job.fault_bound) // 2 + 1
+        and not weights_problem(sum(weights) - own, own, job.fault_bound)
         and len(job.payload_hash) == 32
         and 0 < job.payload_bytes <= limit("blob_bytes_max")
         and 1 <= job.threshold <= max(1, len(job.shares))

@@ -13,7 +13,7 @@ from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId, JobOptions, PeerId
 from mesh_core.identity.statement import StatementError, check
-from mesh_core.lease.committee import members, quorum, weight_of
+from mesh_core.lease.committee import members, quorum, quorum_of, weight_of
 from mesh_core.ledger.blobs import INLINE_BYTES_MAX, Blobs
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
@@ -70,7 +70,7 @@ class Auctioneer:
     def create(self, now: float, plan: JobPlan, providers: list[PeerId]) -> Auction:
         """Seal, sign and persist a job of this node; `admit` sends it out."""
         weight = plan.options.submitter_weight
-        needed = (len(providers) + weight + plan.options.fault_bound) // 2 + 1
+        needed = quorum_of(len(providers) + weight, plan.options.fault_bound)
         envelope = seal_work(self._context.crypto, plan.work, providers, needed)
         job = self._job(plan, providers, envelope)
         entry = self._replication.make("job", job)

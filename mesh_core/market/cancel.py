@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PutVote
 from mesh_core.identity.statement import sign
@@ -18,6 +17,7 @@ from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.wire import statements as st
 from mesh_core.wire.messages import CancelRequest
+from mesh_core.wire.reason import short
 
 _PATIENCE_S = 0.5
 """How long the holder has to propose the cancellation before the submitter claims the job."""
@@ -39,9 +39,7 @@ class Cancellations:
         if job.id not in self._wishes:
             wish = sign(
                 self._context.crypto,
-                st.Cancel(
-                    self._context.config.network, self._context.me, job.id, reason[: limit("text_chars_max")]
-                ),
+                st.Cancel(self._context.config.network, self._context.me, job.id, short(reason)),
             )
             self._context.outbox.write(PutVote(job.id, 0, "cancel", wish))
             self._wishes[job.id] = wish

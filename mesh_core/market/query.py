@@ -16,7 +16,7 @@ from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId, JobOptions, PeerId, PutMeta, SubmitQuery
 from mesh_core.identity.crypto import SecrecyError
-from mesh_core.lease.committee import choose_providers, members
+from mesh_core.lease.committee import choose_providers, fitting_submitter, members, weights_problem
 from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
@@ -142,19 +142,26 @@ class Queries:
         return f"q{number}"
 
     def _committee(self, query_id: bytes, options: JobOptions) -> list[PeerId]:
-        live = [peer for peer in self._membership.live() if self._is_provider(peer)]
+        """The providers of a query's committees. Raises Refusal when they cannot give what `options` ask."""
+        live = self._live_providers()
         if not live:
             raise Refusal("no live provider is known here yet")
         providers = choose_providers(query_id, live, limit("committee_providers"))
-        total = len(providers) + options.submitter_weight
-        if total < 3 * options.fault_bound + 1:
-            raise Refusal(
-                f"{options.fault_bound} lying members take a committee of weight {3 * options.fault_bound + 1}; "
-                f"the live providers and the submitter have {total}"
-            )
-        if options.submitter_weight >= (total + options.fault_bound) // 2 + 1:
-            raise Refusal(f"a submitter weight of {options.submitter_weight} would be a quorum by itself")
+        problem = weights_problem(len(providers), options.submitter_weight, options.fault_bound)
+        if problem:
+            raise Refusal(problem)
         return providers
+
+    def _fitting(self, query_id: bytes, options: JobOptions) -> tuple[list[PeerId], JobOptions]:
+        """Providers for a later job of a query, and its options. There may be fewer now than when it was submitted: the
+        submitter's weight is then what still makes a committee. Raises Refusal when none does."""
+        seats = min(len(self._live_providers()), limit("committee_providers"))
+        weight = fitting_submitter(seats, options.submitter_weight, options.fault_bound)
+        options = replace(options, submitter_weight=weight)
+        return self._committee(query_id, options), options
+
+    def _live_providers(self) -> list[PeerId]:
+        return [peer for peer in self._membership.live() if self._is_provider(peer)]
 
     def _is_provider(self, peer: PeerId) -> bool:
         """Whether a member takes part in committees; one that has never answered may be an invention."""
@@ -258,7 +265,7 @@ class Queries:
     def _combine(self, now: float, query: Query, inputs: tuple[tuple[str, bytes], ...]) -> None:
         state = query.state
         try:
-            providers = self._committee(state.id, replace(query.options, submitter_weight=1))
+            providers, options = self._fitting(state.id, query.options)
         except Refusal:
             # Nobody is left to ask: the query goes on when somebody is back.
             self._context.timers.set(
@@ -266,9 +273,6 @@ class Queries:
             )
             return
         work = Work("combine", state.text, state.corpus, None, inputs)
-        # With fewer providers left than there were, the submitter's vote must not become a quorum by itself.
-        weight = min(query.options.submitter_weight, len(providers))
-        options = replace(query.options, submitter_weight=weight)
         plan = JobPlan(f"{state.label}.c", state.id, COMBINE_INDEX, work, options)
         auction = self._create(now, query, plan, providers)
         self._persist(query)

@@ -57,6 +57,7 @@ class Checkers:
         self._promise = self._listeners("on_promise")
         self._proposal = self._listeners("on_proposal")
         self._vote = self._listeners("on_vote")
+        self._settle_vote = self._listeners("on_settle_vote")
         self._signed = self._listeners("on_signed")
         self._record = self._listeners("on_record")
         self._notice = self._listeners("on_notice")
@@ -130,6 +131,10 @@ class Checkers:
             vote = peek(write.signed, st.AcceptVote)
             self.facts.count_vote(job, vote)
             self._tell(self._vote, host, job, vote, write.signed)
+        elif write.phase == "settle":
+            settle_vote = peek(write.signed, st.SettleVote)
+            self.facts.count_settle_vote(job, settle_vote)
+            self._tell(self._settle_vote, host, job, settle_vote, write.signed)
 
     @staticmethod
     def _tell(listeners: list[Any], *facts: Any) -> None:

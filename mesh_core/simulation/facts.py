@@ -29,6 +29,7 @@ class JobFacts:
     accepted: bool = False
     promised: dict[tuple[int, PeerId], set[PeerId]] = field(default_factory=lambda: defaultdict(set))
     voted: dict[tuple[int, bytes], set[PeerId]] = field(default_factory=lambda: defaultdict(set))
+    settling: dict[tuple[int, bytes], set[PeerId]] = field(default_factory=lambda: defaultdict(set))
     holders: dict[int, set[PeerId]] = field(default_factory=lambda: defaultdict(set))
     settled: dict[bytes, int] = field(default_factory=dict)
 
@@ -121,9 +122,17 @@ class Facts:
             job.holders[promise.epoch].add(promise.holder)
 
     def count_vote(self, job: JobFacts, vote: st.AcceptVote) -> None:
-        """A quorum of accept votes settles a value."""
+        """A quorum of accept votes settles a value, unless votes may lie: then it only certifies it."""
         value = encode(vote.value)
         voters = job.voted[(vote.epoch, value)]
+        voters.add(vote.author)
+        if job.has_quorum(voters) and not job.job.fault_bound:
+            job.settled.setdefault(value, vote.epoch)
+
+    def count_settle_vote(self, job: JobFacts, vote: st.SettleVote) -> None:
+        """Where votes may lie, a quorum of settle votes settles a value."""
+        value = encode(vote.value)
+        voters = job.settling[(vote.epoch, value)]
         voters.add(vote.author)
         if job.has_quorum(voters):
             job.settled.setdefault(value, vote.epoch)
@@ -132,7 +141,7 @@ class Facts:
         """A certificate on a disk settles a value too, if it is worth anything."""
         job = self.jobs.get(certificate.job)
         value = encode(certificate.value)
-        if job is not None and value not in job.settled and job.has_quorum(self._voters(certificate)):
+        if job is not None and value not in job.settled and job.has_quorum(self._voters(job, certificate)):
             job.settled[value] = certificate.epoch
 
     def count_belief(self, host: Host, job_id: JobId) -> None:
@@ -142,12 +151,15 @@ class Facts:
         if job is not None and known is not None and known.value is not None and self.trusts(host.peer):
             job.settled.setdefault(encode(known.value), known.certificate.epoch if known.certificate else 0)
 
-    def _voters(self, certificate: st.SettleCertificate) -> set[PeerId]:
+    def _voters(self, job: JobFacts, certificate: st.SettleCertificate) -> set[PeerId]:
         """Who has really voted for what a certificate says."""
+        kind: type[st.AcceptVote] | type[st.SettleVote] = st.AcceptVote
+        if job.job.fault_bound:
+            kind = st.SettleVote
         voters: set[PeerId] = set()
         for signed in certificate.votes:
             try:
-                vote = check(self._verifier, signed, st.AcceptVote, LOCAL_NETWORK)
+                vote = check(self._verifier, signed, kind, LOCAL_NETWORK)
             except StatementError:
                 continue
             if (vote.job, vote.epoch, vote.value) == (

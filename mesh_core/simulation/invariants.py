@@ -50,6 +50,9 @@ class Invariant:
     def on_vote(self, host: Host, job: JobFacts, vote: st.AcceptVote, signed: bytes) -> None:
         """An accept vote is durable at its author."""
 
+    def on_settle_vote(self, host: Host, job: JobFacts, vote: st.SettleVote, signed: bytes) -> None:
+        """A settle vote (f ≥ 1), and the lock it was cast upon, is durable at its author."""
+
     def on_signed(self, host: Host, write: PutVote) -> None:
         """Anything that a host signs for a job and an epoch is durable."""
 
@@ -83,6 +86,10 @@ class OneSettledValue(Invariant):
 
     def on_vote(self, host: Host, job: JobFacts, vote: st.AcceptVote, signed: bytes) -> None:
         """A quorum of votes is a settlement, whether anybody has made it a certificate yet or not."""
+        self._check(job)
+
+    def on_settle_vote(self, host: Host, job: JobFacts, vote: st.SettleVote, signed: bytes) -> None:
+        """So is, where votes may lie, a quorum of settle votes."""
         self._check(job)
 
     def on_record(self, host: Host, entry: Entry) -> None:
@@ -229,6 +236,10 @@ class NothingGoesBack(Invariant):
     def on_vote(self, host: Host, job: JobFacts, vote: st.AcceptVote, signed: bytes) -> None:
         """A vote below a promise breaks that promise."""
         self._forward((host.peer, job.id), vote.epoch, "voted epoch", host)
+
+    def on_settle_vote(self, host: Host, job: JobFacts, vote: st.SettleVote, signed: bytes) -> None:
+        """So does a settle vote."""
+        self._forward((host.peer, job.id), vote.epoch, "settling epoch", host)
 
     def on_record(self, host: Host, entry: Entry) -> None:
         """Own records are numbered without gaps."""

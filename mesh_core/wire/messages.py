@@ -183,7 +183,7 @@ class JobStored(Struct, array_like=True, frozen=True, tag=21):
 class PromiseRequest(Struct, array_like=True, frozen=True, tag=22):
     """The sender asks for `epoch`. Carries the job and, when there is one, the award.
 
-    `shown` is a signed promise at a higher epoch than the witness's own, which lets it jump further ahead.
+    `shown` is somebody's signed promise: with those of more than f weight a witness that is far behind jumps ahead.
     """
 
     job: JobId
@@ -235,7 +235,10 @@ class ShareRelease(Struct, array_like=True, frozen=True, tag=26):
 
 
 class AcceptRequest(Struct, array_like=True, frozen=True, tag=27):
-    """The holder's signed proposal, with its lease certificate and the sealed result."""
+    """The holder's signed proposal, with its lease certificate and the sealed result.
+
+    Where votes may lie (f ≥ 1) the promises always come along: what they show decides what may be proposed.
+    """
 
     job: JobId
     epoch: int
@@ -246,6 +249,20 @@ class AcceptRequest(Struct, array_like=True, frozen=True, tag=27):
 
 class Voted(Struct, array_like=True, frozen=True, tag=28):
     """A signed accept vote."""
+
+    vote: Signed
+
+
+class LockRequest(Struct, array_like=True, frozen=True, tag=33):
+    """An accept certificate, `votes` of a quorum (f ≥ 1 only): lock its value and vote to settle it."""
+
+    job: JobId
+    epoch: int
+    votes: tuple[Signed, ...]
+
+
+class Locked(Struct, array_like=True, frozen=True, tag=34):
+    """A signed settle vote: its author has the lock on disk."""
 
     vote: Signed
 
@@ -327,6 +344,8 @@ Message: TypeAlias = (
     | ShareRelease
     | AcceptRequest
     | Voted
+    | LockRequest
+    | Locked
     | Released
     | CancelRequest
     | Streamed

@@ -141,16 +141,21 @@ class Value(Struct, array_like=True, frozen=True):
 
 
 class Accepted(Struct, array_like=True, frozen=True):
-    """The value a witness accepted at `epoch`."""
+    """The value a witness accepted at `epoch` or, where votes may lie (f ≥ 1), locked there.
+
+    `votes` is the accept certificate that locked it: accept votes of a quorum. It is empty for f = 0.
+    """
 
     epoch: int
     value: Value
+    votes: tuple[Signed, ...] = ()
 
 
 class Promise(Struct, array_like=True, frozen=True):
     """A witness's promise of `epoch` to `holder`: prepare-ok of single-decree Paxos.
 
-    `failures` are the signed releases with an error that this witness has seen.
+    It shows the value that the witness accepted (f ≥ 1: locked) at the highest epoch, and as `failures` the signed
+    releases with an error that it has seen.
     """
 
     network: str
@@ -174,6 +179,16 @@ class Proposal(Struct, array_like=True, frozen=True):
 
 class AcceptVote(Struct, array_like=True, frozen=True):
     """A witness's vote for `value` at `epoch`; the value itself, so that a certificate stands alone."""
+
+    network: str
+    author: PeerId
+    job: JobId
+    epoch: int
+    value: Value
+
+
+class SettleVote(Struct, array_like=True, frozen=True):
+    """A witness's vote to settle `value`, which it has locked at `epoch` (f ≥ 1 only)."""
 
     network: str
     author: PeerId
@@ -211,7 +226,8 @@ class LeaseCertificate(Struct, array_like=True, frozen=True):
 
 
 class SettleCertificate(Struct, array_like=True, frozen=True):
-    """Body of a `settle` record: accept votes of a quorum for one value at one epoch."""
+    """Body of a `settle` record: votes of a quorum for one value at one epoch; accept votes for f = 0, else settle
+    votes."""
 
     job: JobId
     epoch: int

@@ -153,7 +153,7 @@ def test_the_terms_of_a_question_are_those_of_its_jobs(mesh: Mesh) -> None:
     assert mesh.json("job", f"{label}.1")["auction"]["window_ms"] == 900
     done = mesh.whisper("submit", QUESTION, "--byzantine", "1")
     assert done.returncode == 1
-    assert "1 lying members take a committee of weight 4" in done.stderr.splitlines()[0]
+    assert "lies of weight 1 need votes of weight 4" in done.stderr.splitlines()[0]
 
 
 def test_a_job_nobody_knows_is_one_line(mesh: Mesh) -> None:
