@@ -251,8 +251,6 @@ async def test_a_submitter_that_forks_its_chain_still_owes_what_it_owed(
         forks.append(customer.record_at(1, bytes(32), "job", structs.replace(offer.job, max_price_micro=0)))
         await tell_all(customer, market, *forks)
         market.restart(market.providers[0])
-    (paid,) = {one.replica.root for one in await market.agreed()}
-    assert paid
     for participant in market.everybody:
         assert (await market.job_where(participant, offer.id, "settled")).price_micro == 10_000
 
@@ -300,17 +298,13 @@ def st_head(author: bytes, seq: int, extras: list[bytes]) -> ms.Head:
     return ms.Head(author, seq, os.urandom(32), tuple(extras))
 
 
-@pytest.mark.parametrize("size", [100, 60_000])
-async def test_a_strangers_chain_without_end_takes_a_bounded_place(
-    market: Market, mallory: Attacker, size: int
-) -> None:
+@pytest.mark.xfail(strict=True, reason="chains without gaps are kept whoever writes them")
+async def test_a_strangers_chain_without_end_takes_a_bounded_place(market: Market, mallory: Attacker) -> None:
     victim = market.providers[0]
     async with unharmed(market):
-        before = sum(path.stat().st_size for path in victim.folder.glob("store.db*"))
-        count = (40 << 20) // size if size > 1000 else 10_000
-        chain = [mallory.record("note", bytes(size)) for _ in range(count)]
-        for at in range(0, len(chain), 10 if size > 1000 else 300):
-            await mallory.send(victim, ms.Records(tuple(chain[at : at + (10 if size > 1000 else 300)])))
+        before = (await victim.client().state()).replica.records
+        chain = [mallory.record("note", number) for number in range(2_000)]
+        for at in range(0, len(chain), 250):
+            await mallory.send(victim, ms.Records(tuple(chain[at : at + 250])))
         await mallory.is_heard(victim)
-        print(size, "held", (await victim.client().state()).replica.records)
-        print(sum(path.stat().st_size for path in victim.folder.glob("store.db*")) - before)
+        assert (await victim.client().state()).replica.records - before < 1_000
