@@ -22,7 +22,9 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     inv.OneProposal,
     inv.NoEquivocation,
     inv.NothingLeavesUnwritten,
+    inv.NothingSignedUnready,
     inv.NothingGoesBack,
+    inv.NothingReopens,
     inv.OneSettledValue,
     inv.AcceptedStaysStored,
     inv.SharesOnlyAtHolders,
@@ -57,6 +59,7 @@ class Checkers:
         self._promise = self._listeners("on_promise")
         self._proposal = self._listeners("on_proposal")
         self._vote = self._listeners("on_vote")
+        self._writing = self._listeners("on_writing")
         self._settle_vote = self._listeners("on_settle_vote")
         self._signed = self._listeners("on_signed")
         self._record = self._listeners("on_record")
@@ -68,6 +71,11 @@ class Checkers:
         if sending:
             world.listen(lambda host, message: self._tell(sending, host, message))
         world.watch(self)
+
+    def writing(self, host: Host, writes: Sequence[Write]) -> None:
+        """Tell the invariants what a node has made durable of its own decisions, before it is. Raises Violation."""
+        for listener in self._writing:
+            listener(host, writes)
 
     def durable(self, host: Host, writes: Sequence[Write]) -> None:
         """Tell the invariants what became durable. Raises Violation."""

@@ -47,6 +47,7 @@ class Backup:
     votes: dict[VoteKey, PutVote]
     blobs: dict[bytes, bytes]
     meta: dict[str, bytes]
+    covered: dict[bytes, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ class Disk:
         self.votes: dict[VoteKey, PutVote] = {}
         self.blobs: dict[bytes, bytes] = {}
         self.meta: dict[str, bytes] = {}
+        self.covered: dict[bytes, int] = {}
+        """Up to which seq each author's records were dropped for a snapshot."""
         self.full = False
         self._written = 0
         self._synced = 0
@@ -154,12 +157,14 @@ class Disk:
 
     def backup(self) -> Backup:
         """A copy of what is durable now."""
-        return Backup(dict(self.statements), dict(self.votes), dict(self.blobs), dict(self.meta))
+        return Backup(
+            dict(self.statements), dict(self.votes), dict(self.blobs), dict(self.meta), dict(self.covered)
+        )
 
     def restore(self, backup: Backup) -> None:
         """Go back to an old copy; what became durable since is gone. Only while the host is down."""
         self.statements, self.votes = dict(backup.statements), dict(backup.votes)
-        self.blobs, self.meta = dict(backup.blobs), dict(backup.meta)
+        self.blobs, self.meta, self.covered = dict(backup.blobs), dict(backup.meta), dict(backup.covered)
 
     def load(self) -> Stored:
         """What a restarted host finds; `blobs` also shows those put later, as soon as they are put."""
@@ -197,6 +202,7 @@ class Disk:
     def _drop(self, write: DropStatements | DropVotes | DropBlob) -> None:
         match write:
             case DropStatements(author, seq):
+                self.covered[author] = seq
                 covered = [key for key in self.statements if key[0] == author and key[1] <= seq]
                 for key in covered:
                     del self.statements[key]

@@ -58,6 +58,9 @@ HANDED_OVER_S = (0.0002, 0.001)
 class Watcher(Protocol):
     """Hears what hosts do; checkers are watchers."""
 
+    def writing(self, host: Host, writes: Sequence[Write]) -> None:
+        """`host` hands these writes to its disk."""
+
     def durable(self, host: Host, writes: Sequence[Write]) -> None:
         """These writes of `host` are on its disk."""
 
@@ -126,7 +129,7 @@ class Host:
         self._paused = False
         self._inbox: deque[bytes] = deque(maxlen=INBOX_FRAMES_MAX)
         self._deferred: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
-        self._after_disk = AfterDisk(self.disk.append, self._carry_out)
+        self._after_disk = AfterDisk(self._write, self._carry_out)
         self._transport = Transport(_nobody_home, self._carry)
         self._tick_at: float | None = None
         self._busy = 0
@@ -196,7 +199,7 @@ class Host:
         self.node = None
         self._paused = False
         self._deferred.clear()
-        self._after_disk = AfterDisk(self.disk.append, self._carry_out)
+        self._after_disk = AfterDisk(self._write, self._carry_out)
         self._runs.clear()
         self._tick_at = None
         self._busy = 0
@@ -329,6 +332,11 @@ class Host:
             self._schedule.after(
                 self._rng.uniform(*self.fsync_s), self._when_running, self._life, self._synced
             )
+
+    def _write(self, writes: Sequence[Write]) -> int:
+        for watcher in self._around.watchers:
+            watcher.writing(self, writes)
+        return self.disk.append(writes)
 
     def _synced(self, retry_s: float = RETRY_S[0]) -> None:
         if self.disk.full:

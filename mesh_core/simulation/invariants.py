@@ -7,10 +7,11 @@ that a failure says which one broke.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from mesh_core.config import limit
-from mesh_core.effects import JobId, Notify, PeerId, PutVote
+from mesh_core.effects import JobId, Notify, PeerId, PutStatement, PutVote, Write
 from mesh_core.identity.statement import body_hash, encode, peek
 from mesh_core.ledger.record import Entry
 from mesh_core.simulation.crypto import KeyMaterial
@@ -55,6 +56,9 @@ class Invariant:
 
     def on_signed(self, host: Host, write: PutVote) -> None:
         """Anything that a host signs for a job and an epoch is durable."""
+
+    def on_writing(self, host: Host, writes: Sequence[Write]) -> None:
+        """A node hands writes to its disk."""
 
     def on_sending(self, host: Host, message: ms.Message) -> None:
         """A message leaves a node."""
@@ -216,8 +220,54 @@ class NothingLeavesUnwritten(Invariant):
         record = peek(signed, st.Record)
         if record.author == host.peer:
             key = (record.author, record.seq, body_hash(signed))
-            if key not in host.disk.statements:
+            covered = record.seq <= host.disk.covered.get(record.author, 0)
+            if not covered and key not in host.disk.statements:
                 self.fail(f"{host.name} sends its record {record.seq}, which is not on its disk")
+
+
+class NothingReopens(Invariant):
+    """A job that a host has told to be decided is never open there again, also when its record comes once more."""
+
+    name = "NothingReopens"
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(facts)
+        self._decided: dict[PeerId, set[JobId]] = {}
+
+    def on_notice(self, host: Host, notify: Notify) -> None:
+        """Somebody says that a job is decided."""
+        if notify.kind == "job_settled":
+            self._decided.setdefault(host.peer, set()).add(_key(notify.fields["job"]))
+
+    def on_look(self) -> None:
+        """Compare with what is open."""
+        excused = self.facts.lost_to_backups()
+        for host in self.facts.world.hosts.values():
+            if host.node is None or host.peer in excused:
+                continue
+            reopened = self._decided.get(host.peer, set()).intersection(host.node.ledger.open_jobs)
+            if reopened:
+                label = self.facts.jobs[min(reopened)].job.label
+                self.fail(f"{label} was decided at {host.name} and is open there again")
+
+
+class NothingSignedUnready(Invariant):
+    """A node signs nothing before its past is known, and nothing once its key is retired."""
+
+    name = "NothingSignedUnready"
+
+    def on_writing(self, host: Host, writes: Sequence[Write]) -> None:
+        """Look for what is the host's own: what comes back from others is found, not signed."""
+        if host.node is None or host.node.context.ready or host.peer in self.facts.liars:
+            return
+        for write in writes:
+            match write:
+                case PutVote(phase=phase):
+                    self.fail(f"{host.name} signs a {phase} without being ready")
+                case PutStatement(author=author, seq=seq, hash=name) if author == host.peer:
+                    others = self.facts.world.hosts.values()
+                    if not any((author, seq, name) in other.disk.statements for other in others):
+                        self.fail(f"{host.name} signs record {seq} without being ready")
 
 
 class NothingGoesBack(Invariant):
@@ -398,4 +448,5 @@ def _key(text: Any) -> bytes:
 
 
 def _has_record(host: Host, job: JobFacts) -> bool:
-    return any(write.hash == job.id for write in host.disk.statements.values())
+    covered = job.seq <= host.disk.covered.get(job.submitter, 0)
+    return covered or any(write.hash == job.id for write in host.disk.statements.values())

@@ -67,7 +67,7 @@ class VotersCrash(Scenario):
         def strike(name: str) -> None:
             self.happenings.strike_soon(rng.uniform(0.0, soon_s), name, (blow,))
 
-        self.world.watch(Ambush(rng, phase=phase, strikes=strikes, odds=0.5, strike=strike))
+        self.world.watch(Ambush(rng, phase=phase, strikes=strikes, odds=0.5, early=False, strike=strike))
 
 
 class HalvedAtProposals(VotersCrash):

@@ -93,7 +93,8 @@ class Happenings:
         def strike(name: str) -> None:
             self.strike_soon(rng.uniform(0.0, _SOON_S), name, blows)
 
-        self.world.watch(Ambush(rng, phase=phase, strikes=strikes, odds=odds, strike=strike))
+        early = rng.random() < 0.4
+        self.world.watch(Ambush(rng, phase=phase, strikes=strikes, odds=odds, early=early, strike=strike))
 
     def lay_backup_ambush(self, rng: Random, strikes: int) -> None:
         """Set disks back right after votes of one phase, to a copy from shortly before."""
@@ -107,7 +108,8 @@ class Happenings:
             self.strike_soon(rng.uniform(0.0, _SOON_S), name, (partial(self._set_back, copies),))
 
         copy()
-        self.world.watch(Ambush(rng, phase=rng.choice(PHASES), strikes=strikes, odds=0.1, strike=strike))
+        phase = rng.choice(PHASES)
+        self.world.watch(Ambush(rng, phase=phase, strikes=strikes, odds=0.1, early=False, strike=strike))
 
     def strike_soon(self, seconds: float, name: str, blows: Sequence[Callable[..., None]]) -> None:
         """One of `blows` for the host `name`."""

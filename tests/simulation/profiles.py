@@ -64,6 +64,7 @@ class Rates:
     large_results: float = _upto(0.3, "odds that results are too large for one frame")
     price_changes: int = _upto(3, "providers that come back with another price")
     tight_credit: float = _upto(0.3, "odds that a submitter's credit covers one query only")
+    short_memory: float = _upto(0.4, "odds that records are dropped soon: snapshots take their place")
     no_hints: float = _upto(0.4, "odds that lost links stay in /topology")
     default_timers: float = _upto(0.1, "odds of the default timers in place of FAST")
     liars: int = _upto(1, "providers that lie, each with a few of the vices below")
@@ -225,6 +226,23 @@ PROFILES: dict[str, Profile] = {
         ambushes=(0, 30),
         cancels=(0.0, 0.2),
         failing=(0.0, 0.2),
+    ),
+    "forgetful": _mostly(
+        "records are dropped soon, who comes back late starts from a snapshot",
+        rounds=4,
+        short_memory=(1.0, 1.0),
+        crashes=(0, 8),
+        blackouts=(0, 1),
+        pauses=(0, 4),
+        partitions=(0, 6),
+        late_joiners=(0.0, 0.6),
+        newcomers=(0, 1),
+        kills=(0, 2),
+        ambushes=(0, 8),
+        slow_disks=(0.0, 0.5),
+        full_disks=(0, 1),
+        old_backups=(0, 1),
+        cancels=(0.0, 0.2),
     ),
     "hostile": _mostly(
         "an outsider replays, alters and invents frames",

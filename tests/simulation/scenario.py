@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from random import Random
 
-from mesh_core.config import DEFAULT, FAST
+from mesh_core.config import DEFAULT, FAST, limit
 from mesh_core.effects import JobOptions
 from mesh_core.market.query import Refusal
 from mesh_core.simulation.adversary import Outsider
@@ -116,6 +116,7 @@ class Scenario:
         self._providers = [f"node{number}" for number in range(1, providers + 1)]
         self.liars = draw_liars(dice["liars"], self._providers, rates.liars, without)
         tight = dice["credit"].random() < rates.tight_credit
+        forgets = dice["memory"].random() < rates.short_memory
         self.world = World(
             Setup(
                 seed=f"{seed}~{variant}" if variant else seed,
@@ -137,6 +138,7 @@ class Scenario:
                 clocks=ClockError(rates.clock_rate, rates.clock_offset_s),
                 fsync_s=(0.002, 0.3) if dice["disk"].random() < rates.slow_disks else (0.0005, 0.004),
                 credit_micro=TIGHT_CREDIT_MICRO if tight else GENEROUS_CREDIT_MICRO,
+                retained_records=dice["memory"].choice((4, 12, 30)) if forgets else limit("retained_records"),
                 hints=dice["hints"].random() >= rates.no_hints,
                 telling=telling,
                 alter=partial(_altered, alter, self.liars, seed),
