@@ -3,12 +3,15 @@
 What a replica holds of one author is a set of records. The *chain* is its longest unambiguous prefix: from
 the *base* on, each record the only one held at its seq and linked to the one before. Everything else — behind a gap,
 or from a fork on — are *extras*, named one by one, so that two replicas with equal vectors hold equal sets,
-whatever the order in which records came. The base is the last record that a checkpoint covers, seq 0 before the first:
+whatever the order in which records came. An author that leaves gaps or forks without end is *full* at some point: from
+then on its extras are neither taken nor named nor compared, so that replicas with different ones agree that they are
+enough. The base is the last record that a checkpoint covers, seq 0 before the first:
 what lies at or below it has been dropped, and nothing that comes later belongs there.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +21,9 @@ from mesh_core.ledger.record import FIRST_PREV, Entry
 from mesh_core.ledger.set_hash import SetHash
 from mesh_core.wire.messages import Head
 from mesh_core.wire.statements import PeerId
+
+FULL = b""
+"""Stands for the names of the extras of an author that is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,18 @@ class AuthorChain:
     chain: list[Entry] = field(default_factory=list)
     extras: dict[bytes, Entry] = field(default_factory=dict)
     forked_at: int | None = None
+    _extra_seqs: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def surplus(self) -> int:
+        """How many records there are beyond what an author writes that makes its chain in order: of one that has forked,
+        those beyond the first at each place."""
+        return len(self.extras) - (len(self._extra_seqs) if self.forked_at is not None else 0)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the author has left more gaps or forks than anybody needs to see."""
+        return self.surplus >= limit("extras_per_author_max")
 
     @property
     def head_seq(self) -> int:
@@ -61,13 +79,12 @@ class AuthorChain:
         """Every record held at `seq`."""
         if self.base.seq < seq <= self.head_seq:
             yield self.chain[seq - self.base.seq - 1]
-        for entry in self.extras.values():
-            if entry.seq == seq:
-                yield entry
+        if seq in self._extra_seqs:
+            yield from (entry for entry in self.extras.values() if entry.seq == seq)
 
     def highest_seq(self) -> int:
         """The highest seq held, behind gaps too."""
-        return max([self.head_seq, *(entry.seq for entry in self.extras.values())])
+        return max([self.head_seq, *self._extra_seqs])
 
     def add(self, entry: Entry) -> list[Entry]:
         """Take a record that is not held yet; returns the records it conflicts with (same seq, other bytes)."""
@@ -80,8 +97,12 @@ class AuthorChain:
             if self.extras:
                 self._absorb()
         else:
-            self.extras[entry.hash] = entry
+            self._set_aside(entry)
         return conflicts
+
+    def _set_aside(self, entry: Entry) -> None:
+        self.extras[entry.hash] = entry
+        self._extra_seqs[entry.seq] += 1
 
     def _absorb(self) -> None:
         """Move extras that now continue the chain onto it."""
@@ -92,6 +113,7 @@ class AuthorChain:
             following = by_seq.get(self.head_seq + 1, [])
             if len(following) != 1 or following[0].head.prev != self.head_hash:
                 return
+            del self._extra_seqs[following[0].seq]
             self.chain.append(self.extras.pop(following[0].hash))
 
     def _fork(self, seq: int) -> None:
@@ -99,7 +121,7 @@ class AuthorChain:
         self.forked_at = min(seq, self.forked_at or seq)
         first = self.forked_at - self.base.seq - 1
         for entry in self.chain[first:]:
-            self.extras[entry.hash] = entry
+            self._set_aside(entry)
         del self.chain[first:]
 
     def entries(self) -> Iterator[Entry]:
@@ -139,10 +161,12 @@ class Chains:
         held = held or AuthorChain()
         if entry.seq <= held.base.seq:
             return False
-        if held.forked_at is None and entry.seq == held.head_seq + 1:
-            return True
-        extras = sum(len(other.extras) for other in self._with_extras.values())
-        return len(held.extras) < limit("extras_per_author_max") and extras < limit("extras_total_max")
+        if entry.seq <= held.head_seq or (held.forked_at is None and entry.seq == held.head_seq + 1):
+            return True  # it shows an earlier fork than any known, once for each place of the chain, or goes on with it
+        if held.forked_at is not None and entry.head.prev in held.extras and not any(held.at(entry.seq)):
+            return True  # what an author wrote before it was caught counts, and comes after the fork by now
+        surplus = sum(other.surplus for other in self._with_extras.values())
+        return not held.is_full and surplus < limit("extras_total_max")
 
     def add(self, entry: Entry) -> list[Entry]:
         """Take a record that is not held yet; returns those it conflicts with."""
@@ -200,7 +224,8 @@ class Chains:
         return tuple(_head(author, held) for author, held in sorted(self.authors.items()))
 
     def vector_hash(self) -> bytes:
-        """Hash of the version vector: equal exactly when two replicas hold the same records, wherever their bases are."""
+        """Hash of the version vector: equal exactly when two replicas hold the same records but for the extras of
+        authors that are full, wherever their bases are."""
         for author in self._changed:
             before, now = self._summed.get(author), encode(_head(author, self.authors[author]))
             if before is not None:
@@ -220,11 +245,10 @@ class Chains:
         gaps = 0
         for held in self._with_extras.values():
             if held.forked_at is None:
-                gaps += (
-                    held.highest_seq() - held.head_seq - len({entry.seq for entry in held.extras.values()})
-                )
+                gaps += held.highest_seq() - held.head_seq - len(held.extras)
         return gaps
 
 
 def _head(author: PeerId, held: AuthorChain) -> Head:
-    return Head(author, held.head_seq, held.head_hash, tuple(sorted(held.extras)))
+    extras = (FULL,) if held.is_full else tuple(sorted(held.extras))
+    return Head(author, held.head_seq, held.head_hash, extras)

@@ -87,13 +87,28 @@ class Ledger:
 
     def add(self, entry: Entry) -> bool:
         """Take a checked record; False when it is held already or there is no room for it."""
-        if entry.hash in self.chains or not self.chains.has_room(entry):
+        if entry.hash in self.chains or not self.has_room(entry):
             return False
         conflicts = self.chains.add(entry)
         self.hooks.on_record(entry)
         self.fold(entry)
         if conflicts:
             self._contradicts("record", conflicts[0], entry)
+        return True
+
+    def has_room(self, entry: Entry) -> bool:
+        """Whether a record may be kept: there is always room for what decides a job, whoever carries it."""
+        return self.chains.has_room(entry) or self._decides(entry)
+
+    def _decides(self, entry: Entry) -> bool:
+        body = entry.body
+        job = self.open_jobs.get(body.job) if isinstance(body, st.SettleCertificate) else None
+        if job is None or self.chains.is_closed(entry.author, entry.seq):
+            return False
+        try:
+            check_settlement(self.verifier, self.network, job.job, body)
+        except CertificateError:
+            return False
         return True
 
     def fold(self, entry: Entry) -> None:

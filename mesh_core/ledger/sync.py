@@ -16,7 +16,7 @@ from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import PeerId, PutStatement
 from mesh_core.identity.statement import StatementError, body_hash
-from mesh_core.ledger.chain import AuthorChain
+from mesh_core.ledger.chain import FULL, AuthorChain
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.record import Entry, check_record, make_record
 from mesh_core.wire.messages import Advertise, Digest, FetchRange, FetchRecords, Head, Records, Vector
@@ -30,6 +30,24 @@ _ADVERT_DELAY_S = 0.02
 _FETCH_RETRY_S = 0.2
 _FETCH_TRIES = 6
 _WANTED_MAX = 4096
+
+_PAIR_PATIENCE = 64
+"""Replicas that find the same difference again and again, because one has no room for what the other holds, look at it
+in full after 1, 2, 4 … such digests, then every so many."""
+
+
+@dataclass(slots=True)
+class _Difference:
+    """How often in a row a peer's digest and this node's were the same two, and differed."""
+
+    own: bytes
+    theirs: bytes
+    times: int = 0
+
+    def worth_a_look(self) -> bool:
+        """Count once more, and tell whether the version vector should be sent this time."""
+        self.times += 1
+        return self.times & (self.times - 1) == 0 or self.times % _PAIR_PATIENCE == 0
 
 
 @dataclass(slots=True)
@@ -57,6 +75,7 @@ class Replication:
         self._found_own = found_own
         self._adverts: dict[PeerId, list[bytes]] = {}
         self._wanted: dict[bytes, _Wanted] = {}
+        self._differences: dict[PeerId, _Difference] = {}
         self._hlc_ms = 0
         self.roots: dict[PeerId, Digest] = {}
         self.on_dropped: Callable[[PeerId], None] = lambda _peer: None
@@ -114,10 +133,11 @@ class Replication:
     # -------------------------------------------------------------------------------------- messages
 
     def on_records(self, now: float, sender: PeerId, message: Records) -> None:
-        """Take records; continue a repair that the sender has not finished."""
+        """Take records; continue a repair that the sender has not finished, as long as something new comes of it."""
+        before = self._ledger.chains.vector_hash() if message.more else b""
         for signed in message.records[: limit("records_per_message_max")]:
             self.ingest(now, sender, signed)
-        if message.more:
+        if message.more and self._ledger.chains.vector_hash() != before:
             self._send_digest(sender)
 
     def ingest(self, now: float, sender: PeerId, signed: bytes) -> Entry | None:
@@ -131,7 +151,7 @@ class Replication:
         except StatementError:
             self._context.dropped["bad_record"] += 1
             return None
-        if not self._ledger.chains.has_room(entry):
+        if not self._ledger.has_room(entry):
             self._context.dropped["record_without_room"] += 1
             return None
         self._keep(entry)
@@ -176,9 +196,18 @@ class Replication:
         self.roots[sender] = message
         own = self._ledger.chains.vector_hash()
         if message.vector_hash != own:
-            self._context.send(sender, Vector(self._ledger.chains.vector()))
-        elif not message.known:
+            self._differs(sender, own, message.vector_hash)
+            return
+        self._differences.pop(sender, None)
+        if not message.known:
             self._send_digest(sender)
+
+    def _differs(self, peer: PeerId, own: bytes, theirs: bytes) -> None:
+        difference = self._differences.get(peer)
+        if difference is None or (difference.own, difference.theirs) != (own, theirs):
+            difference = self._differences[peer] = _Difference(own, theirs)
+        if difference.worth_a_look():
+            self._context.send(peer, Vector(self._ledger.chains.vector()))
 
     def on_vector(self, now: float, sender: PeerId, message: Vector) -> None:
         """Send what the sender lacks, fetch what this node lacks."""
@@ -222,6 +251,7 @@ class Replication:
         """A member is gone: what it said of its replica is of no use any more."""
         self.roots.pop(peer, None)
         self._adverts.pop(peer, None)
+        self._differences.pop(peer, None)
 
     def compare(self, peer: PeerId) -> None:
         """Compare replicas now: a member came (back), or a message leaves for it in any case."""
@@ -300,7 +330,12 @@ class Replication:
             self._context.send(sender, FetchRange(head.author, own_seq + 1, last))
         elif held is not None and head.seq > held.base.seq and held.hash_at(head.seq) != head.hash:
             self._want(now, sender, [head.hash])
-        self._want(now, sender, [name for name in head.extras if name not in self._ledger.chains])
+        if held is None or not held.is_full:
+            self._want(
+                now,
+                sender,
+                [name for name in head.extras if name not in self._ledger.chains and name != FULL],
+            )
 
 
 def _lacked_by(held: AuthorChain, head: Head | None) -> list[Entry]:
@@ -308,11 +343,13 @@ def _lacked_by(held: AuthorChain, head: Head | None) -> list[Entry]:
     first = max(0, head.seq) if head else 0
     extras = set(head.extras) if head else set()
     lacking = [entry for entry in held.between(first + 1, held.head_seq) if entry.hash not in extras]
+    if FULL in extras:
+        # There is room for an earlier fork only.
+        return lacking + [entry for entry in held.extras.values() if entry.seq <= first]
     forked = held.forked_at is not None
-    lacking += [
+    return lacking + [
         entry for name, entry in held.extras.items() if name not in extras and (forked or entry.seq > first)
     ]
-    return lacking
 
 
 class _Own:
