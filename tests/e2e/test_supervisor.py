@@ -52,7 +52,7 @@ def test_a_mesh_goes_up_is_hurt_comes_back_and_leaves_nothing(mesh: Mesh) -> Non
     assert mesh.nodes()["operator"]["provider"]["state"] == "killed"
     asked = mesh.whisper("submit", "why?")
     assert asked.returncode == 3
-    assert "whisper-tui revive operator" in asked.stderr
+    assert f"whisper-tui revive --run-dir {mesh.folder} operator`" in asked.stderr
 
     assert mesh.whisper("pause", "node3").returncode == 0
     with watching(mesh.pids()) as handles:
