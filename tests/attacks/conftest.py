@@ -44,3 +44,16 @@ async def customer(market: Market, tmp_path: Path) -> AsyncIterator[Attacker]:
     """Somebody with an AXL node and credit, and no scruples."""
     async with attacker(tmp_path, market.everybody, market.customer().key) as made:
         yield made
+
+
+@pytest.fixture
+def spoilt_market(tmp_path: Path, corpus: Path) -> Iterator[Market]:
+    """A market of its own for a test that leaves somebody behind in ruins."""
+    folder = tmp_path / "market"
+    folder.mkdir()
+    made = Market(folder, corpus, PROVIDERS, 0.0)
+    try:
+        made.open()
+        yield made
+    finally:
+        made.close()
