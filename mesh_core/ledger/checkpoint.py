@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec import Struct
 
+from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import DropStatements, DropVotes, PeerId, PutMeta
 from mesh_core.identity.statement import StatementError, digest
@@ -49,6 +50,9 @@ _RETRY_S = 1.0
 
 _RANK_STEP_S = 2.0
 """Each live elector waits this much longer than the one before, so that one of them proposes."""
+
+_PATIENCE_MARKS = 2
+"""A record that has waited for its job through so many marks waits for one that is dropped, or never was."""
 
 _STATEMENTS_KEPT = 4
 """Of each elector so many of its newest statements are considered."""
@@ -110,8 +114,13 @@ class Checkpoints:
     _marks: deque[_Mark] = field(default_factory=deque)
     _said: dict[st.Checkpoint, dict[PeerId, st.Signed]] = field(default_factory=dict)
     _contradicted: dict[st.Checkpoint, None] = field(default_factory=dict)
+    _waits: dict[bytes, int] = field(default_factory=dict)
     _found: tuple[bytes, _Found | None] = (b"", None)
     _offered: dict[PeerId, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        granted = [(-micro, peer) for peer, micro in self._context.config.credit.items() if micro > 0]
+        self._sworn = sorted(peer for _, peer in sorted(granted)[: limit("committee_max")])
 
     # ---------------------------------------------------------------------------------- start and resume
 
@@ -145,9 +154,11 @@ class Checkpoints:
 
     def on_record(self, entry: Entry) -> None:
         """A record has come: one of this kind is a statement, and all of them together are what is to be dropped."""
-        self._added += 1
         if isinstance(entry.body, st.Checkpoint):
+            # It does not count as one of many: else checkpoints alone would cause the next.
             self._hear(entry, entry.body)
+            return
+        self._added += 1
         if self._context.ready and (not self._marks or self._added - self._marks[-1].added >= self._step):
             self._mark()
             self._consider_proposing()
@@ -178,8 +189,8 @@ class Checkpoints:
 
     @property
     def _electors(self) -> list[PeerId]:
-        """Whom this node's configuration grants credit, in order of their keys."""
-        return sorted(peer for peer, limit_micro in self._context.config.credit.items() if limit_micro > 0)
+        """Those whom this node's configuration grants the most credit, in order of their keys."""
+        return self._sworn
 
     def _most_agree(self, peers: Iterable[PeerId]) -> bool:
         electors = self._electors
@@ -216,16 +227,48 @@ class Checkpoints:
         return max(1, self._context.config.retained_records // 2)
 
     def _mark(self) -> None:
-        """Remember where the chains are: every author's but for its last record, which tells a restarted node of its
-        past, and none beyond a record whose job has not come."""
-        waiting = self._ledger.first_waiting()
-        bases: dict[PeerId, Base] = {}
+        """Remember where the chains are."""
+        places: dict[PeerId, int] = {}
         for author, held in self._ledger.chains.authors.items():
-            seq = max(held.base.seq, min(held.head_seq, waiting.get(author, held.head_seq + 1)) - 1)
-            name = held.hash_at(seq)
+            # The last record stays: it tells a node that restarts from an old backup of its past.
+            stays = not held.chain or not self._is_decided(held.chain[-1])
+            places[author] = max(held.base.seq, held.head_seq - stays)
+        self._leave_waiting(places)
+        while self._leave_uncovered(places):
+            pass
+        bases: dict[PeerId, Base] = {}
+        for author, seq in places.items():
+            name = self._ledger.chains.authors[author].hash_at(seq)
             assert name is not None
             bases[author] = Base(seq, name)
         self._marks.append(_Mark(self._added, bases))
+
+    def _is_decided(self, entry: Entry) -> bool:
+        """Whether a record is that of a decided job: others that concern it must not be covered without it."""
+        job = self._ledger.jobs.get(entry.hash)
+        return job is not None and job.final
+
+    def _leave_waiting(self, places: dict[PeerId, int]) -> None:
+        """Leave out records whose job has not come; who waits for long waits for nothing."""
+        waits = {entry.hash: self._waits.get(entry.hash, 0) + 1 for entry in self._ledger.waiting()}
+        self._waits = waits
+        for entry in self._ledger.waiting():
+            if waits[entry.hash] <= _PATIENCE_MARKS:
+                places[entry.author] = min(places[entry.author], entry.seq - 1)
+
+    def _leave_uncovered(self, places: dict[PeerId, int]) -> bool:
+        """Leave out records of jobs whose own record is left out; whether there were any."""
+        changed = False
+        for job in self._ledger.jobs.values():
+            if job.entry.seq <= places[job.submitter]:
+                continue
+            settled = [job.settle] if job.settle is not None else []
+            for entry in (*job.awards.values(), *(lease for _, lease in job.leases.values()), *settled):
+                if entry.seq <= places[entry.author]:
+                    base = self._ledger.chains.authors[entry.author].base.seq
+                    changed |= places[entry.author] != max(base, entry.seq - 1)
+                    places[entry.author] = max(base, entry.seq - 1)
+        return changed
 
     def _due(self) -> Cut | None:
         """The newest cut that leaves as many records above it as are to be retained, if it covers enough."""
@@ -261,11 +304,9 @@ class Checkpoints:
     # --------------------------------------------------------------------------------------------- judging
 
     def _look(self, now: float) -> None:
-        """Judge what electors say, the furthest first: one that most agree on, or one that this elector may join."""
+        """Judge what electors say, the furthest first, until one is signed or acted on: the others are behind it."""
         for body in sorted(self._said, key=_order, reverse=True):
-            said = self._said.get(body)
-            if said is None:
-                continue
+            said = self._said[body]
             agreed = self._most_agree(said)
             joining = (
                 self._context.ready
@@ -273,37 +314,38 @@ class Checkpoints:
                 and self._context.me not in said
                 and body.records > self._attested
             )
-            if (agreed or joining) and body not in self._contradicted:
-                self._judge(now, body, agreed=agreed)
+            if (agreed or joining) and body not in self._contradicted and self._judge(now, body, agreed):
+                return
 
-    def _judge(self, now: float, body: st.Checkpoint, *, agreed: bool) -> None:
-        """Compare a statement with this node's own records: sign it, act on it, or contradict it."""
+    def _judge(self, now: float, body: st.Checkpoint, agreed: bool) -> bool:
+        """Compare a statement with this node's own records: sign it, act on it, or contradict it. False when that has to
+        wait, for the cut or for records that are on their way, or when it is contradicted."""
         data = self._blobs.get(body.cut)
         if data is None:
             self._blobs.want(now, body.cut, list(self._said[body]), ReadCut(body.cut))
-            return
+            return False
         try:
             cut = read_cut(data)
         except SnapshotError:
             self._contradicted[body] = None
-            return
+            return False
         own = self._computed(cut)
         if own is None:
-            self._context.timers.set(_LOOK, now + _RETRY_S)  # what is missing is on its way
-        elif (digest(own.data), own.snapshot.state_root, cut.records) != (
-            body.snapshot,
-            body.state_root,
-            body.records,
-        ):
+            self._context.timers.set(_LOOK, now + _RETRY_S)
+            return False
+        found = st.Checkpoint(body.cut, digest(own.data), own.snapshot.state_root, cut.records)
+        if found != body:
             self._contradicted[body] = None
             if agreed:
                 self._context.outbox.notify(
                     "alarm", text="most electors sign a checkpoint that this node's own records contradict"
                 )
-        elif agreed:
+            return False
+        if agreed:
             self._adopt(now, body, own, tuple(self._said[body].values()))
         else:
             self._attest(now, body)
+        return True
 
     def _computed(self, cut: Cut) -> _Found | None:
         """This node's own snapshot at a cut; None when records are missing. The last one is remembered."""
@@ -365,12 +407,15 @@ class Checkpoints:
             if author not in ledger.chains.authors or ledger.chains.authors[author].base.seq < base.seq
         }
         records = [read_record(signed) for signed in snapshot.records]
-        still_open = {entry.hash for entry in records}
-        gone = [job for job in ledger.jobs.values() if _covers(cut, job.entry) and job.id not in still_open]
-        carried = [
+        kept = {entry.hash for entry in records}
+        gone = [job for job in ledger.jobs.values() if _covers(cut, job.entry) and job.id not in kept]
+        orphaned = [
             job.settle.body
             for job in ledger.jobs.values()
-            if job.settle is not None and job.id in still_open and _covers(cut, job.settle)
+            if job.settle is not None
+            and _covers(cut, job.settle)
+            and job.settle.hash not in kept
+            and (job.id in kept or not _covers(cut, job.entry))
         ]
         ledger.forget(gone, cut)
         ledger.collapse(snapshot.settled, snapshot.opened_accounts(), snapshot.jobs)
@@ -387,7 +432,7 @@ class Checkpoints:
                 decided = {one.job: one.value for one in snapshot.decided_of(job.submitter)}
                 job.verdict = decided.get(job.id) or LOST
                 ledger.hooks.on_settled(job)
-        for certified in carried if self._context.ready else ():
+        for certified in orphaned if self._context.ready else ():
             # It was on a side of a fork that has lost: without a record it would count here and nowhere else.
             self._replication.append(now, "settle", certified)
 

@@ -6,7 +6,7 @@ be judged (certificates, awards) waits for it. It never consults membership, so 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mesh_core.identity.crypto import Verifier
@@ -169,13 +169,10 @@ class Ledger:
                 del self._waiting[job_id]
         self.chains.rebase(cut)
 
-    def first_waiting(self) -> dict[st.PeerId, int]:
-        """For each author the lowest seq of a record that waits for its job."""
-        lowest: dict[st.PeerId, int] = {}
+    def waiting(self) -> Iterator[Entry]:
+        """Records that wait for their job."""
         for waiting in self._waiting.values():
-            for entry in waiting:
-                lowest[entry.author] = min(entry.seq, lowest.get(entry.author, entry.seq))
-        return lowest
+            yield from waiting
 
     # -------------------------------------------------------------------------------------------- details
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeAlias
+from typing import TypeAlias
 
 from mesh_core.effects import JobId
 from mesh_core.wire.messages import AcceptRequest
@@ -49,19 +49,27 @@ class OpenResult:
 
 @dataclass(frozen=True, slots=True)
 class TakeSnapshot:
-    """A replica that was away too long takes the snapshot that `checkpoints` vouch for. Concerns no job."""
+    """A replica that was away too long takes the snapshot that `checkpoints` vouch for. It has the place of a job."""
 
-    job: ClassVar[JobId] = b""
     body: Checkpoint
     checkpoints: tuple[Signed, ...] = field(compare=False)
+
+    @property
+    def job(self) -> JobId:
+        """What is settled when it is not needed any more."""
+        return self.body.snapshot
 
 
 @dataclass(frozen=True, slots=True)
 class ReadCut:
-    """A replica compares what an elector says of the records below a cut. Concerns no job."""
+    """A replica compares what an elector says of the records below a cut. It has the place of a job."""
 
-    job: ClassVar[JobId] = b""
     cut: bytes
+
+    @property
+    def job(self) -> JobId:
+        """What is settled when it is not needed any more."""
+        return self.cut
 
 
 Need: TypeAlias = (

@@ -7,7 +7,8 @@ comes for such a place counts any more.
 
 A snapshot is a function of its cut alone: replicas get the same bytes whether they fold all records at once or go from
 one cut to the next, and whichever cuts they stopped at. So it holds nothing that a later record could have changed
-otherwise: a job's newest certificate is not in it, only its value.
+otherwise: a job's newest certificate is not in it, only its value. Whoever chooses a cut sees to it that a job's own record
+is covered with the others that concern it; a record about a job that is not below the cut is dropped with the cut.
 """
 
 from __future__ import annotations
