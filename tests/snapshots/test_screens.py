@@ -41,7 +41,8 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         pytest.param("rescued", SMALL, ("space", "X", "k"), {}, id="kill_a_quorum"),
         pytest.param("started", SMALL, ("s",), {}, id="submit"),
         pytest.param("end", SMALL, ("q",), {}, id="quit"),
-        pytest.param("end", LARGE, ("tab", "j", "enter"), {}, id="job"),
+        pytest.param("end", LARGE, ("tab", "enter"), {}, id="question"),
+        pytest.param("end", LARGE, ("tab", "j", "j", "enter"), {}, id="job"),
         pytest.param("end", LARGE, ("question_mark",), {}, id="help"),
     ],
 )

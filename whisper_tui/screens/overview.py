@@ -7,6 +7,7 @@ from typing import Literal
 
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
+from textual.widget import Widget
 
 from whisper_tui.model.glyphs import Glyphs
 from whisper_tui.model.views import events, incidents, jobs, ledger, market, nodes, topology
@@ -35,7 +36,7 @@ class Overview(Container):
         self._shape: Layout = "compact"
         self._main: Literal["nodes", "jobs"] = "nodes"
         self._frame: Frame | None = None
-        self._heights: dict[LinesPane, int] = {}
+        self._heights: dict[Widget, int | str] = {}
         self.nodes = LineTable(painter, glyphs, id="nodes", markable=True)
         self.jobs = LineTable(painter, glyphs, id="jobs", newest_first=monotonic)
         self._mesh = LinesPane(painter, id="mesh")
@@ -112,13 +113,21 @@ class Overview(Container):
             self.sync(self._frame)
 
     def _set_heights(self, frame: Frame) -> None:
-        """Nodes take the lines they need; setting the same height again costs nothing."""
+        """Nodes take the lines they need."""
         count = len(frame.state.members) or 1
         if self._shape == "small":
-            self.nodes.styles.height = self.jobs.styles.height = "1fr"
+            self._give(self.nodes, "1fr")
+            self._give(self.jobs, "1fr")
             return
-        self.nodes.styles.height = min(NODES_ROWS_MAX, count, max(7, self.size.height // 3)) + 1
-        self.jobs.styles.height = "3fr" if self._shape == "wide" else self.nodes.styles.height
+        height = min(NODES_ROWS_MAX, count, max(7, self.size.height // 3)) + 1
+        self._give(self.nodes, height)
+        self._give(self.jobs, "3fr" if self._shape == "wide" else height)
+
+    def _give(self, pane: Widget, height: int | str) -> None:
+        """Set the height of a pane; when it was another, all are drawn again once each has its lines."""
+        if self._heights.get(pane) != height:
+            self._heights[pane] = pane.styles.height = height
+            self.call_after_refresh(self._again)
 
     def _titled(self, pane: LinesPane, title: str, lines: Lines, role: Role = "title") -> None:
         pane.sync((rule(title, pane.size.width, self._glyphs, role=role), *lines))
@@ -128,11 +137,8 @@ class Overview(Container):
         return "title" if table.has_focus else "dim"
 
     def _grown(self, pane: LinesPane, title: str, lines: Lines) -> None:
-        """The same for a pane that is as high as what it shows; the others get what is left, and are drawn again."""
-        height = len(lines) + 1
-        if self._heights.get(pane) != height:
-            self._heights[pane] = pane.styles.height = height
-            self.call_after_refresh(self._again)
+        """The same for a pane that is as high as what it shows."""
+        self._give(pane, len(lines) + 1)
         self._titled(pane, title, lines)
 
     def _sync_wide(self, frame: Frame) -> None:

@@ -349,6 +349,15 @@ async def test_a_resize_changes_the_layout() -> None:
         assert "Replicas" in bench.text() and "TIMELINE" in bench.text()
 
 
+async def test_after_a_resize_every_line_is_used_although_nothing_happens_any_more() -> None:
+    bench = Bench(rescue_story())
+    async with bench.console.run_test(size=(120, 40)) as pilot:
+        await bench.settle(pilot)
+        await pilot.resize_terminal(80, 24)
+        await bench.settle(pilot)
+        assert bench.lines()[-2].strip()
+
+
 async def test_ascii_means_ascii() -> None:
     bench = Bench(rescue_story(until="rescued"), ascii=True)
     async with bench.console.run_test(size=(120, 40)) as pilot:
