@@ -43,6 +43,9 @@ class Heard:
         self._said: dict[str, list[str]] = {}
         world.watch(self)
 
+    def writing(self, host: Host, writes: Sequence[Write]) -> None:
+        """What is not on disk yet is nobody's story."""
+
     def durable(self, host: Host, writes: Sequence[Write]) -> None:
         """Writes are shown by commands, not told."""
 
