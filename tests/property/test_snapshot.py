@@ -1,0 +1,138 @@
+"""A snapshot is a function of its cut: whichever cuts lay on the way there."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from mesh_core.ledger.chain import Base
+from mesh_core.ledger.fold import Ledger
+from mesh_core.ledger.record import Entry, read_record
+from mesh_core.ledger.snapshot import Cut, Snapshot, encoded, read_snapshot, snapshot_at
+from mesh_core.wire import statements as st
+from tests.unit.core.people import People
+
+
+def history() -> tuple[People, list[Entry]]:
+    """Eight jobs of which every third stays open, as their records would come one after the other."""
+    people = People()
+    entries: list[Entry] = []
+    for number in range(8):
+        holder = people.providers[number % 6]
+        job = people.submitter.record("job", people.job(label=f"q1.{number}", index=number))
+        bid = holder.sign(st.Bid("local", holder.peer, job.hash, 10_000, 0.0, 0, ""))
+        entries += [
+            job,
+            people.submitter.record("award", st.Award(job.hash, (bid,), (holder.peer,))),
+            holder.record("lease", people.lease(job.hash, holder, people.providers[:4])),
+        ]
+        if number % 3:
+            value = people.value(holder, b"%d" % number)
+            entries.append(
+                holder.record("settle", people.settlement(job.hash, value, people.providers[:4]))
+            )
+    liar = people.person("liar")
+    first = liar.record("note", "one")
+    second = liar.record("note", "other", seq=1, prev=bytes(32))
+    proof = st.Equivocation("record", first.signed, second.signed)
+    entries.insert(9, people.person("witness").record("equivocation", proof))
+    return people, entries
+
+
+PEOPLE, HISTORY = history()
+
+
+def held() -> Ledger:
+    ledger = PEOPLE.ledger()
+    for entry in sorted(HISTORY, key=lambda one: one.seq):
+        assert ledger.add(entry)
+    return ledger
+
+
+def cut_after(count: int) -> Cut:
+    """Everybody's chain as it was when so many records had come."""
+    bases: dict[bytes, Base] = {}
+    for entry in HISTORY[:count]:
+        if entry.seq > bases.get(entry.author, Base()).seq:
+            bases[entry.author] = Base(entry.seq, entry.hash)
+    return Cut.of(bases)
+
+
+def collapsed(ledger: Ledger, snapshot: Snapshot) -> None:
+    """Let a snapshot take the place of what it covers."""
+    bases = snapshot.cut.bases
+    kept = {read_record(signed).hash for signed in snapshot.records}
+    gone = [
+        job
+        for job in ledger.jobs.values()
+        if job.id not in kept and job.entry.seq <= bases.get(job.submitter, Base()).seq
+    ]
+    ledger.forget(gone, bases)
+    ledger.collapse(snapshot.settled, snapshot.opened_accounts(), snapshot.jobs)
+    for signed in snapshot.records:
+        ledger.fold(read_record(signed))
+
+
+@settings(max_examples=30, deadline=None)
+@given(some.lists(some.integers(1, len(HISTORY)), min_size=1, max_size=4, unique=True))
+def test_any_way_to_a_cut_gives_the_same_snapshot(stops: list[int]) -> None:
+    ledger, root = held(), held().state_root()
+    base: Snapshot | None = None
+    for stop in sorted(stops):
+        base = snapshot_at(ledger, base, cut_after(stop))
+        assert base is not None
+        collapsed(ledger, base)
+        assert ledger.state_root() == root
+        assert ledger.chains.vector_hash() == held().chains.vector_hash()
+    assert base is not None
+    at_once = snapshot_at(held(), None, base.cut)
+    assert at_once is not None and encoded(base) == encoded(at_once)
+    assert read_snapshot(encoded(base)) == base
+
+
+@settings(max_examples=20, deadline=None)
+@given(some.integers(1, len(HISTORY)))
+def test_whoever_starts_from_a_snapshot_comes_to_the_same_state(stop: int) -> None:
+    whole = held()
+    snapshot = snapshot_at(whole, None, cut_after(stop))
+    assert snapshot is not None
+    newcomer = PEOPLE.ledger()
+    collapsed(newcomer, snapshot)
+    assert newcomer.state_root() == snapshot.state_root
+    for entry in HISTORY:
+        newcomer.add(entry)
+    assert newcomer.state_root() == whole.state_root()
+    assert newcomer.chains.vector_hash() == whole.chains.vector_hash()
+    assert newcomer.equivocators.keys() == whole.equivocators.keys()
+    assert newcomer.open_jobs.keys() == whole.open_jobs.keys()
+    assert sum(account.balance_micro for account in newcomer.accounts.values()) == 0
+
+
+def test_a_record_of_a_collapsed_job_that_comes_again_opens_nothing() -> None:
+    ledger = held()
+    snapshot = snapshot_at(ledger, None, cut_after(len(HISTORY)))
+    assert snapshot is not None
+    collapsed(ledger, snapshot)
+    before = set(ledger.jobs)
+    assert not any(ledger.add(entry) for entry in HISTORY)
+    assert set(ledger.jobs) == before == set(ledger.open_jobs)
+    assert ledger.collapsed == 5 and len(before) == 3
+
+
+def test_another_record_for_a_covered_place_is_refused() -> None:
+    """A submitter cannot unmake a collapsed job by forking below the cut."""
+    people, entries = history()
+    ledger = people.ledger()
+    for entry in entries:
+        ledger.add(entry)
+    snapshot = snapshot_at(ledger, None, cut_after(len(entries)))
+    assert snapshot is not None
+    collapsed(ledger, snapshot)
+    root = ledger.state_root()
+    forged = people.submitter.record("job", people.job(label="again"), seq=1, prev=bytes(32))
+    assert not ledger.add(forged) and ledger.state_root() == root
+
+
+def test_a_replica_that_lacks_covered_records_has_no_snapshot_of_its_own() -> None:
+    ledger = PEOPLE.ledger()
+    for entry in HISTORY[:-2]:
+        ledger.add(entry)
+    assert snapshot_at(ledger, None, cut_after(len(HISTORY))) is None
