@@ -5,8 +5,10 @@ import math
 import pytest
 
 from mesh_core.effects import JobOptions, SubmitQuery
+from mesh_core.lease.committee import quorum, total_weight
 from mesh_core.market.bid import LOCALITY_MICRO, rank, score
 from mesh_core.market.query import Refusal
+from mesh_core.simulation.workload import Appetite
 from mesh_core.simulation.world import Setup, World
 from mesh_core.wire import statements as st
 from tests.unit.core.people import NETWORK, People, Person
@@ -125,3 +127,36 @@ def test_nothing_is_lost_or_created_when_jobs_are_paid() -> None:
         accounts = host.node.ledger.accounts
         assert sum(account.balance_micro for account in accounts.values()) == 0
         assert accounts[world.hosts["operator"].peer].balance_micro < 0
+
+
+def test_who_asks_to_tolerate_more_lies_than_there_are_providers_is_told_so() -> None:
+    world = running_world()
+    asked = SubmitQuery("why?", "", "c", (1,), JobOptions(fault_bound=3))
+    assert refusal(world, asked).startswith("lies of weight 3 need votes of weight 10 in all, 6 providers")
+    assert "out of range" in refusal(world, SubmitQuery("why?", "", "c", (1,), JobOptions(fault_bound=-1)))
+
+
+def test_a_job_has_the_weights_and_the_threshold_that_its_submitter_chose() -> None:
+    world = running_world()
+    world.submit("operator", "why?", [1], JobOptions(fault_bound=1, submitter_weight=3), "q1")
+    node = world.hosts["operator"].node
+    assert node is not None
+    (auction,) = node.auctioneer.auctions.values()
+    job = auction.job.job
+    weights = {seat.peer: seat.weight for seat in job.committee}
+    assert (weights.pop(node.peer), set(weights.values())) == (3, {1})
+    assert (job.fault_bound, quorum(job), job.threshold) == (1, 6, 6)
+
+
+def test_a_question_goes_on_with_a_heavier_submitter_when_too_few_providers_are_left() -> None:
+    world = World(Setup(seed="few", providers=3, appetite=Appetite(1.0, 1.0)))
+    world.start()
+    world.run_for(1.0)
+    world.submit("operator", "why?", [0], JobOptions(fault_bound=1), "q1")
+    world.run_for(0.5)
+    world.kill("node3")
+    node = world.hosts["operator"].node
+    assert node is not None
+    assert world.run_while(lambda: not all(q.finished for q in node.queries.queries.values()), 30.0)
+    combine = next(job.job for job in node.ledger.jobs.values() if job.job.kind == "combine")
+    assert (total_weight(combine), quorum(combine), len(combine.committee)) == (4, 3, 3)

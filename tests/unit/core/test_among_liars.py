@@ -1,0 +1,264 @@
+"""What a node that claims and holds a job makes of witnesses that lie: six providers and a submitter, W 7, f 1, q 5."""
+
+from __future__ import annotations
+
+import pytest
+
+from mesh_core.config import limit
+from mesh_core.effects import Send
+from mesh_core.identity.statement import body_hash, peek
+from mesh_core.lease.claim import Claim, Phase
+from mesh_core.wire import messages as ms
+from mesh_core.wire import statements as st
+from tests.unit.core.people import NETWORK, People, Person
+from tests.unit.core.seat import Seat
+
+
+@pytest.fixture
+def people() -> People:
+    return People()
+
+
+@pytest.fixture
+def seat(people: People) -> Seat:
+    """The first provider, which has won the auction of a job that tolerates one liar."""
+    return winner(people, fault_bound=1)
+
+
+def winner(people: People, fault_bound: int) -> Seat:
+    """The first provider, which claims the job and has its own promise."""
+    me = people.providers[0]
+    job = people.submitter.record("job", people.job(fault_bound=fault_bound))
+    seat = Seat(people, me, job, executes=True)
+    bid = me.sign(st.Bid(NETWORK, me.peer, job.hash, 0, 0.0, 0, ""))
+    seat.hold(people.submitter.record("award", st.Award(job.hash, (bid,), (me.peer,))))
+    assert claim_of(seat).phase is Phase.CLAIMING
+    return seat
+
+
+def claim_of(seat: Seat) -> Claim:
+    """The claim on the job."""
+    return seat.node.holder.claims[seat.job.id]
+
+
+def others(people: People) -> list[Person]:
+    """The other providers."""
+    return people.providers[1:]
+
+
+def promise_to(
+    seat: Seat, author: Person, shown: st.Accepted | None = None, failures: tuple[bytes, ...] = ()
+) -> bytes:
+    """A promise of the epoch that is claimed."""
+    return seat.says.promise(author, seat.me, claim_of(seat).epoch, shown, failures)
+
+
+def refusal(seat: Seat, promised: int, holder: Person) -> ms.Refused:
+    """A refusal of the epoch that is claimed."""
+    return ms.Refused(seat.job.id, claim_of(seat).epoch, promised, holder.peer, False)
+
+
+def claim_second_epoch(seat: Seat, people: People) -> None:
+    """Somebody else's lease has lapsed, and the node claims the next epoch."""
+    holder, epoch = people.providers[1], claim_of(seat).epoch
+    seat.hold(holder.record("lease", people.lease(seat.job.id, holder, others(people), epoch)))
+    seat.wait(30.0)
+    assert claim_of(seat).epoch > epoch
+
+
+# ------------------------------------------------------------------------------------------ promises
+
+
+def test_a_promise_that_plants_a_value_does_not_count(seat: Seat, people: People) -> None:
+    claim_second_epoch(seat, people)
+    liar, *honest = others(people)
+    planted = st.Accepted(1, seat.says.ending(liar))
+    seat.tell(liar, ms.Promised(promise_to(seat, liar, planted)))
+    assert seat.dropped("bad_promise") == 1
+    assert liar.peer not in claim_of(seat).promises
+    for one in honest:
+        seat.tell(one, ms.Promised(promise_to(seat, one)))
+    assert claim_of(seat).phase is Phase.SHARING
+    assert not claim_of(seat).adopted
+
+
+def test_a_lock_with_its_proof_is_adopted(seat: Seat, people: People) -> None:
+    claim_second_epoch(seat, people)
+    value = seat.says.ending(people.providers[1])
+    lock = seat.says.lock(people.providers[:5], value)
+    for one in others(people):
+        seat.tell(one, ms.Promised(promise_to(seat, one, lock)))
+    claim = claim_of(seat)
+    assert (claim.phase, claim.value, claim.adopted) == (Phase.PROPOSING, value, True)
+
+
+def test_without_lies_to_fear_a_bare_accepted_value_is_adopted(people: People) -> None:
+    seat = winner(people, fault_bound=0)
+    claim_second_epoch(seat, people)
+    value = seat.says.ending(people.providers[1])
+    for one in others(people)[:3]:
+        seat.tell(one, ms.Promised(promise_to(seat, one, st.Accepted(1, value))))
+    assert claim_of(seat).value == value
+
+
+@pytest.mark.parametrize("fault_bound", [0, 1])
+def test_a_promise_too_large_for_a_lease_record_does_not_count(people: People, fault_bound: int) -> None:
+    seat = winner(people, fault_bound)
+    liar = people.providers[1]
+    seat.tell(liar, ms.Promised(promise_to(seat, liar, failures=(bytes(70_000),))))
+    assert seat.dropped("bad_promise") == 1
+    for one in others(people)[1:]:
+        seat.tell(one, ms.Promised(promise_to(seat, one)))
+    assert claim_of(seat).lease is not None
+
+
+def test_a_witness_that_promises_twice_is_proven_to(seat: Seat, people: People) -> None:
+    liar = people.providers[1]
+    seat.tell(liar, ms.Promised(promise_to(seat, liar)))
+    seat.tell(liar, ms.Promised(promise_to(seat, liar, failures=(b"more",))))
+    assert seat.node.ledger.equivocators == {liar.peer: "promise"}
+
+
+# ------------------------------------------------------------------------------------------ refusals
+
+
+@pytest.mark.parametrize(("fault_bound", "refusing"), [(0, 1), (1, 2)])
+def test_a_claim_ends_by_the_word_of_more_than_the_liars(
+    people: People, fault_bound: int, refusing: int
+) -> None:
+    seat = winner(people, fault_bound)
+    witnesses = others(people)
+    for one in witnesses[: refusing - 1]:
+        seat.tell(one, refusal(seat, 3, witnesses[4]))
+        seat.tell(one, refusal(seat, 5, witnesses[4]))
+    assert seat.job.id in seat.node.holder.claims, "one and the same liar counts once"
+    seat.tell(witnesses[refusing], refusal(seat, 3, witnesses[4]))
+    assert seat.job.id not in seat.node.holder.claims
+    assert seat.written[-1].phase == "release"
+
+
+def test_the_next_claim_follows_a_refusal_only_as_far_as_others_can(seat: Seat, people: People) -> None:
+    liar = people.providers[1]
+    epoch = claim_of(seat).epoch
+    seat.tell(liar, refusal(seat, 1 << 50, liar))
+    assert claim_of(seat).epoch == epoch
+    seat.wait(30.0)
+    released = [write.epoch for write in seat.written if write.phase == "release" and write.epoch > epoch]
+    assert released[0] == epoch + limit("epoch_jump_max")
+
+
+def test_requests_show_the_promises_of_one_witness_after_another(seat: Seat, people: People) -> None:
+    first, second = others(people)[:2]
+    for one in (first, second):
+        seat.tell(one, ms.Promised(promise_to(seat, one)))
+    requests = [one.message for one in seat.wait(0.9) if isinstance(one.message, ms.PromiseRequest)]
+    shown = {peek(request.shown, st.Promise).author for request in requests}
+    assert {first.peer, second.peer} <= shown
+
+
+# -------------------------------------------------------------------------------------------- votes
+
+
+def proposing(seat: Seat, people: People) -> st.Value:
+    """Let the node hold a lease that binds it to a value."""
+    claim_second_epoch(seat, people)
+    value = seat.says.ending(people.providers[1])
+    lock = seat.says.lock(people.providers[:5], value)
+    for one in others(people):
+        seat.tell(one, ms.Promised(promise_to(seat, one, lock)))
+    return value
+
+
+def test_a_quorum_of_votes_is_shown_to_all_and_a_quorum_of_settle_votes_settles(
+    seat: Seat, people: People
+) -> None:
+    value = proposing(seat, people)
+    epoch = claim_of(seat).epoch
+    sent: list[ms.Message] = []
+    for one in others(people):
+        sent += seat.tell(one, ms.Voted(seat.says.accept(one, value, epoch)))
+    assert claim_of(seat).phase is Phase.LOCKING
+    (request,) = [message for message in sent if isinstance(message, ms.LockRequest)]
+    assert len(request.votes) == 5
+    assert not seat.job.final
+    for one in others(people):
+        seat.tell(one, ms.Locked(seat.says.settle(one, value, epoch)))
+    assert seat.job.value == value
+    assert seat.job.certificate is not None
+    peeked = {peek(vote, st.SettleVote).epoch for vote in seat.job.certificate.votes}
+    assert peeked == {epoch}
+
+
+def test_accept_votes_do_not_count_as_settle_votes(seat: Seat, people: People) -> None:
+    value = proposing(seat, people)
+    epoch = claim_of(seat).epoch
+    for one in others(people):
+        seat.tell(one, ms.Voted(seat.says.accept(one, value, epoch)))
+    for one in others(people):
+        seat.tell(one, ms.Locked(seat.says.accept(one, value, epoch)))
+    assert not seat.job.final
+    assert claim_of(seat).phase is Phase.LOCKING
+
+
+def test_lock_requests_are_repeated_to_those_who_have_not_answered(seat: Seat, people: People) -> None:
+    value = proposing(seat, people)
+    epoch = claim_of(seat).epoch
+    for one in others(people):
+        seat.tell(one, ms.Voted(seat.says.accept(one, value, epoch)))
+    answered = people.providers[1]
+    seat.tell(answered, ms.Locked(seat.says.settle(answered, value, epoch)))
+    asked = {one.to for one in seat.wait(0.3) if isinstance(one.message, ms.LockRequest)}
+    assert answered.peer not in asked
+    assert {one.peer for one in people.providers[2:]} <= asked
+
+
+@pytest.mark.parametrize("fault_bound", [0, 1])
+def test_a_vote_with_something_hung_on_it_does_not_count(people: People, fault_bound: int) -> None:
+    """The certificate would not fit into a record."""
+    seat = winner(people, fault_bound)
+    value = proposing(seat, people)
+    liar, epoch = people.providers[1], claim_of(seat).epoch
+    vote = seat.says.accept(liar, value, epoch)
+    body = bytes([vote[0] + 1]) + vote[1:-64] + b"\xc5\xff\xff" + bytes(0xFFFF)
+    padded = body + liar.crypto.sign(b"whisper:accept\0" + body)
+    assert peek(padded, st.AcceptVote).value == value, "an honest decoder reads over it"
+    seat.tell(liar, ms.Voted(padded))
+    assert liar.peer not in claim_of(seat).votes
+    assert body_hash(padded) != body_hash(vote)
+
+
+def test_a_cancellation_goes_out_with_the_submitters_wish(seat: Seat, people: People) -> None:
+    """Witnesses that have not heard of it could not tell it from the holder's own idea."""
+    for one in others(people):
+        seat.tell(one, ms.Promised(promise_to(seat, one)))
+    assert claim_of(seat).phase is Phase.SHARING
+    wish = people.submitter.sign(st.Cancel(NETWORK, people.submitter.peer, seat.job.id, "why"))
+    answers = seat.tell(people.submitter, ms.CancelRequest(wish))
+    kinds = [type(answer) for answer in answers if isinstance(answer, ms.CancelRequest | ms.AcceptRequest)]
+    assert kinds == [ms.CancelRequest, ms.AcceptRequest]
+
+
+# -------------------------------------------------------------------------------------------- turns
+
+
+def test_one_that_failed_lets_others_try_before_it_claims_again(seat: Seat, people: People) -> None:
+    for one in others(people):
+        seat.tell(one, ms.Exchange((ms.Update("alive", introduced(one)),), False))
+        seat.tell(one, ms.Promised(promise_to(seat, one)))
+    claim = claim_of(seat)
+    assert claim.phase is Phase.SHARING
+    seat.hold(seat.job.entry)
+    seat.node.holder.release(seat.now, claim, "out of memory", error="out of memory")
+    sent = seat.wait(0.95)
+    assert not any(asks_for(one, seat) for one in sent)
+
+
+def asks_for(send: Send, seat: Seat) -> bool:
+    """Whether a message asks for the lease."""
+    return isinstance(send.message, ms.PromiseRequest) and send.message.job == seat.job.id
+
+
+def introduced(person: Person) -> bytes:
+    """Somebody's introduction."""
+    announcement = st.Announcement(person.name, "provider", ("answer",), 0, (), (), "")
+    return person.sign(st.Alive(NETWORK, person.peer, 1 << 20, announcement))
