@@ -149,7 +149,7 @@ def test_a_job_has_the_weights_and_the_threshold_that_its_submitter_chose() -> N
 
 
 def test_a_question_goes_on_with_a_heavier_submitter_when_too_few_providers_are_left() -> None:
-    world = World(Setup(seed="few", providers=3, appetite=Appetite(1.0, 1.0)))
+    world = World(Setup(seed="few", providers=3, appetite=Appetite(4.0, 4.0)))
     world.start()
     world.run_for(1.0)
     world.submit("operator", "why?", [0], JobOptions(fault_bound=1), "q1")
