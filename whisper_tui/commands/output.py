@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from whisper_tui.model.inert import inert
+from whisper_tui.model.inert import inert, inert_json
 
 PIPE_WIDTH = 400
 """Columns of a table that is not read in a terminal: nothing is cut off."""
@@ -18,7 +18,7 @@ PIPE_WIDTH = 400
 
 def print_json(value: object) -> None:
     """`value` as JSON, indented."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    sys.stdout.write(inert_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()) + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:

@@ -45,3 +45,18 @@ def inert_message(text: str) -> str:
 def inert_lines(text: str, chars_max: int = 16_384) -> list[str]:
     """`text` as inert lines, broken only where it broke them itself."""
     return [inert(line) for line in text[:chars_max].split("\n")]
+
+
+def inert_json(document: str) -> str:
+    """The same JSON, with what a terminal could act on spelled out: a program reads what it would have read."""
+    if document.isascii() and "\x7f" not in document:
+        return document
+    return "".join(
+        char if char == "\n" or unicodedata.category(char)[0] != "C" else _spelled_out(char)
+        for char in document
+    )
+
+
+def _spelled_out(char: str) -> str:
+    units = char.encode("utf-16-be")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 import pytest
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 
 from tests.unit.console.feeder import peer_of, rescue_story
 from tests.unit.console.harness import Bench
-from whisper_tui.model.inert import inert
+from whisper_tui.model.inert import inert, inert_json
 from whisper_tui.model.views.base import cells, fit, fit_line, wrap
 
 HOSTILE = "[red]x[/] [@click=app.quit]y[/] \x1b[2J\x1b]0;pwned\x07 a\u202eb\u200b \r\n\t\x00 \x9b31m \u2066z"
@@ -100,3 +101,11 @@ def test_a_line_is_cut_to_its_width_whatever_is_in_it() -> None:
     line = (Span("世界" * 9), Span("e\u0301" * 9))
     for width in range(40):
         assert line_cells(fit_line(line, width)) == width
+
+
+def test_json_for_a_terminal_says_the_same_and_cannot_act() -> None:
+    said = {"name": "\x1b[2J\x9b31m\u202e\x7f\U000e0001é🏴 \n"}
+    shown = inert_json(json.dumps(said, ensure_ascii=False, indent=2))
+    assert json.loads(shown) == said
+    assert not any(char in shown for char in "\x1b\x9b\u202e\x7f\U000e0001")
+    assert "é🏴" in shown
