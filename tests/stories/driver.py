@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from mesh_core.config import DEFAULT, FAST, limit
 from mesh_core.effects import JobOptions
+from mesh_core.lease.committee import quorum, total_weight
+from mesh_core.lease.tolerance import tolerance
 from mesh_core.ledger.record import make_record
 from mesh_core.market.query import Refusal
 from mesh_core.node import Node
@@ -23,6 +26,7 @@ from mesh_core.simulation.world import OPERATOR, Setup, World
 from mesh_core.wire import messages as ms
 from mesh_core.wire.codec import FrameCodec
 from tests.stories.heard import Heard
+from tests.stories.liars import let_lie
 from tests.stories.text import parse, unparse
 
 PATIENCE_S = 30.0
@@ -87,8 +91,10 @@ class Teller:
     # ----------------------------------------------------------------------------------------- the mesh
 
     def _cluster(self, arguments: list[str], options: dict[str, str]) -> Lines:
-        """`cluster N [takes=S] [failing=P] [loss=P] [timers=default] [retained=RECORDS] [without=HOST] [seed=S]`."""
+        """`cluster N [takes=S] [failing=P] [loss=P] [timers=default] [retained=RECORDS] [without=HOST] [seed=S]
+        [liar=HOST:VICE+VICE…]`."""
         takes_s = float(options.get("takes", "0.3"))
+        liar, _, vices = options.get("liar", "").partition(":")
         self._world = World(
             Setup(
                 seed=self._seed + options.get("seed", ""),
@@ -98,9 +104,11 @@ class Teller:
                 appetite=Appetite(takes_s, takes_s, failing=float(options.get("failing", "0"))),
                 fsync_s=(0.001, 0.001),
                 retained_records=int(options.get("retained", limit("retained_records"))),
+                alter=partial(let_lie, liar, vices.split("+")) if liar else None,
             )
         )
-        self._checkers = Checkers(self._world)
+        liars = frozenset({self._world.hosts[liar].peer}) if liar else frozenset()
+        self._checkers = Checkers(self._world, liars=liars)
         self._heard = Heard(self._world)
         self._world.start(*(name for name in self._world.hosts if name != options.get("without")))
         yield from self._wait(self._converged)
@@ -152,11 +160,13 @@ class Teller:
     # ----------------------------------------------------------------------------------------- the work
 
     def _submit(self, arguments: list[str], options: dict[str, str]) -> Lines:
-        """`submit LABEL [at=HOST] [shards=K] [retries=R] [execution=S] [total=S]`."""
+        """`submit LABEL [at=HOST] [shards=K] [retries=R] [execution=S] [total=S] [lies=F] [weight=W]`."""
         wanted = JobOptions(
             retries=int(options.get("retries", "3")),
             execution_ms=int(1000 * float(options.get("execution", "120"))),
             total_ms=int(1000 * float(options.get("total", "900"))),
+            fault_bound=int(options.get("lies", "0")),
+            submitter_weight=int(options.get("weight", "1")),
         )
         shards = tuple(range(int(options.get("shards", "1"))))
         at = options.get("at", OPERATOR)
@@ -211,7 +221,7 @@ class Teller:
             yield last
 
     def _condition(self, arguments: list[str], options: dict[str, str]) -> Callable[[], bool]:
-        """`converged`; `decided|leased|voted JOB…`; `dead HOST… [at=HOST]`; `answered LABEL`."""
+        """`converged`; `decided|leased|voted|locked JOB…`; `dead HOST… [at=HOST]`; `answered LABEL`."""
         kind, names = arguments[0], arguments[1:]
         if kind == "converged":
             return self._converged
@@ -224,6 +234,8 @@ class Teller:
             return lambda: all(self._lease_of(name) is not None for name in names)
         if kind == "voted":
             return lambda: all(self._has_vote(name) for name in names)
+        if kind == "locked":
+            return lambda: all(self._has_lock(name) for name in names)
         if kind == "answered":
             return lambda: self._query_finished(names[0])
         raise StoryError(f"no condition {kind!r}")
@@ -244,7 +256,8 @@ class Teller:
             yield "ok" if self._condition(arguments, options)() else "NO"
 
     def _show(self, arguments: list[str], options: dict[str, str]) -> Lines:
-        """`show jobs|members|leases|votes|ledger|disk [at=HOST]`; at the operator unless told otherwise."""
+        """`show jobs|members|leases|votes|ledger|disk|tolerance|dropped [at=HOST]`; at the operator unless told
+        otherwise."""
         shows = {
             "jobs": self._show_jobs,
             "members": self._show_members,
@@ -252,6 +265,8 @@ class Teller:
             "votes": self._show_votes,
             "ledger": self._show_ledger,
             "disk": self._show_disk,
+            "tolerance": self._show_tolerance,
+            "dropped": self._show_dropped,
         }
         if arguments[0] not in shows:
             raise StoryError(f"cannot show {arguments[0]!r}; there are {', '.join(shows)}")
@@ -264,6 +279,20 @@ class Teller:
             paid = f" by {self._called(value.holder)} for {value.price_micro}" if value else ""
             reason = f" ({value.reason})" if value and value.reason else ""
             yield f"{job.job.label} {job.state}{paid}{reason}"
+
+    def _show_tolerance(self, node: Node) -> Lines:
+        for job in sorted(node.ledger.jobs.values(), key=lambda job: job.job.label):
+            told = tolerance(job.job, job.submitter)
+            alone = told.silent_without_submitter
+            yield (
+                f"{job.job.label} W {total_weight(job.job)} q {quorum(job.job)}: {told.silent_providers} of "
+                f"{told.providers} providers may be silent, without the submitter "
+                f"{'nothing is decided' if alone is None else alone}; votes of weight {told.lying_weight} may lie"
+            )
+
+    def _show_dropped(self, node: Node) -> Lines:
+        """What a host has made nothing of, by cause."""
+        yield " ".join(sorted(node.context.dropped)) or "nothing"
 
     def _show_members(self, node: Node) -> Lines:
         for name, host in sorted(self._world.hosts.items()):
@@ -330,6 +359,10 @@ class Teller:
     def _has_vote(self, label: str) -> bool:
         job = self._job_if_known(label)
         return job is not None and any(job.voted.values())
+
+    def _has_lock(self, label: str) -> bool:
+        job = self._job_if_known(label)
+        return job is not None and any(job.settling.values())
 
     def _query_finished(self, label: str) -> bool:
         queries = [
