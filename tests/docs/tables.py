@@ -18,13 +18,17 @@ from mesh_core.api.schema import COMMANDS, MOMENTS, VIEWS
 from mesh_core.config import LIMITS, timing_rows
 from mesh_core.lease.claim import TRANSITIONS as CLAIM_TRANSITIONS
 from mesh_core.lease.claim import UNDER_WAY
+from mesh_core.lease.committee import quorum, total_weight
+from mesh_core.lease.tolerance import tolerance
 from mesh_core.ledger.job import TRANSITIONS
 from mesh_core.ledger.record import BODIES
 from mesh_core.simulation.checkers import INVARIANTS
 from mesh_core.simulation.vices import VICES
 from mesh_core.wire.messages import Message
+from mesh_core.wire.statements import Seat
 from tests.simulation.controls import CONTROLS
 from tests.simulation.profiles import KINDS, MOST, PROFILES
+from tests.unit.core.people import People
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 _TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -98,6 +102,35 @@ def phases() -> str:
     return _rows(("phase", "what comes", "next"), rows)
 
 
+def tolerances() -> str:
+    """What the committees that people choose tolerate."""
+    return _rows(
+        ("providers", "submitter's weight", "f", "W", "q", "silent while it answers", "silent with it"),
+        (
+            _tolerance(*choice)
+            for choice in ((6, 1, 0), (6, 1, 1), (6, 3, 1), (6, 3, 0), (3, 1, 0), (3, 1, 1))
+        ),
+    )
+
+
+def _tolerance(providers: int, own: int, fault_bound: int) -> Iterable[object]:
+    people = People()
+    submitter = people.submitter.peer
+    seats = [Seat(one.peer, 1) for one in people.providers[:providers]] + [Seat(submitter, own)]
+    job = people.job(committee=tuple(seats), fault_bound=fault_bound)
+    told = tolerance(job, submitter)
+    alone = "stalls" if told.silent_without_submitter is None else told.silent_without_submitter
+    return (
+        providers,
+        own,
+        fault_bound,
+        total_weight(job),
+        quorum(job),
+        told.silent_providers,
+        alone,
+    )
+
+
 def views() -> str:
     """What the control API shows."""
     return _rows(("view", "meaning"), ((f"`{kind}`", _first_line(view)) for kind, view in VIEWS.items()))
@@ -157,6 +190,7 @@ TABLES: dict[str, Callable[[], str]] = {
         records,
         transitions,
         phases,
+        tolerances,
         views,
         moments,
         commands,
