@@ -262,7 +262,8 @@ class Witness:
             if ballot is None:
                 continue
             if epoch == ballot.epoch and sender == ballot.holder:
-                if not ballot.overdue(now):
+                # A holder that hides its certificate would otherwise be renewed for ever: nobody knows since when.
+                if ballot.certified and not ballot.overdue(now):
                     ballot.renewed_at = now
                     self._context.outbox.notify("lease_renewed", after_disk=False, job=job_id)
             elif epoch <= ballot.epoch:
