@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import cast
 
-from mesh_core.api.schema import AttemptView, AuctionView, BidView, JobState, JobView
+from mesh_core.api.schema import AttemptView, AuctionView, BidView, JobState, JobView, ToleranceView
 from mesh_core.api.stories import Stories, Story
 from mesh_core.config import MICRO_PER_AXL
 from mesh_core.identity.statement import peek
 from mesh_core.lease.certificate import voters
 from mesh_core.lease.committee import members, quorum, total_weight, weight_of
+from mesh_core.lease.tolerance import tolerance
 from mesh_core.ledger.job import LedgerJob, adopts
 from mesh_core.market.bid import Scored, score
 from mesh_core.market.price import price_of
@@ -67,6 +68,7 @@ class JobViews:
             auction=self._auction(job, story),
             attempts=attempts,
             contradiction=job.contradiction(self.credited),
+            tolerance=_tolerance(job),
         )
 
     def _state(self, job: LedgerJob) -> JobState:
@@ -161,6 +163,17 @@ class JobViews:
             return self._node.membership.announcement
         member = self._node.membership.members.get(peer)
         return member.announcement if member else None
+
+
+def _tolerance(job: LedgerJob) -> ToleranceView:
+    found = tolerance(job.job, job.submitter)
+    return ToleranceView(
+        providers=found.providers,
+        silent_providers=found.silent_providers,
+        silent_without_submitter=found.silent_without_submitter,
+        lying_weight=found.lying_weight,
+        trusted=[peer.hex() for peer in found.trusted],
+    )
 
 
 def _bid(scored: Scored, ranking: list[bytes]) -> BidView:

@@ -120,6 +120,18 @@ class AttemptView(Struct, frozen=True):
     note: str
 
 
+class ToleranceView(Struct, frozen=True):
+    """How much of its committee a job does without: `silent_providers` of `providers` while the submitter answers, and
+    `silent_without_submitter` when it is silent too, None when the job stalls then. Votes of `lying_weight` may be lies,
+    but not those of the members in `trusted`."""
+
+    providers: int = 0
+    silent_providers: int = 0
+    silent_without_submitter: int | None = None
+    lying_weight: int = 0
+    trusted: list[str] = field(default_factory=list)
+
+
 class JobView(Struct, frozen=True):
     """View `job`. `contradiction` says what two certificates that disagree mean. `quorum` and `weight` are q and W of PROTOCOL §4; times are 0 when they have not come yet."""
 
@@ -156,6 +168,7 @@ class JobView(Struct, frozen=True):
     auction: AuctionView
     attempts: list[AttemptView]
     contradiction: str = ""
+    tolerance: ToleranceView = field(default_factory=ToleranceView)
 
 
 class RecordView(Struct, frozen=True):

@@ -18,8 +18,8 @@ from axl.config import NodeConfig
 from axl.control import Hello
 from axl.endpoint import Endpoint
 from axl.frames import FrameReader, Kind
-from axl.http_message import Response
 from axl.http_client import Line
+from axl.http_message import Response
 from axl.keys import PrivateKey
 from axl.link import HELLO_DOMAIN
 from axl.node import Node

@@ -246,6 +246,7 @@ def _job_lines(found: JobView, state: State) -> list[str]:
         ("holder", inert(names.get(found.holder, NOTHING))),
         ("price", f"{axl(found.price_micro)} AXL, at most {axl(found.max_price_micro)}"),
         ("committee", f"{committee}; quorum {found.quorum} of {found.weight}, alive {found.live_weight}"),
+        ("tolerates", _tolerated(found, names)),
         ("sealed", f"{found.threshold} shares open the payload"),
         ("votes", " ".join(inert(names.get(peer, short(peer))) for peer in found.votes) or NOTHING),
     ]
@@ -260,6 +261,21 @@ def _job_lines(found: JobView, state: State) -> list[str]:
         maker = f"made by    {inert(names.get(opened.maker, short(opened.maker)))}"
         return [*lines, maker, "", *answer_lines(opened.answer)]
     return [*lines, "", inert(found.text, 16_384)] if found.text else lines
+
+
+def _tolerated(found: JobView, names: dict[str, str]) -> str:
+    """How much of its committee the job does without, in a sentence."""
+    bounds = found.tolerance
+    said = f"{bounds.silent_providers} of {bounds.providers} providers silent"
+    if bounds.silent_without_submitter is None:
+        said += ", never the submitter"
+    else:
+        said += f", {bounds.silent_without_submitter} with the submitter"
+    if not bounds.lying_weight:
+        return f"{said}; no lies"
+    said += f"; votes of weight {bounds.lying_weight} that are lies"
+    trusted = " ".join(inert(names.get(peer, short(peer))) for peer in bounds.trusted)
+    return f"{said}, but none by {trusted}" if trusted else said
 
 
 async def _find(reach: Reach, state: State, word: str) -> JobView:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from mesh_core.api import view
 from mesh_core.api.hub import Entity
-from mesh_core.api.schema import VIEWS, Counters, JobView, MemberView, QueryView, State
+from mesh_core.api.schema import VIEWS, Counters, JobView, MemberView, QueryView, State, ToleranceView
 from mesh_core.api.stories import ATTEMPTS_MAX, STORIES_MAX, TEXT_CHARS_MAX, Stories
 from mesh_core.api.view import About, NodeViews
 from mesh_core.effects import JobOptions, Notify, Partition, Write
@@ -58,6 +58,9 @@ class Console:
             about = About(host.name, "provider", "local", "0", True, True, 6, "corpus", True)
             self._views = NodeViews(self.node, about, self.now, self.wall_ms, lambda: "", lambda: "search")
         return self._views
+
+    def writing(self, host: Host, writes: Sequence[Write]) -> None:
+        pass
 
     def durable(self, host: Host, writes: Sequence[Write]) -> None:
         pass
@@ -168,6 +171,22 @@ def test_a_settled_job_shows_its_auction_its_attempt_and_its_certificate() -> No
         assert abs(sum(bids[job.holder].parts.values()) - bids[job.holder].score) < 1e-9
     assert operator.job("q1.1").accepted_ms > 0
     assert operator.job("q1.1").text.startswith("words ")
+
+
+def test_a_job_shows_what_it_tolerates() -> None:
+    world, operator, _ = started("tolerance")
+    world.submit(OPERATOR, "why?", [1], JobOptions(fault_bound=1, submitter_weight=2), "byzantine")
+    world.submit(OPERATOR, "why?", [1], JobOptions(), "plain")
+    shown = {job.label: job.tolerance for job in operator.state().jobs}
+    assert shown["plain.1"] == ToleranceView(
+        6, 3, 2, 0, [seat.hex() for seat in members_of(operator, "plain.1")]
+    )
+    assert shown["byzantine.1"] == ToleranceView(6, 3, 1, 1, [world.hosts[OPERATOR].peer.hex()])
+
+
+def members_of(console: Console, label: str) -> list[bytes]:
+    job = next(job.job for job in console.node.ledger.jobs.values() if job.job.label == label)
+    return [seat.peer for seat in job.committee]
 
 
 def test_a_running_job_counts_down_its_lease_and_its_member_holds_it() -> None:
