@@ -47,6 +47,8 @@ class Voice:
         self.crypto = KeyCrypto(self.key.seed)
         self.boot = boot
         self.codec = FrameCodec(me=self.key.peer, network=NETWORK, boot=boot, crypto=self.crypto)
+        self.clock_ms = 1
+        """What its records give as their time: nobody should care."""
         self._seq, self._head = 0, FIRST_PREV
 
     @property
@@ -81,7 +83,7 @@ class Voice:
 
     def record(self, kind: str, body: object) -> bytes:
         """The next record of its chain."""
-        signed = self.record_at(self._seq + 1, self._head, kind, body)
+        signed = self.record_at(self._seq + 1, self._head, kind, body, hlc_ms=self.clock_ms)
         self._seq, self._head = self._seq + 1, body_hash(signed)
         return signed
 
@@ -101,9 +103,7 @@ class Voice:
 
     def accuse(self, subject: bytes, incarnation: int, *, dead: bool = True) -> ms.Update:
         """Its word that somebody else is dead."""
-        return ms.Update(
-            "accusation", self.sign(st.Accusation(NETWORK, self.id, subject, incarnation, dead))
-        )
+        return ms.Update("accusation", self.sign(st.Accusation(NETWORK, self.id, subject, incarnation, dead)))
 
 
 def announcement(**changes: Any) -> st.Announcement:

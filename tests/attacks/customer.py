@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from msgspec import structs
 
 from mesh_core.identity.statement import body_hash, check, digest
@@ -64,7 +65,12 @@ def a_job(submitter: bytes, seats: Sequence[bytes], **changes: Any) -> st.Job:
 
 
 def make_offer(
-    submitter: Voice, market: Market, *, others: Sequence[bytes] = (), work: ms.Work | None = None, **changes: Any
+    submitter: Voice,
+    market: Market,
+    *,
+    others: Sequence[bytes] = (),
+    work: ms.Work | None = None,
+    **changes: Any,
 ) -> Offer:
     """A question sealed for the market's providers and `others`."""
     corpus = next(iter((market.folder.parent).glob("corpus*/corpus/*.db")), None)
@@ -99,7 +105,9 @@ async def award(
     submitter: Attacker, market: Market, offer: Offer, bids: dict[bytes, bytes], ranking: Sequence[bytes]
 ) -> bytes:
     """Name the winner and those after it; the signed award."""
-    signed = submitter.record("award", st.Award(offer.id, tuple(bids[one] for one in ranking), tuple(ranking)))
+    signed = submitter.record(
+        "award", st.Award(offer.id, tuple(bids[one] for one in ranking), tuple(ranking))
+    )
     for participant in market.everybody:
         await submitter.send(participant, ms.Records((offer.record, signed)))
     return signed
@@ -134,8 +142,6 @@ async def lease_of(submitter: Attacker, offer: Offer, epoch: int = 1) -> tuple[b
 
 
 def _lease(head: st.Record) -> st.LeaseCertificate:
-    import msgspec
-
     return msgspec.msgpack.decode(head.body, type=st.LeaseCertificate)
 
 

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import structs
+
 from mesh_core.api.schema import JobView, MemberView, QueryView, State
 from tests.attacks.attacker import Voice, from_word
 from tests.e2e.mesh import PATIENCE_S, Mesh, Participant
@@ -158,8 +160,7 @@ class Market:
 
     def held_bytes(self, at: Participant) -> int:
         """Resident memory of its mesh process."""
-        status = Path(f"/proc/{self._pid(at)}/status").read_text()
-        return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmRSS"))
+        return held_by(self._pid(at))
 
     def _pid(self, participant: Participant) -> int:
         assert participant.provider is not None
@@ -217,10 +218,14 @@ async def unharmed(market: Market, *, pays: bool = False) -> AsyncIterator[None]
     market.has_not_stumbled()
 
 
+def held_by(pid: int) -> int:
+    """Resident memory of a process, in bytes."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmRSS"))
+
+
 def _lasting(member: MemberView) -> MemberView:
     """A member's view without what changes by itself."""
-    from msgspec import structs
-
     return structs.replace(
         member,
         since_ms=0.0,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from msgspec import structs
 
-from mesh_core.identity.statement import digest
+from mesh_core.identity.statement import digest, peek
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 from tests.attacks.attacker import NETWORK, Attacker, Voice
@@ -67,12 +67,10 @@ async def test_the_submitter_itself_is_promised_nothing_while_its_job_runs(
             for epoch in EPOCHS:
                 await customer.send(provider, ms.PromiseRequest(offer.id, epoch, (offer.record,)))
         await settles_honestly(market, offer)
-        assert not any(st_promise(one.promise).holder == customer.id for one in customer.got(ms.Promised))
+        assert not any(promise_in(one.promise).holder == customer.id for one in customer.got(ms.Promised))
 
 
-def st_promise(signed: bytes) -> st.Promise:
-    from mesh_core.identity.statement import peek
-
+def promise_in(signed: bytes) -> st.Promise:
     return peek(signed, st.Promise)
 
 

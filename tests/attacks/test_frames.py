@@ -16,7 +16,7 @@ from axl.client import PeerUnreachable
 from mesh_core.config import limit
 from mesh_core.wire import messages as ms
 from tests.attacks.attacker import Attacker, Voice
-from tests.attacks.market import Market, unharmed
+from tests.attacks.market import Market, held_by, unharmed
 
 FLOOD_S = 2.0
 
@@ -69,7 +69,9 @@ async def test_a_frame_counts_once_and_at_one_node_only(market: Market, mallory:
         assert await market.dropped(other, "other_destination") == misdirected + 5
 
 
-async def test_frames_from_before_a_restart_of_the_receiver_are_void(market: Market, mallory: Attacker) -> None:
+async def test_frames_from_before_a_restart_of_the_receiver_are_void(
+    market: Market, mallory: Attacker
+) -> None:
     victim = market.providers[0]
     await mallory.is_heard(victim)  # since then its frames name the victim's present boot
     captured = mallory.frame(victim.key.peer, ms.SelfQuery(4711))
@@ -82,7 +84,9 @@ async def test_frames_from_before_a_restart_of_the_receiver_are_void(market: Mar
         assert await market.dropped(victim, "before_my_restart") >= 1
 
 
-async def test_frames_from_before_a_restart_of_their_sender_are_void(market: Market, mallory: Attacker) -> None:
+async def test_frames_from_before_a_restart_of_their_sender_are_void(
+    market: Market, mallory: Attacker
+) -> None:
     victim = market.providers[0]
     alice = Voice()
     captured = alice.frame(victim.key.peer, ms.Gossip((alice.alive(incarnation=9, price_micro=1),)))
@@ -113,9 +117,7 @@ async def test_a_counter_or_boot_of_any_size_harms_only_its_sender(
     async with unharmed(market):
         for field in ("counter", "boot", "dest_boot", "version"):
             stranger = Voice()
-            await mallory.throw(
-                victim, stranger.odd_frame(victim.key.peer, [ms.Nack(1)], **{field: number})
-            )
+            await mallory.throw(victim, stranger.odd_frame(victim.key.peer, [ms.Nack(1)], **{field: number}))
             await mallory.send(victim, ms.Nack(1), by=stranger)
         await mallory.is_heard(victim)
 
@@ -137,7 +139,9 @@ def bombs(mallory: Voice, to: bytes) -> Iterator[bytes]:
     yield mallory.odd_frame(to, [Raw(pack([1, 1, []])[:-1] + b"\x80")])
     yield mallory.odd_frame(to, [ms.Nack(1)] * (limit("frame_messages_max") + 1))
     yield mallory.odd_frame(to, [Raw(b"\xc0")] * 900_000)
-    yield mallory.odd_frame(to, [["no", "such"], [99], [1], 5, {"a": 1}, None, float("nan"), [32, b"", "x", None]])
+    yield mallory.odd_frame(
+        to, [["no", "such"], [99], [1], 5, {"a": 1}, None, float("nan"), [32, b"", "x", None]]
+    )
     yield mallory.odd_frame(to, [Raw(pack([4, 2**64 - 1])), Raw(pack([25, [[b"", float("nan")]]]))])
     yield bytes(limit("frame_bytes_max") + 1)
     yield b""
@@ -164,8 +168,30 @@ async def test_messages_of_every_kind_filled_with_nonsense_harm_nobody(
     victim = market.providers[0]
     kinds = [kind for kind in vars(ms).values() if getattr(kind, "__struct_config__", None)]
     tags = [kind.__struct_config__.tag for kind in kinds if kind.__struct_config__.tag is not None]
-    nonsense = [0, -1, 2**63, 2**64 - 1, b"", bytes(32), os.urandom(32), b"x" * 5000, "", "\x1b[2J", True, None]
-    nonsense += [0.001, float("nan"), [], [[]], [b"", 1], [[b"", 1]] * 100, [["alive", b"x"]], [b"\x90" + bytes(64)]]
+    nonsense = [
+        0,
+        -1,
+        2**63,
+        2**64 - 1,
+        b"",
+        bytes(32),
+        os.urandom(32),
+        b"x" * 5000,
+        "",
+        "\x1b[2J",
+        True,
+        None,
+    ]
+    nonsense += [
+        0.001,
+        float("nan"),
+        [],
+        [[]],
+        [b"", 1],
+        [[b"", 1]] * 100,
+        [["alive", b"x"]],
+        [b"\x90" + bytes(64)],
+    ]
     async with unharmed(market):
         for tag in tags:
             fillings = [[one] * count for one in nonsense for count in (1, 2, 3, 4, 5)]
@@ -204,7 +230,9 @@ async def test_malformed_frames_without_end_leave_room_for_honest_work(
         assert await market.dropped(victim, "malformed") > 100
 
 
-async def test_frames_for_a_stopped_process_are_bounded_at_its_node(market: Market, mallory: Attacker) -> None:
+async def test_frames_for_a_stopped_process_are_bounded_at_its_node(
+    market: Market, mallory: Attacker
+) -> None:
     victim = market.providers[-1]
     assert victim.provider is not None
     assert victim.axl is not None
@@ -217,10 +245,7 @@ async def test_frames_for_a_stopped_process_are_bounded_at_its_node(market: Mark
                     await mallory.throw(victim, big)
                 except PeerUnreachable:
                     break
-            held = f"/proc/{victim.axl.pid}/status"
-            with open(held) as status:
-                resident = next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
-            assert resident < 160 << 10, "KiB"
+            assert held_by(victim.axl.pid) < 160 << 20
             await market.answers()
         finally:
             victim.provider.send_signal(signal.SIGCONT)

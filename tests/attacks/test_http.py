@@ -106,6 +106,11 @@ async def test_another_user_of_the_machine_reads_and_commands_nothing(market: Ma
             assert not any(TOKEN.encode() in answer for answer in answers)
 
 
+def started_with(pid: int) -> list[bytes]:
+    """What `ps` shows of a process to whoever asks."""
+    return [Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
+
+
 async def test_the_token_and_the_keys_are_in_no_log_argument_environment_or_answer(market: Market) -> None:
     await market.answers()
     wrong = request("POST", "/commands/no-such", BEARER)
@@ -117,11 +122,13 @@ async def test_the_token_and_the_keys_are_in_no_log_argument_environment_or_answ
         shown += [path.read_bytes() for path in participant.folder.glob("store.db*")]
         for process in (participant.provider, participant.axl):
             assert process is not None
-            shown += [Path(f"/proc/{process.pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
+            shown += started_with(process.pid)
         for name in ("key.pem", "store.db"):
             assert (participant.folder / name).stat().st_mode & 0o077 == 0
     secrets = [TOKEN.encode()]
-    secrets += [one.key.seed for one in market.everybody] + [one.key.seed.hex().encode() for one in market.everybody]
+    secrets += [one.key.seed for one in market.everybody] + [
+        one.key.seed.hex().encode() for one in market.everybody
+    ]
     for text in shown:
         assert not any(secret in text for secret in secrets)
 
@@ -171,7 +178,9 @@ def malformed() -> dict[str, bytes]:
               "number": b'{"job":' + b"9" * 200_000 + b"}", "exponent": b'{"job":1e999999999}',
               "surrogate": b'{"job":"\\ud800"}', "not text": b"\xff" * 1000, "array": b"[1]", "null": b"null",
               "zipped": gzip.compress(b"x" * (64 << 20))}  # fmt: skip
-    return {name: head + b"Content-Length: %d\r\n\r\n" % len(body) + body for name, body in bodies.items()} | {
+    return {
+        name: head + b"Content-Length: %d\r\n\r\n" % len(body) + body for name, body in bodies.items()
+    } | {
         "two lengths": head + b"Content-Length: 2\r\nContent-Length: 200\r\n\r\n{}",
         "length and chunks": head + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "negative length": head + b"Content-Length: -1\r\n\r\n",

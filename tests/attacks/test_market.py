@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+from msgspec import structs
 
 from mesh_core.identity.statement import body_hash, digest, encode
 from mesh_core.wire import messages as ms
@@ -29,16 +32,14 @@ async def test_an_impossible_bid_wins_nothing(
 ) -> None:
     """The attacker is a member with a seat, and answers each job it is offered at once."""
 
-    def bid(_: bytes, message: ms.StoreJob) -> ms.Message:
+    def answer(_: bytes, message: ms.StoreJob) -> ms.Message:
         job = body_hash(message.record)
-        fields: dict[str, object] = dict(
-            network=NETWORK, author=mallory.id, job=job, price_micro=1, load=0.0, expected_ms=1, model="m"
-        )
-        return ms.JobStored(job, mallory.sign(st.Bid(**{**fields, **changes})), "")
+        bid = st.Bid(NETWORK, mallory.id, job, 1, 0.0, 1, "m")
+        return ms.JobStored(job, mallory.sign(structs.replace(bid, **changes)), "")
 
     await mallory.join(market.everybody)
     async with unharmed(market):
-        mallory.reacts(ms.StoreJob, bid)
+        mallory.reacts(ms.StoreJob, answer)
         query = await market.answers()
         assert mallory.got(ms.StoreJob)
         for job in (await market.operator.client().state()).jobs:
@@ -53,7 +54,9 @@ async def test_a_bid_of_somebody_without_a_seat_counts_for_nothing(market: Marke
         for job in (await market.operator.client().state()).jobs:
             job_id = bytes.fromhex(job.job)
             bid = mallory.sign(st.Bid(NETWORK, mallory.id, job_id, 0, 0.0, 0, "m"))
-            await mallory.send(market.operator, ms.JobStored(job_id, bid, ""), ms.JobStored(job_id, b"", "no"))
+            await mallory.send(
+                market.operator, ms.JobStored(job_id, bid, ""), ms.JobStored(job_id, b"", "no")
+            )
         await mallory.is_heard(market.operator)
 
 
@@ -107,7 +110,8 @@ async def test_what_a_sybil_committee_pays_buys_nothing_and_takes_nothing(
         record = mint.record("job", job)
         value = st.Value("result", digest(b"loot"), 4, "", holder, price)
         votes = tuple(
-            one.sign(st.AcceptVote(NETWORK, one.id, body_hash(record), 1, value)) for one in (mallory, *sybils)
+            one.sign(st.AcceptVote(NETWORK, one.id, body_hash(record), 1, value))
+            for one in (mallory, *sybils)
         )
         records += [record, mint.record("settle", st.SettleCertificate(body_hash(record), 1, value, votes))]
     async with unharmed(market, pays=True):
@@ -131,6 +135,21 @@ async def test_free_jobs_of_strangers_do_not_close_the_market(market: Market, ma
                 await mallory.send(provider, *(ms.StoreJob(one, b"") for one in flood[at : at + 300]))
         await mallory.is_heard(*market.providers)
         await market.answers()
+
+
+@pytest.mark.parametrize("seconds_off", [-10, 10, -(2**40), 2**40])
+async def test_a_clock_that_is_wrong_decides_nothing(
+    market: Market, customer: Attacker, seconds_off: int
+) -> None:
+    """A submitter's clock, as its records show it. Participants with wrong clocks, and clocks that jump, are the
+    simulator's: a process cannot be given a clock of its own here (profile `stalls` of `tests.simulation`)."""
+    customer.clock_ms = int(time.time() + seconds_off) * 1000
+    async with unharmed(market, pays=True):
+        offer = make_offer(customer, market)
+        gives_the_key(customer, offer)
+        bids = await bids_for(customer, market, offer)
+        await award(customer, market, offer, bids, sorted(bids))
+        await market.job_where(market.operator, offer.id, "settled")
 
 
 async def test_a_customer_gets_no_more_than_its_credit(market: Market, customer: Attacker) -> None:

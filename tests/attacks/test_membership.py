@@ -9,6 +9,7 @@ from axl import control
 from axl.control import Neighbour
 from axl.endpoint import Endpoint
 from mesh_core.config import limit
+from mesh_core.identity.statement import peek
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 from tests.attacks.attacker import NETWORK, Attacker, Voice, announcement
@@ -21,8 +22,6 @@ GHOSTS = 5_000
 
 def incarnation_of(mallory: Attacker, victim: Participant) -> int:
     """What the victim last said of itself, as anybody hears who is asked to join."""
-    from mesh_core.identity.statement import peek
-
     said = [
         peek(update.signed, st.Alive)
         for _, message in mallory.received
@@ -49,7 +48,9 @@ async def test_two_invented_accusers_kill_nobody(market: Market, mallory: Attack
             assert next(one.state for one in state.members if one.peer == victim.peer) == "alive"
 
 
-async def test_accusations_without_end_by_a_fresh_member_kill_nobody(market: Market, mallory: Attacker) -> None:
+async def test_accusations_without_end_by_a_fresh_member_kill_nobody(
+    market: Market, mallory: Attacker
+) -> None:
     victim, *others = market.everybody
     async with unharmed(market):
         await mallory.join(market.everybody, role="observer", capabilities=())
@@ -71,7 +72,12 @@ async def test_nobody_speaks_for_another_member(market: Market, mallory: Attacke
     forged = tuple(ms.Update("alive", mallory.sign(one)) for one in (lie, goodbye))
     async with unharmed(market):
         for participant in market.everybody:
-            for kind in (ms.Gossip(forged), ms.Exchange(forged, False), ms.Ping(1, forged), ms.Ack(1, forged)):
+            for kind in (
+                ms.Gossip(forged),
+                ms.Exchange(forged, False),
+                ms.Ping(1, forged),
+                ms.Ack(1, forged),
+            ):
                 await mallory.send(participant, kind)
         await mallory.is_heard(*market.everybody)
 
@@ -90,7 +96,9 @@ async def test_an_old_statement_of_a_member_is_outdated_for_ever(market: Market,
             assert [one.price_micro for one in state.members if one.peer == alice.peer] == [2]
 
 
-async def test_thousands_of_invented_members_get_no_seat_and_no_say(market: Market, mallory: Attacker) -> None:
+async def test_thousands_of_invented_members_get_no_seat_and_no_say(
+    market: Market, mallory: Attacker
+) -> None:
     ghosts = [Voice().alive(name=f"ghost{number}") for number in range(GHOSTS)]
     honest = {one.peer for one in market.everybody}
     async with unharmed(market):
@@ -177,4 +185,3 @@ async def test_a_newcomer_that_meets_the_attacker_first_still_finds_everybody(
     finally:
         market.mesh.participants.remove(newcomer)
         newcomer.end()
-

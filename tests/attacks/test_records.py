@@ -42,7 +42,12 @@ def altered(record: bytes) -> list[bytes]:
     body = read_record(record).body
     changes: list[dict[str, Any]] = []
     if isinstance(body, st.Job):
-        changes = [{"payload_hash": os.urandom(32)}, {"max_price_micro": 0}, {"label": "x"}, {"execution_ms": 1}]
+        changes = [
+            {"payload_hash": os.urandom(32)},
+            {"max_price_micro": 0},
+            {"label": "x"},
+            {"execution_ms": 1},
+        ]
     elif isinstance(body, st.LeaseCertificate):
         changes = [{"holder": os.urandom(32)}, {"epoch": 2}]
     elif isinstance(body, st.SettleCertificate):
@@ -116,7 +121,9 @@ async def test_a_forged_completion_completes_nothing(market: Market, mallory: At
     record = mallory.record("job", job)
     value = st.Value("result", bytes(32), 1, "", mallory.id, 20_000)
 
-    def vote(voice: Voice, of: st.Value = value, job_id: bytes = body_hash(record), author: bytes = b"") -> bytes:
+    def vote(
+        voice: Voice, of: st.Value = value, job_id: bytes = body_hash(record), author: bytes = b""
+    ) -> bytes:
         return voice.sign(st.AcceptVote(NETWORK, author or voice.id, job_id, 1, of))
 
     strangers = [Voice() for _ in range(5)]
@@ -162,11 +169,15 @@ def poison(voice: Voice) -> list[bytes]:
     bodies: list[tuple[str, object]] = [("job", one) for one in odd_jobs]
     bodies += [("job", one) for one in lengths]
     bodies += [("note", deep), ("", None), ("\0" * 1000, b""), ("settle", 5), ("lease", []), ("award", "x")]
-    bodies += [("equivocation", st.Equivocation(kind, b"", b"")) for kind in ("record", "award", "x", "promise")]
+    bodies += [
+        ("equivocation", st.Equivocation(kind, b"", b"")) for kind in ("record", "award", "x", "promise")
+    ]
     return [voice.record(kind, body) for kind, body in bodies]
 
 
-async def test_a_poison_record_harms_nobody_and_survives_no_restart(market: Market, mallory: Attacker) -> None:
+async def test_a_poison_record_harms_nobody_and_survives_no_restart(
+    market: Market, mallory: Attacker
+) -> None:
     victim = market.providers[0]
     async with unharmed(market):
         chain = poison(mallory)
@@ -182,7 +193,9 @@ async def test_a_poison_record_harms_nobody_and_survives_no_restart(market: Mark
         market.restart(victim)
 
 
-async def test_a_nest_without_end_in_a_record_is_refused_by_all_alike(market: Market, mallory: Attacker) -> None:
+async def test_a_nest_without_end_in_a_record_is_refused_by_all_alike(
+    market: Market, mallory: Attacker
+) -> None:
     async with unharmed(market):
         nests = []
         for depth in (limit("nesting_max"), 100, 1_000, 60_000):

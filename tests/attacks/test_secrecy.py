@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from mesh_core.ledger.record import read_record
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 from tests.attacks.attacker import NETWORK, Attacker, Voice
@@ -99,8 +100,6 @@ async def test_what_is_stored_and_sent_of_a_question_and_its_answer_is_sealed(
         query = await market.answers()
         await mallory.send(market.operator, ms.FetchRange(market.operator.key.peer, 1, 500))
         await mallory.is_heard(market.operator)
-        from mesh_core.ledger.record import read_record
-
         bodies = [read_record(one).body for batch in mallory.got(ms.Records) for one in batch.records]
         for body in bodies:
             if isinstance(body, st.Job):

@@ -43,7 +43,9 @@ async def test_a_store_cut_off_anywhere_is_refused_or_whole(spoilt_market: Marke
     opened = Store.open(victim.folder / "store.db", victim.key.peer)
     held = {one.hash for one in opened.load().statements}
     opened.close()
-    for cut in sorted({cut + by for cut in range(0, len(whole), 4096) for by in (-1, 0, 1)} | {len(whole) - 1}):
+    for cut in sorted(
+        {cut + by for cut in range(0, len(whole), 4096) for by in (-1, 0, 1)} | {len(whole) - 1}
+    ):
         if not 0 <= cut < len(whole):
             continue
         folder = tmp_path / f"cut-{cut}"

@@ -1,0 +1,119 @@
+"""What the operator sees and runs: hostile text shown inert, secrets in no argument, log or readable file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from axl import keys
+from mesh_core.identity.statement import body_hash
+from mesh_core.wire import messages as ms
+from mesh_core.wire import statements as st
+from tests.attacks.attacker import NETWORK, attacker
+from tests.attacks.customer import a_job
+from tests.e2e.command_line import Mesh
+from tests.e2e.mesh import Participant
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07[bold red]X[/bold red]\u202eevil\u200b\r\nnode9 alive\x9b31m<script>alert(1)</script>"
+INVISIBLE = "\u202e\u202d\u2066\u200b\u200e\ufeff"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    """A mesh as its operator runs it."""
+    mesh = Mesh(tmp_path_factory.mktemp("run") / "run")
+    try:
+        up = mesh.up("--count", "2")
+        assert up.returncode == 0, up.stderr
+        yield mesh
+    finally:
+        mesh.whisper("down")
+
+
+def seats(run: Mesh) -> list[Participant]:
+    """Who takes part, as an attacker finds them."""
+    found = json.loads((run.folder / "run.json").read_text())["participants"]
+    return [
+        Participant(
+            one["name"],
+            run.folder / one["name"],
+            one["axl_port"],
+            one["listen_port"],
+            one["control_port"],
+            keys.load(run.folder / one["name"] / "key.pem"),
+        )
+        for one in found
+    ]
+
+
+def is_inert(text: str) -> bool:
+    controls = {one for one in text if (ord(one) < 32 and one != "\n") or 0x7F <= ord(one) < 0xA0}
+    return not controls and not any(one in text for one in INVISIBLE)
+
+
+async def test_hostile_names_labels_and_reasons_are_shown_inert(run: Mesh, tmp_path: Path) -> None:
+    victims = seats(run)
+    async with attacker(tmp_path, victims) as mallory:
+        odd = {"name": HOSTILE, "role": HOSTILE, "capabilities": ("answer", HOSTILE), "models": (HOSTILE,)}
+        alive = mallory.alive(**odd, price_micro=2**64 - 1, shards=(2**64 - 1, -5), ens_name=HOSTILE)
+        job = a_job(
+            mallory.id,
+            [one.key.peer for one in victims],
+            label=HOSTILE[:256],
+            kind=HOSTILE,
+            capability=HOSTILE,
+        )
+        records = [mallory.record("job", job)]
+        odd_labels = ("../../x", "--help", "", "q1", "q1.1", "\0", "\n" * 100, "🏴" * 60)
+        records += [mallory.record("job", structs.replace(job, label=label)) for label in odd_labels]
+        records += [
+            mallory.record(HOSTILE, HOSTILE),
+            mallory.record_at(90, bytes(32), "note", 1, hlc_ms=2**63),
+        ]
+        release = mallory.sign(st.Release(NETWORK, mallory.id, body_hash(records[0]), 1, HOSTILE))
+        for victim in victims:
+            await mallory.send(victim, ms.Exchange((alive,), True), ms.Records(tuple(records)))
+            await mallory.send(
+                victim, ms.Released(release), ms.Streamed(body_hash(records[0]), 1, 5, HOSTILE)
+            )
+        await mallory.is_heard(*victims)
+        commands = (
+            ["nodes"],
+            ["jobs"],
+            ["bids"],
+            ["leases"],
+            ["ledger"],
+            ["job", body_hash(records[0]).hex()],
+        )
+        shown = await asyncio.gather(*(asyncio.to_thread(run.whisper, *one) for one in commands))
+        for command, done in zip(commands, shown, strict=True):
+            assert "Traceback" not in done.stderr
+            assert is_inert(done.stdout), (command, ascii(done.stdout)[-2000:])
+            assert is_inert(done.stderr), (command, ascii(done.stderr)[-2000:])
+        as_json = await asyncio.to_thread(run.whisper, "nodes", "--json")
+        assert is_inert(as_json.stdout)
+        assert "owned" in shown[0].stdout, "the name itself is shown"
+    done = await asyncio.to_thread(run.whisper, "submit", "What is a gradient?", "--wait")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_token_is_in_no_argument_environment_log_or_readable_file(run: Mesh) -> None:
+    token = (run.folder / "token").read_bytes().strip()
+    assert len(token) >= 32
+    nodes = run.nodes()
+    children = [nodes[seat.name][part]["pid"] for seat in seats(run) for part in ("provider", "axl")]
+    for pid in (run.supervisor(), *children):
+        for name in ("cmdline", "environ"):
+            assert token not in Path(f"/proc/{pid}/{name}").read_bytes()
+    for path in run.folder.rglob("*"):
+        if path.is_file() and path.suffix not in (".db", ".sock"):
+            holds = token in path.read_bytes()
+            assert not holds or path.stat().st_mode & 0o077 == 0, path
+            assert not holds or path.suffix not in (".log", ".out"), path
+    for name in ("token", *(f"{seat.name}/key.pem" for seat in seats(run))):
+        assert (run.folder / name).stat().st_mode & 0o077 == 0
