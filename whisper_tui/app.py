@@ -29,7 +29,7 @@ from whisper_tui.model.reducer import reduce
 from whisper_tui.model.selectors import open_jobs
 from whisper_tui.model.state import State, initial_state
 from whisper_tui.model.views.base import Frame, Lines, Role, Span
-from whisper_tui.model.views.header import Running, moves
+from whisper_tui.model.views.header import Running, is_slow, moves
 from whisper_tui.model.views.help import help_lines
 from whisper_tui.model.views.job_page import job_detail, job_title
 from whisper_tui.model.views.node_page import node_detail, node_title
@@ -140,6 +140,7 @@ class Console(App[ExitChoice], inherit_bindings=False):
         self._frozen: Frozen | None = None
         self._said_at = 0.0
         self._drawn: State | None = None
+        self._condition = Running(self._hz)
         self._intents = Intents(
             self,
             actions,
@@ -198,21 +199,26 @@ class Console(App[ExitChoice], inherit_bindings=False):
             self._hush()
         if self._link is not None and self._link.is_busy:
             return  # the frame after this one will be newer
-        if self._drawn is not self.frame.state or self._frozen is not None or moves(self.frame):
+        was_slow = is_slow(self._condition)
+        self._condition = self._condition_now()
+        changed = self._drawn is not self.frame.state or is_slow(self._condition) != was_slow
+        if changed or self._frozen is not None or moves(self.frame):
             self.draw()
 
     def draw(self) -> None:
         """Draw a frame; widgets redraw only the cells that differ from the one before."""
-        frame = self.frame
-        behind = self._taken - self._frozen.taken if self._frozen else 0
-        frame_s = self._link.frame_s if self._link is not None else 0.0
-        link_hz = 1 / frame_s if frame_s else math.inf
-        running = Running(self._hz, link_hz, self._read_only, self._frozen is not None, behind)
+        frame, running = self.frame, self._condition_now()
         self._drawn = frame.state
         if isinstance(self.screen, Pager):
             self.screen.sync(frame)
         else:
             self.main.sync(frame, running)
+
+    def _condition_now(self) -> Running:
+        behind = self._taken - self._frozen.taken if self._frozen else 0
+        frame_s = self._link.frame_s if self._link is not None else 0.0
+        link_hz = 1 / frame_s if frame_s else math.inf
+        return Running(self._hz, link_hz, self._read_only, self._frozen is not None, behind)
 
     def say(self, message: str, role: Role = "text") -> None:
         """Show a message for a while."""

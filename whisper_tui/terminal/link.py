@@ -27,7 +27,8 @@ PARTING_S = 3.0
 """An answer that is due is waited for so long before the terminal is given back: the shell would read it."""
 
 RECENT_S = 5.0
-"""Frames of this time tell how fast the link is."""
+RECENT_FRAMES = 64
+"""Frames of this time, but no more, tell how fast the link is."""
 
 
 class Sink(Protocol):
@@ -55,7 +56,7 @@ class Link:
         self._answers = True
         self._heard = False
         self._sent_at: float | None = None
-        self._recent: deque[tuple[float, float]] = deque()
+        self._recent: deque[tuple[float, float]] = deque(maxlen=RECENT_FRAMES)
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="terminal", daemon=True)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from tests.unit.console.feeder import Feeder, peer_of, rescue_story
 from tests.unit.console.harness import Bench
-from whisper_tui.app import ConsoleOptions, run_console
+from whisper_tui.app import Console, ConsoleOptions, run_console
 from whisper_tui.errors import UserError
 from whisper_tui.model.state import SUPERVISOR
 from whisper_tui.screens.quit import ExitChoice
@@ -547,3 +548,29 @@ async def test_the_cursor_goes_to_a_new_question_unless_it_was_just_moved() -> N
         bench.clock.seconds += 6
         assert await ask("q6") == jobs.cursor
         assert "q6.1" in bench.text()
+
+
+async def test_a_slow_link_is_named_and_not_for_longer_than_it_is_slow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(rescue_story())
+    async with bench.console.run_test(size=(120, 40)) as pilot:
+        await bench.settle(pilot)
+        for frame_s, shown in ((1.25, "slow link 0.8Hz"), (0.1, "LIVE 4Hz")):
+            link = SimpleNamespace(frame_s=frame_s, is_busy=False)
+            monkeypatch.setattr(Console, "_link", link)
+            await bench.settle(pilot)
+            assert shown in bench.text()
+
+
+async def test_while_a_frame_is_on_its_way_no_other_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(rescue_story(until="running"))
+    async with bench.console.run_test(size=(120, 40)) as pilot:
+        await bench.settle(pilot)
+        monkeypatch.setattr(Console, "_link", SimpleNamespace(frame_s=0.1, is_busy=True))
+        bench.mesh.kill("node2")
+        await bench.settle(pilot)
+        assert "killed" not in bench.text()
+        monkeypatch.setattr(Console, "_link", SimpleNamespace(frame_s=0.1, is_busy=False))
+        await bench.settle(pilot)
+        assert "killed" in bench.text()

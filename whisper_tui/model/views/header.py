@@ -105,9 +105,14 @@ def _freshness(frame: Frame, running: Running) -> Line:
         return (Span(f"{frame.glyphs.left} FROZEN +{running.behind}, p goes on", "accent"),)
     if not frame.state.observers:
         return (Span(f"{frame.glyphs.left} CONNECTING", "dim"),)
-    if running.link_hz < running.hz * SLOW:
+    if is_slow(running):
         return (Span(f"{frame.glyphs.suspect} slow link {running.link_hz:.1f}Hz", "warn"),)
     return (Span(f"{frame.glyphs.alive} LIVE", "alive"), Span(f" {running.hz}Hz", "dim"))
+
+
+def is_slow(running: Running) -> bool:
+    """Whether the terminal takes markedly fewer frames than there are."""
+    return running.link_hz < running.hz * SLOW
 
 
 def moves(frame: Frame) -> bool:
