@@ -29,7 +29,6 @@ from mesh_core.api.schema import (
 )
 from mesh_core.api.stories import Stories
 from mesh_core.effects import PeerId
-from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import Entry
 from mesh_core.market.query import Query
 from mesh_core.membership.members import Member
@@ -221,8 +220,10 @@ class NodeViews:
         )
 
     def counters(self) -> Counters:
-        """Counted over the ledger: certificates, not memories. Lost: settled, and unreadable to its submitter."""
-        jobs = self._node.ledger.jobs.values()
+        """Counted over the ledger: certificates, not memories. Lost: settled, and unreadable to its submitter. Executions
+        are those of jobs whose records are still held."""
+        ledger = self._node.ledger
+        jobs, accounts = ledger.jobs.values(), ledger.accounts.values()
         unreadable = sum(
             1
             for query in self._node.queries.queries.values()
@@ -230,12 +231,12 @@ class NodeViews:
             if not result
         )
         return Counters(
-            jobs_submitted=len(jobs),
-            jobs_settled=sum(1 for job in jobs if job.value is not None and job.value.outcome == "result"),
+            jobs_submitted=len(jobs) + ledger.collapsed,
+            jobs_settled=sum(account.settled for account in accounts),
             jobs_settled_twice=sum(job.contradiction(self._jobs.credited) == "settled twice" for job in jobs),
             jobs_lost=unreadable,
             executions=sum(job.executions for job in jobs),
-            rescued=sum(job.rescued for job in jobs),
+            rescued=sum(account.rescued for account in accounts),
         )
 
     # ---------------------------------------------------------------------------------------- members
@@ -319,9 +320,9 @@ class NodeViews:
             jobs=[job.hex() for job in state.jobs],
             combine=state.combine.hex(),
             total=len(state.jobs),
-            settled=sum(1 for job in answers if job.value is not None and job.value.outcome == "result"),
+            settled=sum(1 for value in map(query.value, state.jobs) if value and value.outcome == "result"),
             running=sum(1 for job in every if job.state == "leased"),
-            state=_query_state(query, every),
+            state=_query_state(query),
             submitted_ms=state.submitted_ms,
             finished_ms=state.finished_ms,
             answer=self._answer(query),
@@ -343,10 +344,10 @@ class NodeViews:
         return answer
 
     def _opened(self, job_id: bytes) -> OpenedView | None:
-        answer, job = self._answer_of(job_id), self._node.ledger.jobs.get(job_id)
-        if answer is None or job is None or job.value is None:
+        answer, value = self._answer_of(job_id), self._node.queries.value(job_id)
+        if answer is None or value is None:
             return None
-        return OpenedView(job_id.hex(), job.value.holder.hex(), answer)
+        return OpenedView(job_id.hex(), value.holder.hex(), answer)
 
     def _shown_answers(self) -> list[bytes]:
         newest = list(self._node.queries.queries.values())[-ANSWERS_SHOWN:]
@@ -411,12 +412,13 @@ def answer_view(result: bytes) -> AnswerView:
     return AnswerView(answer.text, answer.backend, passages, list(answer.notes))
 
 
-def _query_state(query: Query, jobs: list[LedgerJob]) -> QueryState:
+def _query_state(query: Query) -> QueryState:
     if not query.finished:
         return "running"
     if not query.failed:
         return "answered"
-    return "cancelled" if all(job.state == "cancelled" for job in jobs) else "failed"
+    values = [value for _, value in query.state.values]
+    return "cancelled" if all(value.outcome == "cancelled" for value in values) else "failed"
 
 
 def _present(views: Iterable[V | None]) -> list[V]:

@@ -18,6 +18,7 @@ from mesh_core.io.blobs import StoredBlobs
 from mesh_core.io.group_commit import CommitCounters, GroupCommit, Listener
 from mesh_core.io.mark import Mark
 from mesh_core.io.store_file import StoreBehindError, StoreDamagedError, StoreError
+from mesh_core.ledger.checkpoint import snapshot_named
 
 CLOSE_TIMEOUT_S = 1.0
 
@@ -72,11 +73,15 @@ class Store:
     def load(self) -> Stored:
         """All that is stored; blobs stay on disk and are read by hash. Raises StoreError when a row was altered."""
         with _one_line(self.path):
+            meta = store_file.read_meta(self._reader, self.path)
+            snapshot = snapshot_named(meta)
+            if snapshot is not None and self._blobs.get(snapshot) is None:
+                raise StoreDamagedError(self.path, "the snapshot of its ledger is altered or missing")
             return Stored(
                 statements=list(store_file.read_statements(self._reader, self.path)),
                 votes=list(store_file.read_votes(self._reader, self.path)),
                 blobs=self._blobs,
-                meta=store_file.read_meta(self._reader, self.path),
+                meta=meta,
             )
 
     def start(self, listener: Listener) -> None:

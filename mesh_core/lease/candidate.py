@@ -256,6 +256,8 @@ class Candidate:
 
     def on_lease(self, now: float, job: LedgerJob, epoch: int) -> None:
         """A lease certificate has come: somebody else's ends a claim of this node."""
+        if job.final:
+            return
         self._outlooks.of(job.id).heard(epoch)
         claim = self._holder.claims.get(job.id)
         if claim is not None and job.leases[epoch][0] != self._context.me and epoch >= claim.epoch:

@@ -62,11 +62,13 @@ LOST = st.Value("failed", b"", 0, "decided while this node was away, too long ag
 
 
 class _Stored(Struct, array_like=True, frozen=True):
-    """What the store keeps of the newest checkpoint beside its snapshot: the blob's name, the signed records, rescues."""
+    """What the store keeps of the newest checkpoint beside its snapshot: the blob's name, the signed records, rescues, and
+    the names of the newest cuts, for those who have not come so far."""
 
     snapshot: bytes
     checkpoints: tuple[st.Signed, ...]
     rescued: tuple[tuple[PeerId, int], ...]
+    cuts: tuple[bytes, ...]
 
 
 _stored: msgspec.msgpack.Decoder[_Stored] = msgspec.msgpack.Decoder(_Stored)
@@ -107,7 +109,7 @@ class Checkpoints:
     _retire: Callable[[str], None]
     _certificate: tuple[st.Signed, ...] = ()
     _snapshot: bytes = b""
-    _cut: bytes = b""
+    _cuts: tuple[bytes, ...] = ()
     _records: int = 0
     _added: int = 0
     _attested: int = 0
@@ -134,7 +136,7 @@ class Checkpoints:
             raise SnapshotError("the snapshot of the ledger is missing from the store")
         snapshot = read_snapshot(data)
         self._snapshot, self._certificate = stored.snapshot, stored.checkpoints
-        self._cut, self._records = digest(encoded(snapshot.cut)), snapshot.cut.records
+        self._cuts, self._records = stored.cuts, snapshot.cut.records
         ledger = self._ledger
         ledger.chains.rebase(snapshot.cut.bases)
         ledger.collapse(snapshot.settled, snapshot.opened_accounts(), snapshot.jobs)
@@ -427,6 +429,7 @@ class Checkpoints:
             self._forget(old)
         self._marks = deque(mark for mark in self._marks if Cut.of(mark.bases).records > snapshot.cut.records)
         self._found = (b"", None)
+        self._contradicted.clear()  # from another base it may look otherwise
         for job in gone:
             if not job.final:
                 decided = {one.job: one.value for one in snapshot.decided_of(job.submitter)}
@@ -443,16 +446,17 @@ class Checkpoints:
         certificate: tuple[st.Signed, ...],
         moved: Mapping[PeerId, Base],
     ) -> None:
-        old_cut, old_snapshot = self._cut, self._snapshot
-        self._snapshot, self._cut = self._blobs.put(found.data), self._blobs.put(encoded(found.snapshot.cut))
+        old = [self._snapshot] if self._snapshot else []
+        self._snapshot = self._blobs.put(found.data)
+        cuts = [*self._cuts, self._blobs.put(encoded(found.snapshot.cut))]
+        self._cuts = tuple(cuts[-_STATEMENTS_KEPT:])
         self._certificate, self._records = certificate, found.snapshot.cut.records
-        for old, new in ((old_cut, self._cut), (old_snapshot, self._snapshot)):
-            if old and old != new:
-                self._blobs.drop(old)
+        for name in (*old, *cuts[:-_STATEMENTS_KEPT]):
+            self._blobs.drop(name)
         rescued = tuple(
             (peer, account.rescued) for peer, account in self._ledger.accounts.items() if account.rescued
         )
-        stored = _Stored(self._snapshot, certificate, rescued)
+        stored = _Stored(self._snapshot, certificate, rescued, self._cuts)
         self._context.outbox.write(
             PutMeta(_META, msgspec.msgpack.encode(stored)),
             *(DropStatements(author, base.seq) for author, base in moved.items()),
@@ -481,7 +485,7 @@ class Checkpoints:
         self._contradicted.pop(body, None)
         for name in (body.cut, body.snapshot):
             self._blobs.settled(name)
-        if body.cut != self._cut and body.cut in self._blobs:
+        if body.cut not in self._cuts and body.cut in self._blobs:
             self._blobs.drop(body.cut)
 
 

@@ -151,6 +151,11 @@ class Replication:
         except StatementError:
             self._context.dropped["bad_record"] += 1
             return None
+        if self._ledger.chains.is_closed(entry.author, entry.seq):
+            # Whoever still goes by it may be behind by a whole checkpoint.
+            self._context.dropped["record_covered"] += 1
+            self.on_dropped(sender)
+            return None
         if not self._ledger.has_room(entry):
             self._context.dropped["record_without_room"] += 1
             return None

@@ -346,6 +346,11 @@ class Queries:
         except SecrecyError:
             return None
 
+    def value(self, job: JobId) -> Value | None:
+        """What one of this node's own jobs came to, also when the ledger has forgotten it; None while it is open."""
+        query = self._of_job.get(job)
+        return query.value(job) if query is not None else None
+
     def _options_of(self, state: QueryState) -> JobOptions:
         known = next((self._ledger.jobs[job] for job in state.jobs if job in self._ledger.jobs), None)
         if known is None:
