@@ -20,7 +20,8 @@ from mesh_core.membership.membership import Membership
 from mesh_core.wire import statements as st
 from mesh_core.wire.messages import SelfAnswer, SelfQuery, SignedVote
 
-_META = "retired"
+RETIRED = "retired"
+"""Under this name the store keeps why the key was retired."""
 
 _PATIENCE = 3
 """Newcomers that keep turning up put off the end by at most so many times `self_query_s`."""
@@ -81,7 +82,7 @@ class Past:
 
     def restore(self, meta: Mapping[str, bytes], votes: Iterable[PutVote]) -> None:
         """What the disk holds: a key that was retired in a former life stays so."""
-        self.retired = self.retired or meta.get(_META, b"").decode(errors="replace")
+        self.retired = self.retired or meta.get(RETIRED, b"").decode(errors="replace")
         self._stored = {(vote.job, vote.epoch, vote.phase): vote.signed for vote in votes}
 
     def start(self, now: float, on_ready: Callable[[float], None]) -> None:
@@ -214,7 +215,7 @@ class Past:
             self.retired = why
             self._context.ready = False
             self._end_asking()
-            self._context.outbox.write(PutMeta(_META, why.encode()))
+            self._context.outbox.write(PutMeta(RETIRED, why.encode()))
             self._tell_retired()
 
     def _tell_retired(self) -> None:

@@ -17,12 +17,12 @@ class EveryJobEnds(Invariant):
 
     def at_rest(self) -> str | None:
         """Name a job that is open, and where."""
-        core = self.facts.core()
-        peers = {host.peer for host in core}
+        core, peers = self.facts.core(), self.facts.voters()
+        submitters = {host.peer for host in core}
         for job in self.facts.jobs.values():
             if not job.has_quorum(peers) or not self.facts.holds(job):
                 continue
-            if not job.accepted and job.submitter not in peers:
+            if not job.accepted and job.submitter not in submitters:
                 continue
             for host in core:
                 ledger = _node(host).ledger
@@ -42,8 +42,7 @@ class EveryQueryEnds(Invariant):
 
     def at_rest(self) -> str | None:
         """Name a query that goes on though all its jobs could end."""
-        core = self.facts.core()
-        peers = {host.peer for host in core}
+        core, peers = self.facts.core(), self.facts.voters()
         for host in core:
             for query in _node(host).queries.queries.values():
                 jobs = [job for job in self.facts.jobs.values() if job.job.query == query.state.id]

@@ -45,7 +45,8 @@ class JobFacts:
 class Facts:
     """What the disks of a world have shown so far.
 
-    `liars` do not keep to the protocol, `outcasts` are in trouble for ever. A host with an old backup for a disk may
+    `liars` do not keep to the protocol; `answering_liars` are those that keep nobody waiting. `outcasts` are in
+    trouble for ever. A host with an old backup for a disk may
     contradict itself like a liar, until it notices: unless `backups_are_noticed`, that is allowed for. Jobs with more
     lying weight than they tolerate may break all promises, unless the facts are `strict`.
     """
@@ -61,6 +62,7 @@ class Facts:
         self.world = world
         self.liars = liars
         self.outcasts: set[PeerId] = set()
+        self.answering_liars: frozenset[PeerId] = frozenset()
         self.jobs: dict[JobId, JobFacts] = {}
         self.escrow_job: dict[int, JobId] = {}
         self._backups_are_noticed = backups_are_noticed
@@ -77,6 +79,11 @@ class Facts:
         """Whether the job's guarantees hold: no more of its committee's weight may lie than it tolerates."""
         untrusted = {peer for peer in job.weights if not self.trusts(peer)}
         return self._strict or not untrusted or job.weight(untrusted) <= job.job.fault_bound
+
+    def voters(self) -> set[PeerId]:
+        """Who can be counted on for votes at rest: the core, and liars that have said that they answer."""
+        live = {host.peer for host in self.world.live()}
+        return {host.peer for host in self.core()} | (self.answering_liars & live)
 
     def lost_to_backups(self) -> set[PeerId]:
         """Hosts whose disks may lack what they once held, and liars, who may never have held it."""
@@ -130,11 +137,11 @@ class Facts:
             job.settled.setdefault(value, vote.epoch)
 
     def count_settle_vote(self, job: JobFacts, vote: st.SettleVote) -> None:
-        """Where votes may lie, a quorum of settle votes settles a value."""
+        """Where votes may lie, a quorum of settle votes settles a value; a liar has voted for everything."""
         value = encode(vote.value)
         voters = job.settling[(vote.epoch, value)]
         voters.add(vote.author)
-        if job.has_quorum(voters):
+        if job.has_quorum(voters | self.liars):
             job.settled.setdefault(value, vote.epoch)
 
     def count_certificate(self, certificate: st.SettleCertificate) -> None:

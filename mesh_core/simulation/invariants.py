@@ -8,7 +8,7 @@ that a failure says which one broke.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from mesh_core.config import limit
 from mesh_core.effects import JobId, Notify, PeerId, PutStatement, PutVote, Write
@@ -181,6 +181,9 @@ class NoEquivocation(Invariant):
             self.fail(f"{self.facts.called(author)} signed two {slot[0]}s for one slot, seen at {host.name}")
 
 
+_Said: TypeAlias = st.Promise | st.AcceptVote | st.SettleVote | st.Proposal | st.Release
+
+
 class NothingLeavesUnwritten(Invariant):
     """What a node has signed for good is on its disk before it is handed to the transport."""
 
@@ -197,6 +200,8 @@ class NothingLeavesUnwritten(Invariant):
                 self._require(host, peek(signed, st.AcceptVote), "accept", signed)
             case ms.AcceptRequest(proposal=signed):
                 self._require(host, peek(signed, st.Proposal), "propose", signed)
+            case ms.Locked(vote=signed):
+                self._require(host, peek(signed, st.SettleVote), "settle", signed)
             case ms.Released(release=signed):
                 self._require(host, peek(signed, st.Release), "release", signed)
             case ms.Records(records=records):
@@ -205,13 +210,7 @@ class NothingLeavesUnwritten(Invariant):
             case ms.StoreJob(record=signed):
                 self._require_record(host, signed)
 
-    def _require(
-        self,
-        host: Host,
-        said: st.Promise | st.AcceptVote | st.Proposal | st.Release,
-        phase: str,
-        signed: bytes,
-    ) -> None:
+    def _require(self, host: Host, said: _Said, phase: str, signed: bytes) -> None:
         written = host.disk.votes.get((said.job, said.epoch, phase))
         if written is None or written.signed != signed:
             self.fail(f"{host.name} sends a {phase} of epoch {said.epoch} that is not on its disk")

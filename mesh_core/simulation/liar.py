@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from random import Random
+from typing import ClassVar
 
 import msgspec
 
 from mesh_core.context import Doors, NodeConfig
 from mesh_core.effects import Effect, FrameReceived, Input, PeerId, Persist, Send, Stored, SubmitQuery
+from mesh_core.identity.past import RETIRED
 from mesh_core.identity.statement import sign
 from mesh_core.node import Node
 from mesh_core.wire.codec import Frame
@@ -28,7 +30,9 @@ _frames = msgspec.msgpack.Decoder(Frame)
 class Vice:
     """One way of lying. Subclasses override what they need; everything they send leaves at once."""
 
-    about = "lies"
+    about: ClassVar[str] = "lies"
+    keeps_waiting: ClassVar[bool] = False
+    """Whether somebody may wait in vain for what it ought to say."""
 
     def __init__(self, node: Node, rng: Random) -> None:
         self.node = node
@@ -78,6 +82,7 @@ class Liar(Node):
         vices: Sequence[type[Vice]],
         rng: Random,
     ) -> None:
+        stored.meta.pop(RETIRED, None)
         super().__init__(config, doors, stored, boot)
         self._vices = [vice(self, rng) for vice in vices]
         self._rng = rng
@@ -96,6 +101,9 @@ class Liar(Node):
     def step(self, now: float, event: Input) -> list[Effect]:
         """Do what the node does, and what vice makes of it."""
         effects = self._instead(super().step(now, event))
+        if self.past.retired:
+            # A liar that has been found out does not give up its key.
+            self.past.retired, self.context.ready = "", True
         if isinstance(event, FrameReceived):
             effects.extend(self._answers(event.frame))
         if now >= self._idle_at:

@@ -40,19 +40,26 @@ def _open_jobs(node: Node) -> list[LedgerJob]:
 
 
 class VotesForAnything(Vice):
-    """Votes for whatever is proposed, whoever proposes it, as often as it is asked."""
+    """Votes for whatever is proposed, whoever proposes it, as often as it is asked, and settles it unlocked."""
 
     about = "votes for anything"
 
     def hearing(self, sender: PeerId, message: ms.Message) -> Iterable[Send]:
-        """Vote."""
-        if isinstance(message, ms.AcceptRequest):
-            try:
-                value = peek(message.proposal, st.Proposal).value
-            except StatementError:
-                return
-            vote = st.AcceptVote(self.network, self.me, message.job, message.epoch, value)
-            yield _say(sender, ms.Voted(self.signed(vote)))
+        """Vote, and vote to settle."""
+        try:
+            match message:
+                case ms.AcceptRequest(job=job, epoch=epoch, proposal=proposal):
+                    value = peek(proposal, st.Proposal).value
+                    vote = st.AcceptVote(self.network, self.me, job, epoch, value)
+                    yield _say(sender, ms.Voted(self.signed(vote)))
+                case ms.LockRequest(job=job, epoch=epoch, votes=votes) if votes:
+                    value = peek(votes[0], st.AcceptVote).value
+                case _:
+                    return
+        except StatementError:
+            return
+        settled = st.SettleVote(self.network, self.me, job, epoch, value)
+        yield _say(sender, ms.Locked(self.signed(settled)))
 
 
 class PromisesAnything(Vice):
@@ -81,15 +88,18 @@ class HidesWhatItAccepted(Vice):
 
 
 class PlantsValues(Vice):
-    """Its promises show a value that nobody has proposed, as if it had accepted that."""
+    """Its promises show a value that nobody has proposed, as if it had accepted or locked that."""
 
     about = "shows accepted values that nobody has proposed"
+    keeps_waiting = True
 
     def doing(self, effect: Effect) -> Iterable[Effect]:
         """Promise anew, with an invention."""
         if isinstance(effect, Send) and isinstance(effect.message, ms.Promised):
             promise = peek(effect.message.promise, st.Promise)
-            accepted = st.Accepted(max(1, promise.epoch - self.rng.randrange(2)), self._invention())
+            epoch, value = max(1, promise.epoch - self.rng.randrange(3)), self._invention()
+            vote = self.signed(st.AcceptVote(self.network, self.me, promise.job, epoch, value))
+            accepted = st.Accepted(epoch, value, self.rng.choice(((), (vote,) * 6)))
             planted = structs.replace(promise, accepted=accepted)
             return (_say(effect.to, ms.Promised(self.signed(planted))),)
         return (effect,)
@@ -105,6 +115,7 @@ class RefusesEverything(Vice):
     """Tells every holder that it has promised a higher epoch to somebody else."""
 
     about = "refuses everything"
+    keeps_waiting = True
 
     def hearing(self, sender: PeerId, message: ms.Message) -> Iterable[Send]:
         """Refuse."""
@@ -123,6 +134,7 @@ class Garbles(Vice):
     """Its shares, blobs, bids and answers about others' past are nonsense."""
 
     about = "answers with nonsense"
+    keeps_waiting = True
 
     def doing(self, effect: Effect) -> Iterable[Effect]:
         """Put nonsense in."""
@@ -155,7 +167,7 @@ class Garbles(Vice):
 
 
 class ProposesTwice(Vice):
-    """Proposes one value to half of the committee and another to the rest."""
+    """Proposes one value to half of the committee and another to the rest, and leaves out promises that bind it."""
 
     about = "proposes two values at one epoch"
 
@@ -170,8 +182,16 @@ class ProposesTwice(Vice):
             key = (message.job, message.epoch)
             if key not in self._second:
                 self._second[key] = self.signed(self._another(peek(message.proposal, st.Proposal)))
-            return (_say(effect.to, structs.replace(message, proposal=self._second[key], result=b"")),)
+            promises = tuple(filter(self._shows_nothing, message.promises))
+            proposal = self._second[key]
+            return (
+                _say(effect.to, structs.replace(message, proposal=proposal, promises=promises, result=b"")),
+            )
         return (effect,)
+
+    @staticmethod
+    def _shows_nothing(promise: bytes) -> bool:
+        return peek(promise, st.Promise).accepted is None
 
     def _another(self, proposal: st.Proposal) -> st.Proposal:
         value = st.Value("cancelled", b"", 0, "second thoughts", self.me, 0)
@@ -244,6 +264,11 @@ class Equivocates(Vice):
                 value = st.Value("cancelled", b"", 0, "a second vote", self.me, 0)
                 vote = structs.replace(peek(signed, st.AcceptVote), value=value)
                 yield _say(send.to, ms.Voted(self.signed(vote)))
+            case ms.Locked(vote=signed):
+                yield send
+                value = st.Value("cancelled", b"", 0, "a second vote", self.me, 0)
+                settled = structs.replace(peek(signed, st.SettleVote), value=value)
+                yield _say(send.to, ms.Locked(self.signed(settled)))
             case _:
                 yield send
 
@@ -329,6 +354,7 @@ class Withholds(Vice):
     """Sends some kinds of messages to some members not at all, or now and then."""
 
     about = "withholds messages"
+    keeps_waiting = True
 
     def __init__(self, node: Node, rng: Random) -> None:
         super().__init__(node, rng)

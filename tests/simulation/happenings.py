@@ -86,14 +86,16 @@ class Happenings:
             act(Random(f"{self._seed}/{name}"), *args)
 
     def lay_ambush(self, rng: Random, strikes: int) -> None:
-        """Strike soon after votes of one phase have become durable."""
+        """Strike soon after votes of one phase have become durable, or crash hosts while these are written."""
         phase, odds = rng.choice(PHASES), rng.choice((0.05, 0.2, 0.5))
-        blows = (self.crash, self.crash, self._isolate, self._pause, self.halve)
+        early = rng.random() < 0.4
+        late_blows = (self.crash, self.crash, self._isolate, self._pause, self.halve)
+        blows = (self.crash,) if early else late_blows
 
         def strike(name: str) -> None:
-            self.strike_soon(rng.uniform(0.0, _SOON_S), name, blows)
+            soon_s = self.world.hosts[name].fsync_s[1] if early else _SOON_S
+            self.strike_soon(rng.uniform(0.0, soon_s), name, blows)
 
-        early = rng.random() < 0.4
         self.world.watch(Ambush(rng, phase=phase, strikes=strikes, odds=odds, early=early, strike=strike))
 
     def lay_backup_ambush(self, rng: Random, strikes: int) -> None:

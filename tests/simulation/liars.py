@@ -15,12 +15,12 @@ VICE_ODDS = 0.3
 
 
 def draw_liars(
-    rng: Random, names: Sequence[str], count: int, without: frozenset[str]
+    rng: Random, names: Sequence[str], count: int, vices: Sequence[str], without: frozenset[str]
 ) -> dict[str, tuple[str, ...]]:
-    """Up to `count` of `names`, each with some vices; those in `without` are drawn and left out."""
+    """Up to `count` of `names`, each with some of `vices`; those in `without` are drawn and left out."""
     liars: dict[str, tuple[str, ...]] = {}
     for name in rng.sample(names, min(count, len(names))):
-        drawn = [vice for vice in VICES if rng.random() < VICE_ODDS] or [rng.choice(list(VICES))]
+        drawn = [vice for vice in vices if rng.random() < VICE_ODDS] or [rng.choice(vices)]
         liars[name] = tuple(vice for vice in drawn if vice not in without)
     return liars
 

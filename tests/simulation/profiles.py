@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias
 
 SWARM_ODDS = 0.5
 """In a storm each kind of trouble is there with these odds: what hides behind another kind comes out that way
@@ -79,14 +79,19 @@ MOST: Mapping[str, float] = {one.name: one.metadata["most"] for one in fields(Ra
 _RARE = {"old_backups": 0.15, "default_timers": 0.2, "new_keys": 0.3, "liars": 0.15}
 """Odds in a storm of what leaves less to be demanded, or takes long."""
 
-Range = tuple[float, float]
+Range: TypeAlias = tuple[float, float]
+
+Terms: TypeAlias = tuple[int, int]
+"""Of a job: the weight of votes that may lie, and the weight of its submitter's vote."""
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
     """A mixture of trouble: the range that each rate is drawn from; `swarm` leaves half of them out.
 
-    `rounds` makes a run longer, with more queries; a query draws one of `submitter_weights`. With
+    `rounds` makes a run longer, with more queries. A query draws one of `terms`, (fault bound, submitter's weight);
+    `providers` are the sizes of mesh to draw from. With
+    `liars_answer`, liars have no vice that keeps others waiting, so that they need not be done without. With
     `backups_are_noticed` a host whose disk is set back must never contradict itself: others are there to tell it.
     """
 
@@ -94,7 +99,9 @@ class Profile:
     ranges: Mapping[str, Range] = field(default_factory=dict)
     swarm: bool = False
     rounds: int = 1
-    submitter_weights: tuple[int, ...] = (1,)
+    terms: tuple[Terms, ...] = ((0, 1),)
+    providers: tuple[int, ...] = (4, 5, 6, 6, 6, 7, 9)
+    liars_answer: bool = False
     backups_are_noticed: bool = False
 
     def __post_init__(self) -> None:
@@ -114,8 +121,28 @@ class Profile:
         return replace(Rates(), **drawn)  # type: ignore[arg-type]  # each drawn by its own type
 
 
-def _mostly(about: str, *, rounds: int = 1, weights: tuple[int, ...] = (1,), **ranges: Range) -> Profile:
-    return Profile(about, {"loss": (0.0, 0.1)} | ranges, rounds=rounds, submitter_weights=weights)
+_PLAIN: tuple[Terms, ...] = ((0, 1),)
+_ANY: tuple[Terms, ...] = ((0, 1), (0, 3), (1, 1), (1, 3))
+
+
+def _mostly(
+    about: str,
+    *,
+    rounds: int = 1,
+    terms: tuple[Terms, ...] = _PLAIN,
+    providers: tuple[int, ...] = (4, 5, 6, 6, 6, 7, 9),
+    liars_answer: bool = False,
+    **ranges: Range,
+) -> Profile:
+    """A profile that loses a few frames besides."""
+    return Profile(
+        about,
+        {"loss": (0.0, 0.1)} | ranges,
+        rounds=rounds,
+        terms=terms,
+        providers=providers,
+        liars_answer=liars_answer,
+    )
 
 
 PROFILES: dict[str, Profile] = {
@@ -123,7 +150,7 @@ PROFILES: dict[str, Profile] = {
         "everything at once, each kind with even odds and a rate drawn from the seed",
         {name: (type(most)(most > 1), most) for name, most in MOST.items()},
         swarm=True,
-        submitter_weights=(1, 1, 3),
+        terms=(*_ANY, (0, 1)),
     ),
     "calm": Profile("nothing goes wrong"),
     "lossy": Profile(
@@ -210,7 +237,7 @@ PROFILES: dict[str, Profile] = {
     ),
     "prices": _mostly(
         "providers come back with other prices, submitters weigh more",
-        weights=(1, 2, 3),
+        terms=((0, 1), (0, 2), (0, 3)),
         crashes=(0, 4),
         ambushes=(2, 8),
         kills=(0, 1),
@@ -252,6 +279,7 @@ PROFILES: dict[str, Profile] = {
     ),
     "byzantine": _mostly(
         "one or two providers lie: promises hold for jobs that tolerate it, and for honest nodes",
+        terms=(*_ANY, (1, 1), (1, 3)),
         duplication=(0.0, 0.2),
         liars=(1, 2),
         crashes=(0, 4),
@@ -259,6 +287,19 @@ PROFILES: dict[str, Profile] = {
         ambushes=(0, 3),
         kills=(0, 1),
         large_results=(0.0, 0.5),
+    ),
+    "liar": _mostly(
+        "one liar among seven, three of six providers die, and every job tolerates that",
+        terms=((1, 3),),
+        providers=(6,),
+        liars_answer=True,
+        duplication=(0.0, 0.2),
+        liars=(1, 1),
+        kills=(3, 3),
+        ambushes=(0, 6),
+        cancels=(0.0, 0.2),
+        failing=(0.0, 0.2),
+        large_results=(0.0, 0.2),
     ),
     "stalls": Profile(
         "event loops stall, processes are stopped, clocks are wrong",

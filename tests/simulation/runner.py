@@ -98,6 +98,7 @@ def run(plan: Plan, *, telling: bool = False, invariants: Sequence[type[Invarian
         liars=liars,
         backups_are_noticed=scenario.profile.backups_are_noticed,
     )
+    checkers.facts.answering_liars = liars if scenario.profile.liars_answer else frozenset()
     return finish(plan, scenario, checkers)
 
 

@@ -9,6 +9,7 @@ from random import Random
 
 from mesh_core.config import DEFAULT, FAST, limit
 from mesh_core.effects import JobOptions
+from mesh_core.lease.committee import quorum_of
 from mesh_core.market.query import Refusal
 from mesh_core.simulation.adversary import Outsider
 from mesh_core.simulation.checkers import Checkers
@@ -44,7 +45,6 @@ TIGHT_CREDIT_MICRO = 350_000
 
 GENEROUS_CREDIT_MICRO = 100_000_000
 
-_PARTICIPANTS = (4, 5, 6, 6, 6, 7, 9)
 _HAPPENINGS = (
     "crashes",
     "holder_restarts",
@@ -112,9 +112,10 @@ class Scenario:
         self._trouble_s = CALM_S if rates == Rates() else TROUBLE_S * self._pace * profile.rounds
         self.trouble_ends = SUBMIT_FROM_S + self._trouble_s
         self.finish_by = self.trouble_ends + FINISH_S * self._pace
-        providers = dice["size"].choice(_PARTICIPANTS)
+        providers = dice["size"].choice(profile.providers)
         self._providers = [f"node{number}" for number in range(1, providers + 1)]
-        self.liars = draw_liars(dice["liars"], self._providers, rates.liars, without)
+        vices = [name for name in VICES if not (profile.liars_answer and VICES[name].keeps_waiting)]
+        self.liars = draw_liars(dice["liars"], self._providers, rates.liars, vices, without)
         tight = dice["credit"].random() < rates.tight_credit
         forgets = dice["memory"].random() < rates.short_memory
         self.world = World(
@@ -149,7 +150,6 @@ class Scenario:
     def schedule(self, checkers: Checkers) -> None:
         """Schedule the seed's life: starts, queries, trouble, healing."""
         rates, world = self.rates, self.world
-        seats = min(len(self._providers), 6) + 1
         self._facts: Facts = checkers.facts
         self.happenings = happenings = Happenings(
             world,
@@ -158,7 +158,7 @@ class Scenario:
             without=self._without,
             until=self.trouble_ends,
             pace=self._pace,
-            spare=seats - (seats // 2 + 1) - len(self.liars),
+            spare=self._spare(),
             bridge=self._bridge,
         )
         self._tell_beginning()
@@ -184,6 +184,12 @@ class Scenario:
         at = rng.uniform(JOIN_S, self.trouble_ends)
         return rng.uniform(SUBMIT_FROM_S, SUBMIT_FROM_S + 2.0) if rng.random() < 0.5 else at
 
+    def _spare(self) -> int:
+        """How many may be lost for good: as many as a committee of the whole mesh can do without, on any terms."""
+        seats = min(len(self._providers), limit("committee_providers"))
+        spares = [seats + weight - quorum_of(seats + weight, bound) for bound, weight in self.profile.terms]
+        return max(0, min(spares) - (0 if self.profile.liars_answer else len(self.liars)))
+
     def _schedule_starts(self) -> None:
         rng = self.dice["start"]
         for name in [*self._providers, OPERATOR]:
@@ -202,11 +208,13 @@ class Scenario:
         rng, rates = self.dice["query"], self.rates
         for number in range(1, rng.choice((1, 1, 2, 3)) * self.profile.rounds + 1):
             shards = tuple(range(rng.choice((1, 1, 2, 3, 6))))
+            fault_bound, submitter_weight = rng.choice(self.profile.terms)
             options = JobOptions(
-                execution_ms=rng.choice((1_500, 4_000)) if rates.hanging else 20_000,
+                execution_ms=rng.choice((1_500, 4_000)) if rates.hanging or rates.liars else 20_000,
                 total_ms=rng.choice((1_000, 4_000)) if rng.random() < rates.short_deadlines else 120_000,
                 retries=rng.choice((1, 2, 3)),
-                submitter_weight=rng.choice(self.profile.submitter_weights),
+                fault_bound=fault_bound,
+                submitter_weight=submitter_weight,
             )
             name = rng.choice((OPERATOR, OPERATOR, OPERATOR, self._providers[0]))
             at = SUBMIT_FROM_S + rng.choice((0.0, rng.uniform(0.0, 0.6 * self._trouble_s)))
