@@ -16,9 +16,19 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from mesh_core.effects import PutBlob, PutMeta, PutStatement, PutVote, Write
+from mesh_core.effects import (
+    DropBlob,
+    DropStatements,
+    DropVotes,
+    PutBlob,
+    PutMeta,
+    PutStatement,
+    PutVote,
+    Write,
+)
 from mesh_core.identity.statement import digest
 from mesh_core.io.store import Store
 from mesh_core.io.store_file import StoreBehindError, StoreDamagedError, StoreError
@@ -522,3 +532,46 @@ def test_a_process_killed_while_it_commits_loses_nothing_it_acknowledged(tmp_pat
     epochs = [each.epoch for each in read(path)[1]]
     assert epochs == list(range(1, len(epochs) + 1))
     assert len(epochs) >= acknowledged
+
+
+def statements(first: int, count: int) -> list[Write]:
+    return [
+        PutStatement(OWNER, seq, digest(b"%d" % seq), os.urandom(1000)) for seq in range(first, first + count)
+    ]
+
+
+def test_a_store_whose_old_records_are_dropped_does_not_grow(tmp_path: Path) -> None:
+    sizes: list[int] = []
+    with opened(tmp_path / "store.db") as (store, waiter):
+        for lap in range(30):
+            first = 200 * lap
+            blob = os.urandom(50_000)
+            store.submit([*statements(first + 1, 200), PutBlob(digest(blob), blob)])
+            store.submit([PutVote(b"%032d" % lap, 1, "promise", os.urandom(300))])
+            dropped: list[Write] = [DropStatements(OWNER, first), DropVotes(b"%032d" % (lap - 1))]
+            waiter.wait_for(store.submit([*dropped, DropBlob(digest(blob))]))
+            sizes.append((tmp_path / "store.db").stat().st_size)
+    assert max(sizes[10:]) <= 1.2 * max(sizes[:10])
+    with opened(tmp_path / "store.db") as (store, _):
+        loaded = store.load()
+        assert [one.seq for one in loaded.statements] == list(range(5801, 6001))
+        assert [vote.job for vote in loaded.votes] == [b"%032d" % 29]
+        assert not list(loaded.blobs)
+
+
+def test_of_one_blob_the_last_write_counts(tmp_path: Path) -> None:
+    kept, gone = b"kept", b"gone"
+    with opened(tmp_path / "store.db") as (store, waiter):
+        store.submit([PutBlob(digest(kept), kept), DropBlob(digest(kept)), PutBlob(digest(gone), gone)])
+        store.submit([PutBlob(digest(kept), kept), DropBlob(digest(gone))])
+        waiter.wait_for(store.submit([PutMeta("done", b"")]))
+        assert kept == store.load().blobs[digest(kept)]
+        assert digest(gone) not in store.load().blobs
+
+
+def test_a_store_without_the_snapshot_it_goes_on_from_is_damaged(tmp_path: Path) -> None:
+    base = msgspec.msgpack.encode((b"s" * 32, (), (), ()))
+    with opened(tmp_path / "store.db") as (store, waiter):
+        waiter.wait_for(store.submit([PutMeta("ledger:base", base)]))
+        with pytest.raises(StoreDamagedError, match="snapshot"):
+            store.load()
