@@ -28,11 +28,13 @@ from mesh_core.io import settings as participant_settings
 from mesh_core.io import store_file
 from mesh_core.io.crypto import KeyCrypto
 from mesh_core.io.settings import SettingsError
-from mesh_core.io.store_file import StoreError
+from mesh_core.io.store_file import StoreDamagedError, StoreError
 from mesh_core.lease.committee import quorum, weight_of
+from mesh_core.ledger.checkpoint import snapshot_named
 from mesh_core.ledger.fold import Hooks, Ledger
 from mesh_core.ledger.job import Contradiction, LedgerJob
 from mesh_core.ledger.record import Entry, check_record
+from mesh_core.ledger.snapshot import Snapshot, read_snapshot
 from mesh_core.secrecy.envelope import my_share, open_work
 from mesh_core.wire.messages import Work
 from mesh_core.work.errors import ResultError
@@ -112,6 +114,7 @@ class _Disk:
     store: sqlite3.Connection
     statements: dict[bytes, None]
     blobs: set[bytes]
+    snapshot: Snapshot | None
 
     @property
     def peer(self) -> bytes:
@@ -152,6 +155,7 @@ def _open(path: Path, live: bool) -> _Disk:
             store_file.check_identity(store, file, crypto.peer)
             statements = {statement.signed: None for statement in store_file.read_statements(store, file)}
             blobs = {row[0] for row in store.execute("SELECT hash FROM blob")}
+            snapshot = _snapshot(store, file)
         except BaseException:
             store.close()
             raise
@@ -160,7 +164,18 @@ def _open(path: Path, live: bool) -> _Disk:
     except sqlite3.Error as error:
         raise AuditError(f"the store of {path} cannot be read: {error}") from error
     credited = frozenset(bytes.fromhex(peer) for peer, limit_micro in settings.credit.items() if limit_micro)
-    return _Disk(settings.name, live, settings.network, credited, crypto, store, statements, blobs)
+    return _Disk(settings.name, live, settings.network, credited, crypto, store, statements, blobs, snapshot)
+
+
+def _snapshot(store: sqlite3.Connection, file: Path) -> Snapshot | None:
+    """What took the place of a store's oldest records. Raises StoreDamagedError."""
+    name = snapshot_named(store_file.read_meta(store, file))
+    if name is None:
+        return None
+    row = store.execute("SELECT data FROM blob WHERE hash = ?", (name,)).fetchone()
+    if row is None or digest(row[0]) != name:
+        raise StoreDamagedError(file, "the snapshot of its ledger is altered or missing")
+    return read_snapshot(row[0])
 
 
 # ------------------------------------------------------------------------------------------------- judging
@@ -192,9 +207,12 @@ class _Reader:
     def fold(self, disks: Sequence[_Disk]) -> Ledger:
         """The ledger of all valid records on `disks` together."""
         statements = {signed: None for disk in disks for signed in disk.statements}
-        held = frozenset(statements)
+        furthest = _furthest(disks)
+        held = frozenset(statements if furthest is None else (*statements, furthest.settled))
         if held not in self._ledgers:
             ledger = self._ledgers[held] = Ledger(self, disks[0].network if disks else "", _SILENT)
+            if furthest is not None:
+                furthest.begin(ledger)
             for entry in (self._entry(signed, ledger.network) for signed in statements):
                 if entry is not None:
                     ledger.add(entry)
@@ -220,8 +238,8 @@ def _judge(disks: Sequence[_Disk]) -> Audit:
     counted = [job for job in jobs if bytes.fromhex(job.submitter) in credited]
     return Audit(
         counters=Counters(
-            jobs_submitted=len(counted),
-            jobs_settled=sum(job.state == "settled" for job in counted),
+            jobs_submitted=len(counted) + proven.collapsed,
+            jobs_settled=sum(job.state == "settled" for job in counted) + _settled_before(survivors),
             jobs_settled_twice=sum(
                 job.contradiction(credited) == "settled twice" for job in everything.jobs.values()
             ),
@@ -237,9 +255,21 @@ def _judge(disks: Sequence[_Disk]) -> Audit:
     )
 
 
+def _furthest(disks: Iterable[_Disk]) -> Snapshot | None:
+    """The snapshot that covers most: what the records of all these disks go on from."""
+    snapshots = [disk.snapshot for disk in disks if disk.snapshot is not None]
+    return max(snapshots, key=lambda one: one.cut.records, default=None)
+
+
+def _settled_before(disks: Iterable[_Disk]) -> int:
+    """Settled jobs of which the accounts tell, since their records have been dropped."""
+    snapshot = _furthest(disks)
+    return sum(account.settled for account in snapshot.accounts) if snapshot is not None else 0
+
+
 def _replica(reader: _Reader, disk: _Disk) -> Replica:
     ledger = reader.fold([disk])
-    settled = sum(job.final for job in ledger.jobs.values())
+    settled = sum(job.final for job in ledger.jobs.values()) + ledger.collapsed
     return Replica(
         disk.name, disk.peer.hex(), disk.live, len(disk.statements), settled, ledger.state_root().hex()
     )

@@ -137,14 +137,10 @@ class Checkpoints:
         snapshot = read_snapshot(data)
         self._snapshot, self._certificate = stored.snapshot, stored.checkpoints
         self._cuts, self._records = stored.cuts, snapshot.cut.records
-        ledger = self._ledger
-        ledger.chains.rebase(snapshot.cut.bases)
-        ledger.collapse(snapshot.settled, snapshot.opened_accounts(), snapshot.jobs)
+        snapshot.begin(self._ledger)
         for peer, times in stored.rescued:
-            if peer in ledger.accounts:
-                ledger.accounts[peer].rescued = times
-        for signed in snapshot.records:
-            ledger.fold(read_record(signed))
+            if peer in self._ledger.accounts:
+                self._ledger.accounts[peer].rescued = times
 
     def resume(self, now: float) -> None:
         """This node may sign: mark where it is, and look at what others have said meanwhile."""

@@ -72,6 +72,8 @@ class Ledger:
     collapsed: int = 0
     _waiting: dict[st.JobId, list[Entry]] = field(default_factory=dict)
     _settled: SetHash = field(default_factory=SetHash)
+    _booked: dict[st.PeerId, bytes] = field(default_factory=dict)
+    _moved: dict[st.PeerId, None] = field(default_factory=dict)
 
     def account(self, peer: st.PeerId) -> Account:
         """The peer's account; all zero for an unknown peer."""
@@ -83,6 +85,7 @@ class Ledger:
         It covers no certificate: two different quorums may certify the same value. It follows each change, so that it
         costs the same however many jobs there have been.
         """
+        self._book()
         return self._settled.digest()
 
     def add(self, entry: Entry) -> bool:
@@ -135,12 +138,17 @@ class Ledger:
 
     def settled_sum(self) -> bytes:
         """The sum behind the state root."""
+        self._book()
         return self._settled.packed()
 
     def load_accounts(self, settled: bytes, accounts: dict[st.PeerId, Account]) -> None:
         """Begin with what earlier records came to."""
         self._settled = SetHash(settled)
         self.accounts = accounts
+        self._booked = {
+            peer: _balance(peer, account) for peer, account in accounts.items() if account.balance_micro
+        }
+        self._moved.clear()
 
     def collapse(self, settled: bytes, accounts: dict[st.PeerId, Account], jobs: int) -> None:
         """Begin anew with what the records below a cut came to; what is decided here beyond that is booked again."""
@@ -266,12 +274,20 @@ class Ledger:
         payee.rescued += sign * job.rescued
 
     def _move(self, peer: st.PeerId, account: Account, micro: int) -> None:
-        """Change a balance; an account that is empty is not part of the state."""
-        if account.balance_micro:
-            self._settled.remove(_balance(peer, account))
+        """Change a balance."""
         account.balance_micro += micro
-        if account.balance_micro:
-            self._settled.add(_balance(peer, account))
+        self._moved[peer] = None
+
+    def _book(self) -> None:
+        """Let the sum follow balances that have changed; an account that is empty is not part of the state."""
+        for peer in self._moved:
+            before, account = self._booked.pop(peer, None), self.accounts[peer]
+            if before is not None:
+                self._settled.remove(before)
+            if account.balance_micro:
+                self._booked[peer] = _balance(peer, account)
+                self._settled.add(self._booked[peer])
+        self._moved.clear()
 
     def _add_proof(self, entry: Entry, proof: st.Equivocation) -> None:
         try:

@@ -97,6 +97,13 @@ class Snapshot(Struct, array_like=True, frozen=True):
         """The state root at the cut."""
         return SetHash(self.settled).digest()
 
+    def begin(self, ledger: Ledger) -> None:
+        """Let an empty ledger go on from here."""
+        ledger.chains.rebase(self.cut.bases)
+        ledger.collapse(self.settled, self.opened_accounts(), self.jobs)
+        for signed in self.records:
+            ledger.fold(read_record(signed))
+
     def decided_of(self, submitter: st.PeerId) -> tuple[Decided, ...]:
         """What the newest decided jobs of a submitter came to, in order of its chain."""
         return next((decided for peer, decided in self.decided if peer == submitter), ())
