@@ -114,6 +114,12 @@ def name_of(state: State, peer: str) -> str:
     return f"{own}~{peer[:6]}" if own else peer[:8]
 
 
+def is_cut_off(state: State, peer: str) -> bool:
+    """Whether a partition stands between the operator's node and `peer`."""
+    observer = state.observers.get(state.primary)
+    return observer is not None and observer.node is not None and peer in observer.node.partitioned_from
+
+
 def providers(state: State) -> list[Node]:
     """All participants that can execute."""
     return [node for node in nodes(state) if node.role == "provider"]

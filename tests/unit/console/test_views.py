@@ -288,6 +288,21 @@ def test_a_link_that_takes_fewer_frames_than_there_are_is_called_slow() -> None:
     assert "LIVE 4Hz" in told(3.0) and "LIVE 4Hz" in told(float("inf"))
 
 
+def test_replicas_are_called_diverged_only_when_news_should_have_reached_all_of_them() -> None:
+    mesh = rescue_story()
+    mesh.replicas("node1", root="77" * 32, missing=1)
+
+    def told() -> str:
+        return text_of(header.header(frame_of(mesh), header.Running(hz=4), 120))
+
+    mesh.wait(900)
+    assert "conv …" in told() and header.moves(frame_of(mesh))
+    mesh.wait(200)
+    assert "diverged 2" in told()
+    mesh.replicas()
+    assert "conv ✓ 1.1s" in told()
+
+
 def test_a_long_message_is_told_in_full_and_the_keys_come_after_it() -> None:
     hints = [("s", "submit"), ("q", "quit")]
     message = Span(
@@ -312,6 +327,15 @@ def test_what_is_wrong_with_a_node_stands_in_its_row() -> None:
     assert last_cell() == "llama3.2 8B"
     mesh.tell("node1", "node", to_builtins(replace(mesh._node("node1"), problem="disk full, retrying")))
     assert last_cell() == "disk full, retrying"
+
+
+def test_who_is_cut_off_from_the_operator_is_called_so_although_its_process_runs() -> None:
+    mesh = rescue_story(until="started")
+    own = replace(mesh._node("operator"), partitioned_from=[peer_of("node2")])
+    mesh.tell("operator", "node", to_builtins(own))
+    rows = nodes.nodes_table(frame_of(mesh)).row
+    assert text_of(rows(peer_of("node2"))[2]) == "cut off"
+    assert text_of(rows(peer_of("node1"))[2]) == "running"
 
 
 def test_words_of_an_older_question_are_shown_while_the_newest_writes_none() -> None:
@@ -433,6 +457,11 @@ def test_a_stage_that_leaves_out_the_configured_delay_says_so() -> None:
     state = mesh.state(primary=peer_of("operator"), exec_delay_ms=2_000)
     lines = [text_of(line) for line in incidents.incident_lines(Frame(state, mesh.now_ms, UNICODE))]
     assert "FINISHED*" in lines[0] and lines[-1] == " * without the configured delay of 2s per run"
+    idle = rescue_story(until="started")
+    idle.kill("node1")
+    state = idle.state(primary=peer_of("operator"), exec_delay_ms=2_000)
+    told = [text_of(line) for line in incidents.incident_lines(Frame(state, idle.now_ms, UNICODE))]
+    assert "FINISHED " in told[0] and not any("without" in line for line in told)
 
 
 def test_prices_have_four_decimals_as_in_the_shell() -> None:

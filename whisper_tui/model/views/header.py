@@ -35,6 +35,9 @@ from whisper_tui.model.views.base import (
 
 GAP = Span("   ")
 
+NEWS_TRAVELS_MS = 1_000.0
+"""Replicas that differ for less than this are on their way to agree: a record takes a moment to reach everybody."""
+
 SLOW = 0.6
 """A link that takes less than this share of the frames is called slow."""
 
@@ -116,8 +119,10 @@ def is_slow(running: Running) -> bool:
 
 
 def moves(frame: Frame) -> bool:
-    """Whether the picture changes by the passing of time alone: work in progress, or an interruption's age."""
-    return bool(open_jobs(frame.state)) or interrupted(frame.state) is not None
+    """Whether the picture changes by the passing of time alone: work in progress, an interruption's age, or for how
+    long replicas have differed."""
+    state = frame.state
+    return bool(open_jobs(state)) or interrupted(state) is not None or state.diverged_ms is not None
 
 
 def _nodes(frame: Frame) -> Line:
@@ -136,6 +141,8 @@ def _agreement(frame: Frame) -> Line:
     if found.converged:
         took = f" {seconds(found.took_ms)}" if found.took_ms is not None else ""
         return (Span("conv "), Span(frame.glyphs.settled, "settled"), Span(took, "dim"))
+    if frame.now_ms - (frame.state.diverged_ms or 0.0) < NEWS_TRAVELS_MS:
+        return (Span("conv "), Span(frame.glyphs.ellipsis, "dim"))
     return (Span(f"diverged {found.roots}", "suspect"),)
 
 

@@ -31,7 +31,8 @@ def incident_lines(frame: Frame) -> tuple[Line, ...]:
     incident = last_incident(frame.state)
     if incident is None:
         return ((Span(" none yet: press X to disturb the mesh", "dim"),),)
-    delay_ms = frame.state.exec_delay_ms
+    applies = _applicable(incident)
+    delay_ms = frame.state.exec_delay_ms if applies["finished_ms"] else 0.0
     names = {**_NAMES, "finished_ms": "finished*"} if delay_ms else _NAMES
     legend: tuple[Line, ...] = (
         ((Span(f" * without the configured delay of {delay_ms / 1000:g}s per run", "dim"),),)
@@ -39,7 +40,6 @@ def incident_lines(frame: Frame) -> tuple[Line, ...]:
         else ()
     )
     heading = (Span(f" {'':<5}" + "".join(f"{names[stage].upper():>12}" for stage in STAGES), "dim"),)
-    applies = _applicable(incident)
     now: list[Span] = [Span(f" {'now' if incident.open else 'last':<5}", "dim")]
     for stage in STAGES:
         value: float | None = getattr(incident, stage)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mesh_core.api.schema import MemberView
 from whisper_tui.model.glyphs import Glyphs
 from whisper_tui.model.inert import inert
-from whisper_tui.model.selectors import Node, jobs_held, nodes
+from whisper_tui.model.selectors import Node, is_cut_off, jobs_held, nodes
 from whisper_tui.model.state import State
 from whisper_tui.model.views.base import Column, Frame, Line, Role, Span, Table, axl
 
@@ -37,7 +37,7 @@ def _row(frame: Frame, node: Node) -> tuple[Line, ...]:
     return (
         (Span(inert(node.name, 40), "me" if node.peer == frame.state.primary else "strong"),),
         state_of(frame.state, node, glyphs),
-        _process(node, glyphs),
+        _process(frame.state, node, glyphs),
         _text(_shards(member, glyphs) if provider else glyphs.nothing),
         _text(axl(member.price_micro) if provider and member else glyphs.nothing),
         _number(len(jobs_held(frame.state, node.peer)) if provider else None, glyphs),
@@ -62,7 +62,9 @@ def state_of(state: State, node: Node, glyphs: Glyphs) -> Line:
     return (Span(f"{sign} {node.state}", role),)
 
 
-def _process(node: Node, glyphs: Glyphs) -> Line:
+def _process(state: State, node: Node, glyphs: Glyphs) -> Line:
+    if node.runs and is_cut_off(state, node.peer):
+        return (Span("cut off", "suspect"),)
     if not node.process:
         return (Span(glyphs.nothing, "dim"),)
     if node.runs or node.stopped:
