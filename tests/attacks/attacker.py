@@ -232,10 +232,7 @@ async def attacker(
         "api_port": bridge_port,
     }
     (home / "node-config.json").write_text(json.dumps(config))
-    environment = {name: value for name, value in os.environ.items() if name != "WHISPER_LIFELINE_FD"}
-    with (home / "axl.log").open("ab") as log:
-        argv = [sys.executable, "-m", "axl", "-config", "node-config.json"]
-        process = subprocess.Popen(argv, cwd=home, stderr=log, env=environment)
+    process = _start_node(home)
     client = AxlClient(f"http://127.0.0.1:{bridge_port}")
     listening: asyncio.Task[None] | None = None
     mallory = Attacker(client, key)
@@ -251,6 +248,13 @@ async def attacker(
         await client.aclose()
         process.kill()
         process.wait()
+
+
+def _start_node(home: Path) -> subprocess.Popen[bytes]:
+    environment = {name: value for name, value in os.environ.items() if name != "WHISPER_LIFELINE_FD"}
+    argv = [sys.executable, "-m", "axl", "-config", "node-config.json"]
+    with (home / "axl.log").open("ab") as log:
+        return subprocess.Popen(argv, cwd=home, stderr=log, env=environment)
 
 
 async def _linked(client: AxlClient, peers: set[bytes]) -> None:

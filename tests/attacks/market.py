@@ -10,8 +10,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from msgspec import structs
 
+from mesh_core.api.client import ControlClient
 from mesh_core.api.schema import JobView, MemberView, QueryView, State
 from tests.attacks.attacker import Voice, from_word
 from tests.e2e.mesh import PATIENCE_S, Mesh, Participant
@@ -126,17 +128,22 @@ class Market:
 
     async def answers(self, within_s: float = HONEST_WORK_S) -> QueryView:
         """An honest question is answered in time, and settled once."""
+        client = self.operator.client()
         async with asyncio.timeout(within_s):
-            query = (await self.operator.client().command("submit", text=QUESTION))["query"]
-            state = await self.operator.state_when(
-                lambda state: any(one.query == query and one.state != "running" for one in state.queries)
-            )
-        answered = next(one for one in state.queries if one.query == query)
+            query = (await client.command("submit", text=QUESTION))["query"]
+            answered = await self._finished(client, query)
         assert answered.state == "answered", answered
         assert answered.answer is not None
         assert answered.answer.passages
         self.answered += 1
         return answered
+
+    async def _finished(self, client: ControlClient, query: str) -> QueryView:
+        """A question of the operator's, once it is no longer running."""
+        async for event in client.events():
+            if event.kind == "query" and event.data["query"] == query and event.data["state"] != "running":
+                return msgspec.convert(event.data, QueryView)
+        raise AssertionError("the operator ended")
 
     async def job_where(self, at: Participant, job: bytes, *states: str) -> JobView:
         """A job as one participant sees it, once it is in one of these states."""

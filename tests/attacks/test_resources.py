@@ -38,7 +38,7 @@ async def test_half_sent_payloads_take_a_bounded_place(market: Market, customer:
     size, piece = limit("blob_bytes_max"), bytes(900_000)
     async with unharmed(market):
         before = market.held_bytes(victim)
-        for number in range(30):
+        for number in range(14):
             job = a_job(
                 customer.id,
                 [one.key.peer for one in market.providers],
