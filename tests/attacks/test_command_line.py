@@ -117,3 +117,29 @@ def test_the_token_is_in_no_argument_environment_log_or_readable_file(run: Mesh)
             assert not holds or path.suffix not in (".log", ".out"), path
     for name in ("token", *(f"{seat.name}/key.pem" for seat in seats(run))):
         assert (run.folder / name).stat().st_mode & 0o077 == 0
+
+
+FILES = {
+    "nothing": b"",
+    "zeros": bytes(1 << 20),
+    "a nest": b"\x91" * 500_000,
+    "a claim of 4 GiB": b"\xdd\xff\xff\xff\xff",
+    "nested text": b"a = " + b"[" * 200_000,
+    "nested steps": b'{"a":' * 100_000,
+    "no text": b"\xff\xfe\x00" * 1000,
+}
+
+
+@pytest.mark.parametrize("what", FILES)
+async def test_a_bomb_of_a_receipt_or_script_is_refused_in_a_line(tmp_path: Path, what: str) -> None:
+    bomb = tmp_path / "bomb"
+    bomb.write_bytes(FILES[what])
+    nowhere = Mesh(tmp_path / "run")
+    for arguments in (["verify", "receipt", str(bomb)], ["--script", str(bomb)]):
+        done = await asyncio.to_thread(nowhere.whisper, *arguments)
+        assert done.returncode != 0
+        said = done.stdout + done.stderr
+        assert "Traceback" not in said
+        assert said.count("\n") <= 3, said[:500]
+        assert is_inert(said)
+        assert len(said) < 2_000
