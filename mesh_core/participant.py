@@ -279,7 +279,10 @@ def _node_config(settings: Settings, peer: bytes) -> NodeConfig:
     )
     credit = {bytes.fromhex(submitter): limit_micro for submitter, limit_micro in settings.credit.items()}
     timing = FAST if settings.fast else DEFAULT
-    return NodeConfig(settings.network, peer, timing, announcement, settings.executes, credit, settings.slots)
+    electors = tuple(map(bytes.fromhex, settings.electors))
+    return NodeConfig(
+        settings.network, peer, timing, announcement, settings.executes, credit, settings.slots, electors
+    )
 
 
 def _about(settings: Settings) -> About:

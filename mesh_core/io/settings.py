@@ -52,7 +52,7 @@ class Backend(Struct, frozen=True, forbid_unknown_fields=True):
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Content of provider.toml. `control_port` 0 picks a free one; `slots` is how many workloads run at once;
     `shards` are home shards, counted from 0; `exec_delay_s` holds every execution in progress that much longer, for demonstrations; `credit` maps
-    submitters to their limit in micro-AXL."""
+    submitters to their limit in micro-AXL; `electors` are those whose checkpoints count."""
 
     name: Name
     role: Role
@@ -75,6 +75,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     corpus_index: str = ""
     ens_name: Annotated[str, Meta(max_length=255)] = ""
     credit: dict[PeerHex, Micro] = field(default_factory=dict)
+    electors: Annotated[list[PeerHex], Meta(max_length=limit("committee_max"))] = field(default_factory=list)
     backend: Backend = field(default_factory=Backend)
     folder: str = ""
     """Set by `load`: where relative paths start."""

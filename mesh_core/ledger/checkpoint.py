@@ -1,6 +1,6 @@
 """Checkpoints: how old records are dropped, and how a node that was away for longer than they are kept catches up.
 
-An *elector* — a key that this node's own configuration grants credit — says in a `checkpoint` record what the records
+An *elector* — a key that this node's own configuration names — says in a `checkpoint` record what the records
 below a cut come to. Others with the same records compute it for themselves. Who finds the same signs the same, if it is
 an elector; once most electors have, everybody who finds the same drops what the cut covers. A node that lacks covered
 records, and finds that its peers have dropped them, takes the snapshot on the word of those electors.
@@ -121,8 +121,10 @@ class Checkpoints:
     _offered: dict[PeerId, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        granted = [(-micro, peer) for peer, micro in self._context.config.credit.items() if micro > 0]
-        self._sworn = sorted(peer for _, peer in sorted(granted)[: limit("committee_max")])
+        config = self._context.config
+        granted = sorted((-micro, peer) for peer, micro in config.credit.items() if micro > 0)
+        named = config.electors or [peer for _, peer in granted]
+        self._sworn = sorted(set(named[: limit("committee_max")]))
 
     # ---------------------------------------------------------------------------------- start and resume
 
@@ -187,7 +189,7 @@ class Checkpoints:
 
     @property
     def _electors(self) -> list[PeerId]:
-        """Those whom this node's configuration grants the most credit, in order of their keys."""
+        """Those whom this node's configuration names, else grants the most credit, in order of their keys."""
         return self._sworn
 
     def _most_agree(self, peers: Iterable[PeerId]) -> bool:
