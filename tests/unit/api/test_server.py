@@ -236,6 +236,17 @@ async def test_connections_beyond_the_limit_are_turned_away(
             await client.health()
 
 
+async def test_who_says_nothing_makes_room_for_who_has_something_to_say(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "CONNECTIONS_MAX", 2)
+    silent = [await asyncio.open_connection("127.0.0.1", running.server.port) for _ in range(2)]
+    assert (await ControlClient(running.url, TOKEN).health())["ready"]
+    assert await silent[0][0].read() == b"", "the first to come is the first to go"
+    for _, writer in silent:
+        writer.close()
+
+
 async def test_a_last_event_id_that_is_no_number_is_refused(running: Running) -> None:
     head = f"GET /events HTTP/1.1\n{host(running)}\nAuthorization: Bearer {TOKEN}\nLast-Event-ID: x"
     assert (await raw(running, head))[0] == 400

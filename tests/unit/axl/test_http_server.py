@@ -132,6 +132,18 @@ async def test_connections_beyond_the_limit_are_turned_away(monkeypatch: pytest.
         assert await answers(reader, 1) == [b"/2 "]
 
 
+async def test_who_never_asked_for_anything_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "CONNECTIONS_MAX", 2)
+    async with serving(echo) as (server, connect):
+        silent = [await connect() for _ in range(2)]
+        await happens(lambda: len(server.connections) == 2)
+        reader, writer = await connect()
+        writer.write(GET % 1)
+        assert await answers(reader, 1) == [b"/1 "]
+        assert await silent[0][0].read() == b"", "the first to come is the first to go"
+        assert len(server.connections) == 2
+
+
 async def test_unfinished_requests_are_bounded_in_all_and_given_back() -> None:
     limits = Limits(body_bytes_max=1_000_000, held_bytes_max=1_000_000, read_timeout_s=60, idle_timeout_s=60)
     async with serving(echo, limits) as (server, connect):
