@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from mesh_core.identity.crypto import Verifier
 from mesh_core.identity.statement import StatementError, check
-from mesh_core.lease.committee import weight_of
+from mesh_core.lease.committee import members, weight_of
 from mesh_core.wire import statements as st
 
 
@@ -22,16 +22,17 @@ def adopted(promises: Iterable[st.Promise]) -> st.Value | None:
 
 
 def failures(
-    verifier: Verifier, network: str, job_id: st.JobId, promises: Iterable[st.Promise]
+    verifier: Verifier, network: str, job: st.Job, job_id: st.JobId, promises: Iterable[st.Promise]
 ) -> list[st.Release]:
-    """The signed failures that promises show, checked, one per holder and epoch."""
+    """The signed failures of members that promises show, checked, one per member and epoch."""
+    seats = members(job)
     found: dict[tuple[st.PeerId, int], st.Release] = {}
     for signed in dict.fromkeys(signed for promise in promises for signed in promise.failures):
         try:
             release = check(verifier, signed, st.Release, network)
         except StatementError:
             continue
-        if release.job == job_id and release.error:
+        if release.job == job_id and release.error and release.author in seats:
             found.setdefault((release.author, release.epoch), release)
     return list(found.values())
 

@@ -24,6 +24,7 @@ from mesh_core.lease.keys import Keys
 from mesh_core.lease.outlook import Outlooks
 from mesh_core.lease.witness import Witness
 from mesh_core.ledger.blobs import INLINE_BYTES_MAX, Blobs
+from mesh_core.ledger.chain import AuthorChain
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.needs import AdoptResult
@@ -85,12 +86,22 @@ class Holder:
             promised = ballot.epoch if ballot is not None else 0
             if job.epoch < promised or job.epoch <= self.released_epoch(job.id):
                 continue
-            lease = job.leases[job.epoch][1]
+            lease = self._own_lease(job)
             certificate: st.LeaseCertificate = lease.body
             claim = Claim(job, job.epoch, now)
             claim.promises = {peek(signed, st.Promise).author: signed for signed in certificate.promises}
             self.claims[job.id] = claim
             self._act(now, claim, lease)
+
+    def _own_lease(self, job: LedgerJob) -> Entry:
+        """The lease of this node as it made it itself. The ledger may hold another record of the same lease, with the
+        promises of a witness that has promised twice: what was proposed under these would be refused under those."""
+        own = self._ledger.chains.authors.get(self._context.me, AuthorChain())
+        for entry in reversed(own.chain):
+            body = entry.body
+            if isinstance(body, st.LeaseCertificate) and (body.job, body.epoch) == (job.id, job.epoch):
+                return entry
+        return job.leases[job.epoch][1]
 
     # ----------------------------------------------------------------------------------- with a lease
 
@@ -133,7 +144,7 @@ class Holder:
         if ballot is not None and ballot.cancel:
             return self._unpaid("cancelled", peek(ballot.cancel, st.Cancel).reason)
         crypto, network = self._context.crypto, self._context.config.network
-        seen = failures(crypto, network, job.id, claim.opened_promises())
+        seen = failures(crypto, network, job.job, job.id, claim.opened_promises())
         if has_failed(job.job, seen):
             return self._unpaid("failed", seen[0].error)
         if ballot is not None and ballot.expired(now):

@@ -176,7 +176,7 @@ class Voter:
             return sender == job.submitter or bool(ballot.cancel) or ballot.expired(now)
         if value.outcome == "failed":
             crypto, network = self._context.crypto, self._context.config.network
-            return has_failed(job.job, failures(crypto, network, job.id, promises))
+            return has_failed(job.job, failures(crypto, network, job.job, job.id, promises))
         return True
 
     def _is_paid_right(self, job: LedgerJob, value: st.Value) -> bool:

@@ -95,16 +95,19 @@ class Seat:
         *,
         executes: bool = False,
         written: Sequence[PutVote] = (),
+        records: Sequence[PutStatement] = (),
     ) -> None:
         self.people = people
         self.me = me
         self.now = 10.0
         self.written: list[PutVote] = []
+        self.records: list[PutStatement] = []
+        self._executes = executes
         self._codecs: dict[bytes, FrameCodec] = {}
         announcement = st.Announcement(me.name, "provider", ("answer",), 0, (), (), "")
         config = NodeConfig(NETWORK, me.peer, FAST, announcement, executes, {people.submitter.peer: 10**9})
         stored = Stored(votes=list(written))
-        stored.statements.append(PutStatement(entry.author, entry.seq, entry.hash, entry.signed))
+        stored.statements += [PutStatement(entry.author, entry.seq, entry.hash, entry.signed), *records]
         self.node = Node(config, Doors(me.crypto, Random(1), lambda: 0), stored, 1)
         self._carry_out(self.node.start(self.now))
         self.wait(3.0)
@@ -132,6 +135,7 @@ class Seat:
 
     def hold(self, record: Entry) -> None:
         """A record comes to the ledger."""
+        self.records.append(PutStatement(record.author, record.seq, record.hash, record.signed))
         self.node.context.now = self.now
         self.node.ledger.add(record)
         self._carry_out(self.node.step(self.now, Tick()))
@@ -142,10 +146,18 @@ class Seat:
 
     def restarted(self) -> Seat:
         """The same participant after a crash, in another order of what it wrote."""
-        return Seat(self.people, self.me, self.job.entry, written=self.written[::-1])
+        return Seat(
+            self.people,
+            self.me,
+            self.job.entry,
+            executes=self._executes,
+            written=self.written[::-1],
+            records=self.records,
+        )
 
     def _carry_out(self, effects: Sequence[Effect]) -> list[Send]:
         for effect in effects:
             if isinstance(effect, Persist):
                 self.written += [write for write in effect.writes if isinstance(write, PutVote)]
+                self.records += [write for write in effect.writes if isinstance(write, PutStatement)]
         return [effect for effect in effects if isinstance(effect, Send)]

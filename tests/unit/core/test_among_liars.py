@@ -238,6 +238,30 @@ def test_a_cancellation_goes_out_with_the_submitters_wish(seat: Seat, people: Pe
     assert kinds == [ms.CancelRequest, ms.AcceptRequest]
 
 
+def test_a_holder_that_was_restarted_goes_by_the_lease_it_made_itself(seat: Seat, people: People) -> None:
+    """A witness that promised twice may have made another record of it, whose promises bind to something else."""
+    liar, *honest = others(people)
+    claim_second_epoch(seat, people)
+    value, epoch = seat.says.ending(people.providers[1]), claim_of(seat).epoch
+    lock = seat.says.lock(people.providers[:5], value)
+    for one in others(people):
+        seat.tell(one, ms.Promised(promise_to(seat, one, lock)))
+    own = claim_of(seat).lease
+    assert own is not None
+    kept = [promise_to(seat, one) for one in honest]
+    while True:
+        twice = seat.says.promise(liar, seat.me, epoch, None, (bytes([len(liar.head)]) * liar.seq,))
+        other = liar.record("lease", st.LeaseCertificate(seat.job.id, epoch, seat.me.peer, (twice, *kept)))
+        if other.hash < own.hash:
+            break
+    seat.hold(other)
+    again = seat.restarted()
+    assert again.job.leases[epoch][1].hash == other.hash, "replicas keep the lower one of two"
+    claim = claim_of(again)
+    assert claim.lease is not None and claim.lease.hash == own.hash
+    assert (claim.value, claim.opened_promises()[1].accepted) == (value, lock)
+
+
 # -------------------------------------------------------------------------------------------- turns
 
 

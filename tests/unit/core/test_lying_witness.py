@@ -156,14 +156,16 @@ def test_a_submitter_may_cancel_its_own_job(seat: Seat, people: People) -> None:
     assert voted(seat.tell(people.submitter, seat.says.request(people.submitter, value, promises))) == value
 
 
-@pytest.mark.parametrize(("authors", "fails"), [((1, 1, 1), False), ((1, 1, 2), True), ((1, 2), False)])
+@pytest.mark.parametrize(
+    ("authors", "fails"),
+    [((1, 1, 1), False), ((1, 1, 2), True), ((1, 2), False), ((1, 2, 6), False), ((1, 6, 6), False)],
+)
 def test_a_job_fails_by_the_word_of_more_than_the_liars(
     seat: Seat, people: People, authors: tuple[int, ...], fails: bool
 ) -> None:
     holder = people.providers[3]
-    failures = tuple(
-        seat.says.failure(people.providers[one], epoch) for epoch, one in enumerate(authors, start=1)
-    )
+    failing = [*people.providers, people.person("stranger")]
+    failures = tuple(seat.says.failure(failing[one], epoch) for epoch, one in enumerate(authors, start=1))
     promises = (
         seat.says.promise(people.providers[1], holder, 4, None, failures),
         *(seat.says.promise(one, holder, 4) for one in people.providers[2:]),
