@@ -7,7 +7,7 @@ from random import Random
 
 from mesh_core.config import FAST
 from mesh_core.effects import Effect, FrameReceived, Persist, PutStatement, PutVote, Send, Stored, Tick
-from mesh_core.identity.statement import digest
+from mesh_core.identity.statement import SIGNATURE_BYTES, digest
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import Entry
 from mesh_core.node import Doors, Node, NodeConfig
@@ -55,6 +55,12 @@ class Statements:
     def accept(self, author: Person, value: st.Value, epoch: int = 1) -> bytes:
         """An accept vote."""
         return author.sign(st.AcceptVote(NETWORK, author.peer, self.job, epoch, value))
+
+    def padded(self, author: Person, value: st.Value, epoch: int = 1) -> bytes:
+        """An accept vote with 64 KiB behind it, in a field that honest decoders read over; well signed."""
+        vote = self.accept(author, value, epoch)
+        body = bytes([vote[0] + 1]) + vote[1:-SIGNATURE_BYTES] + b"\xc5\xff\xff" + bytes(0xFFFF)
+        return body + author.crypto.sign(b"whisper:accept\0" + body)
 
     def settle(self, author: Person, value: st.Value, epoch: int = 1) -> bytes:
         """A settle vote."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from mesh_core.config import limit
+from mesh_core.config import FAST, limit
 from mesh_core.identity.statement import StatementError, peek
 from mesh_core.lease.certificate import (
     CertificateError,
@@ -182,13 +182,14 @@ def planted(seat: Seat, people: People, liar: Person) -> list[st.Accepted]:
     value = seat.says.ending(liar)
     says, others = seat.says, people.providers[:4]
     good = says.lock(people.providers[:5], value, 2)
-    stretched = says.accept(people.providers[4], value, 2) + bytes(limit("vote_bytes_max"))
+    stranger = says.accept(people.person("stranger"), value, 2)
     return [
         st.Accepted(2, value),
         st.Accepted(2, value, (says.accept(liar, value, 2),) * 5),
-        st.Accepted(2, value, (*good.votes[:4], says.accept(people.person("stranger"), value, 2))),
+        st.Accepted(2, value, (*good.votes[:4], stranger)),
+        st.Accepted(2, value, (*good.votes, stranger)),
         st.Accepted(2, value, (*good.votes[:4], says.settle(people.providers[4], value, 2))),
-        st.Accepted(2, value, (*good.votes[:4], stretched)),
+        st.Accepted(2, value, (*good.votes[:4], says.padded(people.providers[4], value, 2))),
         st.Accepted(2, value, (*good.votes[:4], says.accept(people.providers[4], says.result(liar), 2))),
         st.Accepted(1, value, good.votes),
         st.Accepted(2, says.result(liar), good.votes),
@@ -198,7 +199,7 @@ def planted(seat: Seat, people: People, liar: Person) -> list[st.Accepted]:
     ]
 
 
-@pytest.mark.parametrize("number", range(11))
+@pytest.mark.parametrize("number", range(12))
 def test_a_promise_that_plants_a_value_is_no_promise(seat: Seat, people: People, number: int) -> None:
     liar, holder = people.providers[1:3]
     shown = planted(seat, people, liar)[number]
@@ -311,6 +312,13 @@ def test_a_promise_shows_what_was_locked_with_its_proof_and_not_what_was_only_vo
     assert ask_for_next_epoch(seat, next_one, 3).accepted == lock
 
 
+def test_a_vote_alone_binds_nobody_after_a_restart_either(seat: Seat, people: People) -> None:
+    holder, rescuer = people.providers[1:3]
+    promises = seat.says.promises(people.providers[1:], holder)
+    assert voted(seat.tell(holder, seat.says.request(holder, seat.says.result(holder), promises))) is not None
+    assert ask_for_next_epoch(seat.restarted(), rescuer, 2).accepted is None
+
+
 def test_locks_and_votes_survive_a_restart(seat: Seat, people: People) -> None:
     holder, rescuer = people.providers[1:3]
     value = seat.says.result(holder)
@@ -333,6 +341,63 @@ def test_without_lies_to_fear_a_vote_alone_binds_also_after_a_restart(people: Pe
     promises = seat.says.promises(people.providers[1:5], holder)
     assert voted(seat.tell(holder, seat.says.request(holder, value, promises))) == value
     assert ask_for_next_epoch(seat.restarted(), rescuer, 2).accepted == st.Accepted(1, value)
+
+
+# ------------------------------------------------------------------------------------ failures and turns
+
+
+def test_a_liar_leaves_room_for_the_failures_of_others(seat: Seat, people: People) -> None:
+    liar, honest, rescuer = people.providers[1:4]
+    for epoch in range(1, 20):
+        seat.tell(liar, ms.Released(seat.says.failure(liar, epoch)))
+    for epoch in range(1, 4):
+        seat.tell(honest, ms.Released(seat.says.failure(honest, epoch)))
+    failures = [peek(signed, st.Release) for signed in ask_for_next_epoch(seat, rescuer, 1).failures]
+    assert [release.author for release in failures] == [liar.peer] * 3 + [honest.peer] * 3
+
+
+def test_failures_that_make_promises_too_large_are_not_shown(seat: Seat, people: People) -> None:
+    liar, rescuer = people.providers[1:3]
+    text = "x" * limit("reason_bytes_max")
+    seat.tell(liar, ms.Released(seat.says.failure(liar, 1, text + "x")))
+    for author in people.providers[1:6]:
+        for epoch in (2, 3, 4):
+            seat.tell(author, ms.Released(seat.says.failure(author, epoch, text)))
+    shown = ask_for_next_epoch(seat, rescuer, 1).failures
+    assert peek(shown[0], st.Release).epoch == 2
+    assert 3 <= len(shown) < 6
+    assert sum(map(len, shown)) <= limit("failures_bytes_max")
+
+
+def test_a_failure_with_something_hung_on_it_is_not_shown(seat: Seat, people: People) -> None:
+    liar, rescuer = people.providers[1:3]
+    failure = seat.says.failure(liar)
+    body = bytes([failure[0] + 1]) + failure[1:-64] + b"\xc5\x03\xff" + bytes(0x3FF)
+    seat.tell(liar, ms.Released(body + liar.crypto.sign(b"whisper:release\0" + body)))
+    assert ask_for_next_epoch(seat, rescuer, 1).failures == ()
+
+
+def test_whoever_has_had_a_turn_lets_others_ask_first(seat: Seat, people: People) -> None:
+    """Else a liar could take a job again and again, and never run it."""
+    greedy, patient = people.providers[1:3]
+    for one in (greedy, patient):
+        seat.tell(one, ms.Exchange((ms.Update("alive", alive(one)),), False))
+    seat.wait(1.0)
+    assert promised(seat.tell(greedy, ms.PromiseRequest(seat.job.id, 1, ()))).holder == greedy.peer
+    release = greedy.sign(st.Release(NETWORK, greedy.peer, seat.job.id, 1, ""))
+    assert refused(seat.tell(greedy, ms.Released(release), ms.PromiseRequest(seat.job.id, 2, ())))
+    assert promised(seat.tell(patient, ms.PromiseRequest(seat.job.id, 2, ()))).holder == patient.peer
+
+
+def test_whoever_has_had_a_turn_may_ask_again_when_nobody_else_does(seat: Seat, people: People) -> None:
+    greedy, patient = people.providers[1:3]
+    for one in (greedy, patient):
+        seat.tell(one, ms.Exchange((ms.Update("alive", alive(one)),), False))
+    seat.wait(1.0)
+    seat.tell(greedy, ms.PromiseRequest(seat.job.id, 1, ()))
+    seat.tell(greedy, ms.Released(greedy.sign(st.Release(NETWORK, greedy.peer, seat.job.id, 1, ""))))
+    seat.wait(FAST.turn_s + 0.01)
+    assert promised(seat.tell(greedy, ms.PromiseRequest(seat.job.id, 2, ()))).epoch == 2
 
 
 # --------------------------------------------------------------------------------------- far-off epochs
