@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from mesh_core.config import DEFAULT_SLOTS, Timing, limit
 from mesh_core.effects import Outbox, PeerId
 from mesh_core.identity.crypto import Crypto, Rng
+from mesh_core.identity.pen import Pen
 from mesh_core.timers import Timers
 from mesh_core.wire.messages import Message
 from mesh_core.wire.statements import Announcement
@@ -42,8 +43,8 @@ class Doors:
 
 @dataclass(slots=True)
 class Context:
-    """Shared by the machines of one node. `ready` is false until peers had a chance to tell of its past; `now` is
-    the time of the step under way, for what reacts to a change rather than to an input."""
+    """Shared by the machines of one node. `pen` signs what binds it; `now` is the time of the step under way, for what
+    reacts to a change rather than to an input."""
 
     config: NodeConfig
     doors: Doors
@@ -53,7 +54,15 @@ class Context:
     dropped: Counter[str] = field(default_factory=Counter)
     boot: int = 0
     now: float = 0.0
-    ready: bool = False
+    pen: Pen = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pen = Pen(self.doors.crypto, self.outbox.write)
+
+    @property
+    def ready(self) -> bool:
+        """Whether this node may sign: peers had a chance to tell of its past, and its key is not retired."""
+        return self.pen.is_open
 
     @property
     def me(self) -> PeerId:

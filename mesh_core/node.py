@@ -6,9 +6,9 @@ step with `Tick()` at the latest. The same node runs in a provider, in the simul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from mesh_core.context import Context, Doors, NodeConfig
 from mesh_core.effects import (
@@ -29,6 +29,7 @@ from mesh_core.effects import (
     Tick,
 )
 from mesh_core.identity.past import Past
+from mesh_core.identity.pen import NotEntitledError
 from mesh_core.lease.candidate import Candidate
 from mesh_core.lease.holder import Holder
 from mesh_core.lease.known_votes import known_votes
@@ -68,6 +69,7 @@ from mesh_core.wire.codec import FrameCodec, FrameError
 __all__ = ["Doors", "Node", "NodeConfig", "Refusal"]
 
 _Handler = Callable[[float, PeerId, Any], object]
+K = TypeVar("K")
 
 
 class Node:
@@ -97,7 +99,7 @@ class Node:
         self.blobs = blobs = Blobs(context, stored.blobs, membership.is_dead)
         self.credit = credit = Credit(context, ledger)
         self.replication = replication = Replication(context, ledger, membership.live, self._on_own_found)
-        self._proofs = Proofs(context, replication)
+        self._proofs = Proofs(context, ledger, replication)
         prove = self._proofs.prove
         succession = Succession(context, membership)
         admission = Admission(ledger, blobs, credit)
@@ -125,7 +127,7 @@ class Node:
         self.queries = Queries(context, ledger, membership, auctioneer, blobs)
         self.cancellations = Cancellations(context, ledger, candidate)
         votes_of = partial(known_votes, ledger, holder.claims, witness.ballots)
-        self.past = Past(context, ledger, membership, witness.promised, votes_of)
+        self.past = Past(context, ledger, membership, votes_of, lambda: holder.lay_down(context.now))
         self.checkpoints = checkpoints = Checkpoints(
             context, ledger, replication, blobs, membership.live, self.queries.needs, self.past.retire
         )
@@ -172,7 +174,7 @@ class Node:
                 self._neighbours = attached
                 self._show_neighbours(now)
             case Executed(job, epoch, result, error):
-                self.holder.on_executed(now, job, epoch, result, error)
+                self._if_entitled(self.holder.on_executed, now, job, epoch, result, error)
             case Progressed(job, epoch, tokens, text):
                 self.holder.on_progress(job, epoch, tokens, text)
             case CancelJob(job, reason):
@@ -180,13 +182,15 @@ class Node:
             case Partition(hidden):
                 self._partition(now, hidden)
             case Leave():
-                self.holder.release_all(now)
+                self._if_entitled(self.holder.release_all, now)
                 self.membership.leave(now)
         return self._finish(now)
 
     def submit(self, now: float, request: SubmitQuery) -> tuple[bytes, list[Effect]]:
         """Submit a question; returns the query's 16-byte id and the effects. Raises Refusal with one line."""
         self.context.now = now
+        if not self.context.ready:
+            raise Refusal(self.past.retirement or "this node is still starting, try again in a second")
         query = self.queries.submit(now, request)
         return query, self._finish(now)
 
@@ -239,27 +243,33 @@ class Node:
             ms.CancelRequest: self._on_cancel_request,
             ms.Streamed: lambda now, sender, message: self.queries.on_streamed(sender, message),
         }
-        return routes | {kind: self._when_ready(handler) for kind, handler in signing.items()}
+        return routes | self._gated(signing)
 
-    def _when_ready(self, handler: _Handler) -> _Handler:
-        """Messages that may make this node sign wait (are dropped, and repeated) until its past is known."""
+    def _if_entitled(self, act: Callable[..., object], *args: object) -> None:
+        """The one gate before all that may make this node sign: closed until its past is known, and for good once its
+        key is retired, which may also come to light on the way. What is missed meanwhile is repeated by others, or made
+        up for by `_on_ready`."""
+        if not self.context.ready:
+            self.context.dropped["not_ready"] += 1
+            return
+        try:
+            act(*args)
+        except NotEntitledError:
+            self.context.dropped["not_ready"] += 1
 
-        def handle(now: float, sender: PeerId, message: Any) -> None:
-            if self.context.ready:
-                handler(now, sender, message)
-            else:
-                self.context.dropped["not_ready"] += 1
-
-        return handle
+    def _gated(self, handlers: Mapping[K, Callable[..., object]]) -> dict[K, Callable[..., None]]:
+        return {key: partial(self._if_entitled, handler) for key, handler in handlers.items()}
 
     def _uses_of_blobs(self) -> dict[type, Callable[[float, Any], None]]:
         """Who goes on when a blob is here."""
-        return {
+        signing: dict[type, Callable[[float, Any], None]] = {
             StorePayload: lambda now, need: self.desk.on_payload(need),
             OpenPayload: lambda now, need: self.holder.keys.open(now, need.job),
             AcceptResult: self.voter.on_result,
             AdoptResult: self.holder.on_adopted,
             OpenResult: self.queries.on_result,
+        }
+        return self._gated(signing) | {
             TakeSnapshot: self.checkpoints.on_snapshot,
             ReadCut: lambda now, need: self.checkpoints.on_cut(now),
         }
@@ -345,8 +355,8 @@ class Node:
 
     def _cancel(self, now: float, job_id: JobId, reason: str) -> None:
         job = self.ledger.open_jobs.get(job_id)
-        if job is not None and job.submitter == self.peer and self.context.ready:
-            self.cancellations.cancel(now, job, reason)
+        if job is not None and job.submitter == self.peer:
+            self._if_entitled(self.cancellations.cancel, now, job, reason)
 
     def _partition(self, now: float, hidden: frozenset[PeerId]) -> None:
         self.hidden = hidden - {self.peer}
@@ -364,16 +374,18 @@ class Node:
 
     def _timers(self) -> dict[Hashable, Callable[[float, tuple[Hashable, ...]], None]]:
         """Whose timers begin with which word."""
-        return {
-            "membership": self.membership.fire,
-            "sync": self.replication.fire,
-            "blob": self.blobs.fire,
+        signing: dict[Hashable, Callable[[float, tuple[Hashable, ...]], None]] = {
             "candidate": self.candidate.fire,
             "claim": self.holder.fire,
             "keys": self.holder.keys.fire,
             "auction": self.auctioneer.fire,
             "query": self.queries.fire,
             "cancel": self.cancellations.fire,
+        }
+        return self._gated(signing) | {
+            "membership": self.membership.fire,
+            "sync": self.replication.fire,
+            "blob": self.blobs.fire,
             "past": self.past.fire,
             "checkpoint": self.checkpoints.fire,
             "node": self._examine,
@@ -382,16 +394,15 @@ class Node:
     def _examine(self, now: float, key: tuple[Hashable, ...]) -> None:
         """Look again at every open job, whatever may have been missed."""
         self.context.timers.set(key, now + self.config.timing.examine_period_s)
-        if self.context.ready:
-            self.witness.unpark(now)
-            self.candidate.examine(now)
+        self._if_entitled(self.witness.unpark, now)
+        self._if_entitled(self.candidate.examine, now)
 
     # ------------------------------------------------------------------------------- what has changed
 
     def _hooks(self) -> Hooks:
         return Hooks(
             on_record=self._on_record,
-            on_job=lambda job: self.witness.learn(self.context.now, job),
+            on_job=self._on_job,
             on_award=lambda job, entry: self._on_award(job),
             on_lease=self._on_lease,
             on_settled=self._on_settled,
@@ -408,10 +419,17 @@ class Node:
         )
         self.checkpoints.on_record(entry)
 
+    def _on_job(self, job: LedgerJob) -> None:
+        self.witness.learn(self.context.now, job)
+        self.past.on_job(job)
+
     def _on_award(self, job: LedgerJob) -> None:
-        now = self.context.now
-        self.witness.on_award(now, job)
-        self.candidate.on_award(now, job)
+        self.witness.on_award(self.context.now, job)
+        self._if_entitled(self._act_on_award, job)
+
+    def _act_on_award(self, job: LedgerJob) -> None:
+        self.witness.promise_winner(self.context.now, job)
+        self.candidate.on_award(self.context.now, job)
 
     def _on_lease(self, job: LedgerJob, epoch: int) -> None:
         holder, entry = job.leases[epoch]
@@ -441,7 +459,9 @@ class Node:
         self.desk.on_settled(job)
         self.cancellations.on_settled(job)
         self.blobs.settled(job.id)
-        self.queries.on_settled(self.context.now, job)
+        self.context.pen.forget(job.id)
+        self.queries.learn(job)
+        self._if_entitled(self.queries.on_settled, self.context.now, job)
 
     def _on_conflict(self, kind: str, first: bytes, second: bytes) -> None:
         self._proofs.prove(kind, first, second)
@@ -484,10 +504,8 @@ class Node:
         elif after in ("dead", "left"):
             self.replication.forget(peer)
             self.past.forget(peer)
-            self.auctioneer.on_member_gone(now)
-            if self.context.ready:
-                self.witness.unpark(now)
-                self.candidate.consider_all(now)
+            for react in (self.auctioneer.on_member_gone, self.witness.unpark, self.candidate.consider_all):
+                self._if_entitled(react, now)
 
     # ------------------------------------------------------------------------------------- restarting
 
@@ -495,6 +513,7 @@ class Node:
         """Fold what the disk holds. What the machines say meanwhile is old news and goes nowhere."""
         stored = self._stored
         self.context.now = now
+        self.context.pen.restore(stored.votes)
         self.witness.restore(stored.votes)
         self.holder.restore(stored.votes)
         self.cancellations.restore(stored.votes)
@@ -502,13 +521,18 @@ class Node:
         for statement in stored.statements:
             self.ledger.add(read_record(statement.signed))
         self.queries.restore(stored.meta)
-        self.past.restore(stored.meta, stored.votes)
+        self.past.restore(stored.meta)
         self.context.outbox.take()
+        self.context.dropped.clear()
         self._stored = Stored()
 
     def _on_ready(self, now: float) -> None:
+        """Go on where former lives stopped, and with what has come while this node might not sign."""
         self.context.outbox.notify("ready")
+        self._proofs.resume()
         self.holder.resume(now)
+        for job in [job for job in self.ledger.open_jobs.values() if job.award is not None]:
+            self._act_on_award(job)
         self.queries.resume(now)
         self.cancellations.resume(now)
         self.checkpoints.resume(now)

@@ -11,10 +11,11 @@ from typing import TypeAlias
 
 from mesh_core.config import limit
 from mesh_core.context import Context
-from mesh_core.effects import JobId, PeerId, PutMeta, PutVote
+from mesh_core.effects import JobId, PeerId, PutMeta
 from mesh_core.identity.statement import StatementError, check
 from mesh_core.ledger.chain import AuthorChain
 from mesh_core.ledger.fold import Ledger
+from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import Entry, check_record
 from mesh_core.membership.membership import Membership
 from mesh_core.wire import statements as st
@@ -28,6 +29,9 @@ _PATIENCE = 3
 
 _AGAIN = 0.25
 """Whoever has not answered is asked again each time this part of `self_query_s` has passed."""
+
+_QUERIES_MAX = 12
+"""How often one member is asked."""
 
 _QUIET_S = 0.05
 """How long nobody new must turn up, once all have answered, before the past counts as known."""
@@ -53,18 +57,18 @@ class Past:
         context: Context,
         ledger: Ledger,
         membership: Membership,
-        promised: Callable[[JobId], int],
         votes_of: VotesOf,
+        on_retired: Callable[[], None],
     ) -> None:
-        """`promised` tells the highest epoch that this node knows it may have promised for a job, `votes_of` what it
-        holds of a peer's votes on open jobs."""
+        """`votes_of` tells what this node holds of a peer's votes on open jobs; `on_retired` is called when this node
+        may not sign any more."""
         self._context = context
         self._ledger = ledger
         self._membership = membership
-        self._promised = promised
         self._votes_of = votes_of
-        self._stored: dict[tuple[JobId, int, str], bytes] = {}
-        self._asked: set[PeerId] = set()
+        self._on_retired = on_retired
+        self._unjudged: dict[JobId, list[SignedVote]] = {}
+        self._asked: dict[PeerId, int] = {}
         self._answered: set[PeerId] = set()
         self._refused_at: dict[PeerId, float] = {}
         self._on_ready: Callable[[float], None] | None = None
@@ -80,10 +84,9 @@ class Past:
 
     # ------------------------------------------------------------------------------------------ asking
 
-    def restore(self, meta: Mapping[str, bytes], votes: Iterable[PutVote]) -> None:
+    def restore(self, meta: Mapping[str, bytes]) -> None:
         """What the disk holds: a key that was retired in a former life stays so."""
         self.retired = self.retired or meta.get(RETIRED, b"").decode(errors="replace")
-        self._stored = {(vote.job, vote.epoch, vote.phase): vote.signed for vote in votes}
 
     def start(self, now: float, on_ready: Callable[[float], None]) -> None:
         """Wait for answers, at most `self_query_s`; `on_ready` is called once this node may sign, never when its key
@@ -99,12 +102,17 @@ class Past:
         self._context.timers.set(("past", "patience"), min(until, self._latest))
 
     def ask(self, now: float, peer: PeerId) -> None:
-        """A member has turned up while this node waits: ask it."""
-        if self._on_ready is not None and peer not in self._asked:
-            self._asked.add(peer)
+        """A member has turned up: ask it, once per start, also when this node did not wait for it."""
+        if self.retired or peer in self._asked:
+            return
+        self._send_query(peer)
+        self._ask_again_later(now)
+        if self._on_ready is not None:
             self._wait(now + self._context.timing.self_query_s)
-            self._context.send(peer, SelfQuery(self._context.boot))
-            self._ask_again_later(now)
+
+    def _send_query(self, peer: PeerId) -> None:
+        self._asked[peer] = self._asked.get(peer, 0) + 1
+        self._context.send(peer, SelfQuery(self._context.boot))
 
     def _ask_again_later(self, now: float) -> None:
         if ("past", "again") not in self._context.timers:
@@ -115,9 +123,13 @@ class Past:
         """Whoever has not answered is asked again, and in the end not waited for."""
         if key[1] == "patience":
             self._finish(now)
-        elif self._on_ready is not None and not self._asked <= self._answered:
-            for peer in sorted(self._asked - self._answered):
-                self._context.send(peer, SelfQuery(self._context.boot))
+            return
+        missing = [
+            peer for peer, times in self._asked.items() if peer not in self._answered and times < _QUERIES_MAX
+        ]
+        for peer in missing:
+            self._send_query(peer)
+        if missing and not self.retired:
             self._ask_again_later(now)
 
     def on_answer(self, now: float, sender: PeerId, message: SelfAnswer) -> None:
@@ -126,9 +138,14 @@ class Past:
             return
         self._judge(message)
         self._answered.add(sender)
-        if self._on_ready is not None and self._asked and self._asked <= self._answered:
+        if self._on_ready is not None and self._asked and self._answered.issuperset(self._asked):
             # All who are known have answered; others may turn up in a moment.
             self._wait(now + _QUIET_S)
+
+    def on_job(self, job: LedgerJob) -> None:
+        """A job has come that peers may hold votes of this node for."""
+        for vote in self._unjudged.pop(job.id, []):
+            self._judge_vote(vote)
 
     def found(self, entry: Entry) -> None:
         """A record of this node has come from outside that it did not hold."""
@@ -160,6 +177,8 @@ class Past:
     def forget(self, peer: PeerId) -> None:
         """A member is gone."""
         self._refused_at.pop(peer, None)
+        self._asked.pop(peer, None)
+        self._answered.discard(peer)
 
     # ------------------------------------------------------------------------------------------ judging
 
@@ -194,27 +213,29 @@ class Past:
             self.retire("peers have heard of a later start of this key than the store has")
 
     def _judge_vote(self, vote: SignedVote) -> None:
-        """Until this node is ready, the store shows all that it has signed; later on its ballots do for promises."""
+        """Of an open job the pen knows all that this node has said. A job that has not come yet is waited for: it may
+        also be one that was decided and forgotten here."""
         kind = _VOTES.get(vote.phase)
         if kind is None:
             return
         said = check(self._context.crypto, vote.signed, kind, self._context.config.network)
-        job = self._ledger.jobs.get(said.job)
-        if said.author != self._context.me or (job is not None and job.final):
+        if said.author != self._context.me:
             return
-        if self._on_ready is not None:
-            known = self._stored.get((said.job, said.epoch, vote.phase)) == vote.signed
-        else:
-            known = vote.phase != "promise" or said.epoch <= self._promised(said.job)
-        if not known:
+        job = self._ledger.jobs.get(said.job)
+        if job is None:
+            waiting = self._unjudged.setdefault(said.job, [])
+            if vote not in waiting and len(self._unjudged) <= limit("open_jobs_max"):
+                waiting.append(vote)
+        elif not job.final and not self._context.pen.has_said(said.job, said.epoch, vote.phase, vote.signed):
             self.retire(f"peers hold a vote of this key ({vote.phase}) that the store does not")
 
     def retire(self, why: str) -> None:
         """This key must not sign again: its disk is older than its word."""
         if not self.retired:
             self.retired = why
-            self._context.ready = False
+            self._context.pen.close()
             self._end_asking()
+            self._on_retired()
             self._context.outbox.write(PutMeta(RETIRED, why.encode()))
             self._tell_retired()
 
@@ -226,12 +247,10 @@ class Past:
             self.retire("peers have heard of a later start of this key than the store has")
         on_ready = self._end_asking()
         if on_ready is not None:
-            self._context.ready = True
+            self._context.pen.open()
             on_ready(now)
 
     def _end_asking(self) -> Callable[[float], None] | None:
         on_ready, self._on_ready = self._on_ready, None
-        self._stored = {}
         self._context.timers.clear(("past", "patience"))
-        self._context.timers.clear(("past", "again"))
         return on_ready

@@ -70,7 +70,7 @@ class Candidate:
         go = ("candidate", "go", job.id)
         if job.final or job.id in self._holder.claims or go in self._context.timers:
             return
-        if not self._context.ready or not self._may_execute(job) or not self._free(now, job):
+        if not self._may_execute(job) or not self._free(now, job):
             return
         rank = self._turn(job)
         if rank is None:
@@ -151,7 +151,7 @@ class Candidate:
     def on_award(self, now: float, job: LedgerJob) -> None:
         """The winner waits for the promises that witnesses send it unasked; the others look at their rank."""
         award = job.award
-        if award is None or job.final or job.id in self._holder.claims or not self._context.ready:
+        if award is None or job.final or job.id in self._holder.claims:
             return
         if award.ranking and award.ranking[0] == self._context.me:
             self._claim_unasked(now, job)
@@ -289,7 +289,7 @@ class Candidate:
         if name == "again":
             self.consider(now, job)
         elif name == "go" and claim is None:
-            if self._context.ready and self._may_execute(job) and self._free(now, job):
+            if self._may_execute(job) and self._free(now, job):
                 self._claim_unless_full(now, job, key)
         elif name == "resend" and claim is not None and claim.phase is Phase.CLAIMING:
             self._go_on_asking(now, claim, key)

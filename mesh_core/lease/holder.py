@@ -15,7 +15,7 @@ from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId, PutVote
 from mesh_core.identity.crypto import SecrecyError
-from mesh_core.identity.statement import StatementError, check, peek, sign
+from mesh_core.identity.statement import StatementError, check, peek
 from mesh_core.lease.adopt import adopted, failures, has_failed
 from mesh_core.lease.claim import Claim, Phase
 from mesh_core.lease.committee import members, quorum, weight_of
@@ -255,12 +255,10 @@ class Holder:
 
     def _propose(self, now: float, claim: Claim, value: st.Value) -> None:
         """The one proposal of this node at this epoch: on disk before the first request leaves."""
-        proposal = sign(
-            self._context.crypto,
-            st.Proposal(self._context.config.network, self._context.me, claim.job.id, claim.epoch, value),
+        proposal = self._context.pen.vote(
+            st.Proposal(self._context.config.network, self._context.me, claim.job.id, claim.epoch, value)
         )
         self._proposals.setdefault(claim.job.id, {})[claim.epoch] = proposal
-        self._context.outbox.write(PutVote(claim.job.id, claim.epoch, "propose", proposal))
         self._propose_stored(now, claim, proposal)
 
     def _propose_stored(self, now: float, claim: Claim, proposal: bytes) -> None:
@@ -382,6 +380,11 @@ class Holder:
             if claim.phase not in (Phase.PROPOSING, Phase.LOCKING):
                 self.release(now, claim, "leaving")
 
+    def lay_down(self, now: float) -> None:
+        """This node may not sign any more: nothing can come of its claims."""
+        for claim in list(self.claims.values()):
+            self.lose(now, claim, "this node's key is retired")
+
     def release(self, now: float, claim: Claim, reason: str, *, error: str = "") -> None:
         """Give a claim back with a signed release, so that nobody waits for it; `error` counts as a failed run."""
         self._end(claim, Phase.RELEASED, reason)
@@ -409,12 +412,10 @@ class Holder:
 
     def _sign_release(self, claim: Claim, error: str) -> None:
         job = claim.job
-        signed = sign(
-            self._context.crypto,
-            st.Release(self._context.config.network, self._context.me, job.id, claim.epoch, error),
+        signed = self._context.pen.vote(
+            st.Release(self._context.config.network, self._context.me, job.id, claim.epoch, error)
         )
         self._released[job.id] = max(claim.epoch, self.released_epoch(job.id))
-        self._context.outbox.write(PutVote(job.id, claim.epoch, "release", signed))
         for peer in members(job.job):
             self._context.send(peer, ms.Released(signed))
 

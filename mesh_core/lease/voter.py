@@ -19,7 +19,7 @@ import msgspec
 from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import PeerId, PutVote
-from mesh_core.identity.statement import StatementError, check, digest, peek, sign
+from mesh_core.identity.statement import StatementError, check, digest, peek
 from mesh_core.lease.adopt import adopted, failures, has_failed
 from mesh_core.lease.ballot import Ballot, pack_lock
 from mesh_core.lease.certificate import CertificateError, check_accepts, check_lease
@@ -76,16 +76,14 @@ class Voter:
 
     def _accept(self, now: float, ballot: Ballot, message: ms.AcceptRequest, value: st.Value) -> None:
         """Vote. Without lies that binds this witness; else only a lock does, since a single vote proves nothing."""
-        vote = sign(
-            self._context.crypto,
-            st.AcceptVote(self._context.config.network, self._context.me, message.job, message.epoch, value),
+        vote = self._context.pen.vote(
+            st.AcceptVote(self._context.config.network, self._context.me, message.job, message.epoch, value)
         )
         ballot.votes[message.epoch] = vote
         ballot.proposal = message.proposal
         ballot.renewed_at = now
         if not ballot.job.tolerates_lies:
             ballot.show(st.Accepted(message.epoch, value))
-        self._context.outbox.write(PutVote(message.job, message.epoch, "accept", vote))
 
     def _open_ballot(self, sender: PeerId, job_id: bytes) -> Ballot | None:
         """This witness's ballot of a job; whoever asks about a decided one is shown the decision."""
@@ -248,12 +246,10 @@ class Voter:
         """Lock and vote to settle, in one write: a settle vote without its lock on the same disk could be forgotten by
         this witness's later promises."""
         job, epoch = ballot.job.id, locked.epoch
-        vote = sign(
-            self._context.crypto,
-            st.SettleVote(self._context.config.network, self._context.me, job, epoch, locked.value),
+        self._context.outbox.write(PutVote(job, epoch, "lock", pack_lock(locked)))
+        vote = self._context.pen.vote(
+            st.SettleVote(self._context.config.network, self._context.me, job, epoch, locked.value)
         )
         ballot.settle_votes[epoch] = vote
         ballot.show(locked)
         ballot.renewed_at = now
-        self._context.outbox.write(PutVote(job, epoch, "lock", pack_lock(locked)))
-        self._context.outbox.write(PutVote(job, epoch, "settle", vote))

@@ -15,7 +15,7 @@ from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId, PutVote
 from mesh_core.identity.crypto import SecrecyError
-from mesh_core.identity.statement import StatementError, check, sign
+from mesh_core.identity.statement import StatementError, check
 from mesh_core.lease.ballot import PHASES, Ballot, remember
 from mesh_core.lease.committee import members, quorum, rendezvous_order, vouched, weight_of
 from mesh_core.ledger.fold import Ledger
@@ -70,13 +70,15 @@ class Witness:
         return max((vote.epoch for vote in self._restored.get(job_id, [])), default=0)
 
     def on_award(self, now: float, job: LedgerJob) -> None:
-        """Fused round: promise epoch 1 to the named winner without being asked, if this witness is one of the first."""
+        """An award has come: others than its winner wait from now on."""
         ballot = self.ballots.get(job.id)
-        if ballot is None or job.final:
-            return
-        ballot.award_at = now
-        award = job.award
-        if self._context.ready and ballot.epoch == 0 and award is not None and award.ranking:
+        if ballot is not None:
+            ballot.award_at = now
+
+    def promise_winner(self, now: float, job: LedgerJob) -> None:
+        """Fused round: promise epoch 1 to the named winner without being asked, if this witness is one of the first."""
+        ballot, award = self.ballots.get(job.id), job.award
+        if ballot is not None and not job.final and ballot.epoch == 0 and award is not None and award.ranking:
             winner = award.ranking[0]
             dead = self._membership.is_dead
             if not dead(winner) and self._context.me in first_witnesses(job, winner, dead):
@@ -197,8 +199,7 @@ class Witness:
     def sign_promise(self, ballot: Ballot, epoch: int, holder: PeerId) -> bytes:
         """Sign and persist a promise. It shows the value this witness accepted or, where votes may lie, locked, so that
         a rescuer adopts it: else what is settled already could be settled again, differently."""
-        promise = sign(
-            self._context.crypto,
+        return self._context.pen.vote(
             st.Promise(
                 self._context.config.network,
                 self._context.me,
@@ -207,10 +208,8 @@ class Witness:
                 holder,
                 ballot.accepted,
                 ballot.shown_failures(),
-            ),
+            )
         )
-        self._context.outbox.write(PutVote(ballot.job.id, epoch, "promise", promise))
-        return promise
 
     def refuse(self, to: PeerId, ballot: Ballot, epoch: int, *, parked: bool = False) -> None:
         """Tell how far this witness is, so that whoever asked for less stops asking."""
@@ -230,8 +229,6 @@ class Witness:
 
     def unpark(self, now: float, job: JobId | None = None) -> None:
         """Something changed that may open a guard: grant a request that waits for it."""
-        if not self._context.ready:
-            return
         for job_id in [job] if job is not None else list(self._with_parked):
             ballot = self.ballots.get(job_id)
             if ballot is None or not ballot.parked:

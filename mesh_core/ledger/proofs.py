@@ -10,7 +10,7 @@ from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import PeerId
 from mesh_core.identity.statement import StatementError
-from mesh_core.ledger.fold import proven_equivocator
+from mesh_core.ledger.fold import Ledger, proven_equivocator
 from mesh_core.ledger.sync import Replication
 from mesh_core.wire import statements as st
 
@@ -23,20 +23,33 @@ class Proofs:
     """Turns contradicting statements that this node has met into records, once per author."""
 
     _context: Context
+    _ledger: Ledger
     _replication: Replication
 
     def __post_init__(self) -> None:
         self._proven: set[PeerId] = set()
+        self._missed: list[tuple[str, bytes, bytes]] = []
 
     def prove(self, kind: str, first: bytes, second: bytes) -> None:
         """Somebody seems to have signed two statements for one slot: publish the proof if it is one."""
-        if not self._context.ready or len(first) + len(second) > limit("record_bytes_max") // 2:
+        if len(first) + len(second) > limit("record_bytes_max") // 2:
+            return
+        if not self._context.ready:
+            if len(self._missed) < limit("members_max"):
+                self._missed.append((kind, first, second))
             return
         proof = st.Equivocation(kind, first, second)
         try:
             author = proven_equivocator(self._context.crypto, self._context.config.network, proof)
         except StatementError:
             return
-        if author != self._context.me and author not in self._proven:
+        proven = author in self._proven or author in self._ledger.proofs
+        if author != self._context.me and not proven:
             self._proven.add(author)
             self._replication.append(self._context.now, "equivocation", proof)
+
+    def resume(self) -> None:
+        """After a start: publish what came to light before this node might sign, unless somebody else has."""
+        missed, self._missed = self._missed, []
+        for kind, first, second in missed:
+            self.prove(kind, first, second)

@@ -64,6 +64,13 @@ class Entry:
         return self.head.seq
 
 
+def new_record(
+    network: str, author: st.PeerId, seq: int, prev: bytes, hlc_ms: int, kind: str, body: object
+) -> st.Record:
+    """A record to be signed."""
+    return st.Record(PROTOCOL_VERSION, network, author, seq, prev, hlc_ms, kind, Raw(encode(body)))
+
+
 def make_record(
     crypto: Crypto,
     network: str,
@@ -74,9 +81,8 @@ def make_record(
     kind: str,
     body: object,
 ) -> bytes:
-    """A signed record."""
-    record = st.Record(PROTOCOL_VERSION, network, author, seq, prev, hlc_ms, kind, Raw(encode(body)))
-    return sign(crypto, record)
+    """A signed record, for whoever has a key of its own and is no node."""
+    return sign(crypto, new_record(network, author, seq, prev, hlc_ms, kind, body))
 
 
 def read_record(signed: bytes) -> Entry:

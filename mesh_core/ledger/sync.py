@@ -18,7 +18,7 @@ from mesh_core.effects import PeerId, PutStatement
 from mesh_core.identity.statement import StatementError, body_hash
 from mesh_core.ledger.chain import FULL, AuthorChain
 from mesh_core.ledger.fold import Ledger
-from mesh_core.ledger.record import Entry, check_record, make_record
+from mesh_core.ledger.record import Entry, check_record, new_record
 from mesh_core.wire.messages import Advertise, Digest, FetchRange, FetchRecords, Head, Records, Vector
 
 SMALL_MESH = 8
@@ -101,16 +101,11 @@ class Replication:
         """Sign, persist and fold the next record of this node's chain without sending it."""
         own = self._ledger.chains.authors.get(self._context.me, AuthorChain())
         self._hlc_ms = max(self._hlc_ms + 1, self._context.doors.wall_ms())
-        signed = make_record(
-            self._context.crypto,
-            self._context.config.network,
-            self._context.me,
-            own.head_seq + 1,
-            own.head_hash,
-            self._hlc_ms,
-            kind,
-            body,
+        config = self._context.config
+        record = new_record(
+            config.network, config.peer, own.head_seq + 1, own.head_hash, self._hlc_ms, kind, body
         )
+        signed = self._context.pen.sign(record)
         entry = check_record(_Own(), signed, self._context.config.network)
         self._keep(entry)
         self._ledger.add(entry)

@@ -225,7 +225,7 @@ class Auctioneer:
         job_id = key[2]
         assert isinstance(job_id, bytes)
         auction = self.auctions.get(job_id)
-        if auction is None or not self._context.ready:
+        if auction is None:
             return
         if key[1] == "close" and auction.closed_at is None:
             self._close(now, auction)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PutVote
-from mesh_core.identity.statement import sign
 from mesh_core.lease.candidate import Candidate
 from mesh_core.lease.committee import members
 from mesh_core.ledger.fold import Ledger
@@ -37,12 +36,9 @@ class Cancellations:
     def cancel(self, now: float, job: LedgerJob, reason: str) -> None:
         """Ask the committee to end a job of this node."""
         if job.id not in self._wishes:
-            wish = sign(
-                self._context.crypto,
-                st.Cancel(self._context.config.network, self._context.me, job.id, short(reason)),
+            self._wishes[job.id] = self._context.pen.vote(
+                st.Cancel(self._context.config.network, self._context.me, job.id, short(reason))
             )
-            self._context.outbox.write(PutVote(job.id, 0, "cancel", wish))
-            self._wishes[job.id] = wish
         self._send(now, job)
 
     def restore(self, votes: list[PutVote]) -> None:

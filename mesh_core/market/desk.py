@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId
-from mesh_core.identity.statement import digest, sign
+from mesh_core.identity.statement import digest
 from mesh_core.lease.claim import Claim
 from mesh_core.lease.committee import members
 from mesh_core.lease.executions import Executions
@@ -89,4 +89,4 @@ class Desk:
             self._executions.expected_ms,
             announcement.models[0] if announcement.models else "",
         )
-        return sign(self._context.crypto, bid)
+        return self._context.pen.sign(bid)

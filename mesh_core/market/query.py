@@ -119,8 +119,6 @@ class Queries:
         return query_id
 
     def _check(self, request: SubmitQuery) -> None:
-        if not self._context.ready:
-            raise Refusal("this node is still starting, try again in a second")
         if not request.text.strip():
             raise Refusal("the question is empty")
         if len(request.text) > limit("question_chars_max"):
@@ -199,16 +197,19 @@ class Queries:
                 text=message.text,
             )
 
-    def on_settled(self, now: float, job: LedgerJob) -> None:
-        """A job of this node is decided: get its result, then see whether the query can go on."""
+    def learn(self, job: LedgerJob) -> None:
+        """A job is decided: if it is one of this node's, remember what it came to."""
         query = self._of_job.get(job.id)
-        if query is None or job.value is None:
-            return
-        if query.value(job.id) is None:
+        if query is not None and job.value is not None and query.value(job.id) is None:
             query.state.values.append((job.id, job.value))
             self._results[job.value.result_hash] = None
             self._persist(query)
-        self._collect(now, query, job.id, members(job.job))
+
+    def on_settled(self, now: float, job: LedgerJob) -> None:
+        """A job of this node is decided: get its result, then see whether the query can go on."""
+        query = self._of_job.get(job.id)
+        if query is not None:
+            self._collect(now, query, job.id, members(job.job))
 
     def _collect(self, now: float, query: Query, job_id: JobId, sources: Iterable[PeerId]) -> None:
         """Get the result of a decided job from any of `sources` and open it."""
@@ -259,8 +260,8 @@ class Queries:
         if not inputs:
             query.failed = True
             self._mark_finished(query)
-        elif self._context.ready:
-            self._combine(now, query, inputs)  # else `resume` comes back to it, unless this key is retired
+        else:
+            self._combine(now, query, inputs)
 
     def _combine(self, now: float, query: Query, inputs: tuple[tuple[str, bytes], ...]) -> None:
         state = query.state

@@ -103,7 +103,8 @@ class Liar(Node):
         effects = self._instead(super().step(now, event))
         if self.past.retired:
             # A liar that has been found out does not give up its key.
-            self.past.retired, self.context.ready = "", True
+            self.past.retired = ""
+            self.context.pen.open()
         if isinstance(event, FrameReceived):
             effects.extend(self._answers(event.frame))
         if now >= self._idle_at:

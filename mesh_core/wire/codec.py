@@ -17,7 +17,7 @@ from msgspec import Raw, Struct
 from mesh_core.config import PROTOCOL_VERSION, limit
 from mesh_core.identity.crypto import Crypto
 from mesh_core.wire.malformed import MALFORMED
-from mesh_core.wire.messages import Message
+from mesh_core.wire.messages import Message, SelfAnswer
 from mesh_core.wire.statements import PeerId
 
 _DOMAIN = b"whisper:frame\0"
@@ -31,7 +31,7 @@ _messages: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 
 class Frame(Struct, array_like=True, frozen=True):
     """The signed part of a frame. `boot` counts the sender's starts, `counter` its frames since then;
-    `dest_boot` is the receiver's boot as the sender knows it, 0 when it does not."""
+    `dest_boot` is the receiver's boot as the sender knows it, 0 when it does not or when any may read it."""
 
     version: int
     network: str
@@ -95,10 +95,17 @@ class FrameCodec:
         return known.boot if known else 0
 
     def seal(self, to: PeerId, messages: Sequence[Message]) -> tuple[bytes, int]:
-        """One signed frame with as many of `messages` as fit, in order, and how many were taken (at least one)."""
+        """One signed frame with as many of `messages` as fit, in order, and how many were taken (at least one).
+
+        Answers about a peer's own past travel by themselves, in frames that any of its starts takes: an old backup must
+        hear of later ones.
+        """
         packed: list[Raw] = []
         size = 0
+        of_any_start = bool(messages) and isinstance(messages[0], SelfAnswer)
         for message in messages[: limit("frame_messages_max")]:
+            if isinstance(message, SelfAnswer) != of_any_start:
+                break
             encoded = _encoder.encode(message)
             if packed and size + len(encoded) > limit("frame_bytes_target"):
                 break
@@ -113,7 +120,7 @@ class FrameCodec:
                 self._boot,
                 self._counter,
                 to,
-                self.boot_of(to),
+                0 if of_any_start else self.boot_of(to),
                 packed,
             )
         )

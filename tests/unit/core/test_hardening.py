@@ -182,25 +182,6 @@ def test_messages_that_wait_for_a_disk_that_refuses_are_bounded() -> None:
     assert slow.done[1] != Send(b"a", Nack(0))
 
 
-def test_a_retired_key_stays_retired_after_a_restart() -> None:
-    world = World(Setup(seed="retired"))
-    world.start()
-    world.run_for(0.5)
-    node = world.hosts["node1"].node
-    assert node is not None
-    node.past.retire("peers hold record 9 of this key, the store ends at 3")
-    world.hosts["node1"].act(node.context.outbox.take())
-    world.run_for(0.1)
-    world.crash("node1")
-    world.run_for(0.1)
-    world.start("node1")
-    world.run_for(5.0)
-    again = world.hosts["node1"].node
-    assert again is not None and again is not node
-    assert not again.context.ready
-    assert "record 9" in again.past.retired
-
-
 def test_a_witness_that_promised_and_voted_at_one_epoch_remembers_both() -> None:
     people = People()
     witness, holder = people.providers[0], people.providers[1]

@@ -1,0 +1,87 @@
+"""The pen: the only way to sign what binds this node, and never twice in one slot.
+
+Membership and frames are signed without it: they say that the node is there, whatever became of its past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+from mesh_core.effects import JobId, PutVote
+from mesh_core.identity.crypto import Crypto
+from mesh_core.identity.statement import sign
+from mesh_core.wire import statements as st
+
+Vote: TypeAlias = st.Promise | st.Proposal | st.AcceptVote | st.SettleVote | st.Release | st.Cancel
+
+PHASES: dict[type[Any], str] = {
+    st.Promise: "promise",
+    st.Proposal: "propose",
+    st.AcceptVote: "accept",
+    st.SettleVote: "settle",
+    st.Release: "release",
+    st.Cancel: "cancel",
+}
+"""Under which phase of `PutVote` each vote is written down."""
+
+
+class NotEntitledError(Exception):
+    """This node may not sign: its past is not known yet, or its key is retired."""
+
+
+class SlotTakenError(AssertionError):
+    """This program is wrong: a slot (job, epoch, phase) was to be signed for a second time."""
+
+
+class Pen:
+    """What this node has said about open jobs, and its signature under more.
+
+    `write` persists a vote; whoever signs one sends it only after that is durable.
+    """
+
+    def __init__(self, crypto: Crypto, write: Callable[[PutVote], None]) -> None:
+        self._crypto = crypto
+        self._write = write
+        self._votes: dict[JobId, dict[tuple[int, str], bytes]] = {}
+        self.is_open = False
+
+    def restore(self, votes: Iterable[PutVote]) -> None:
+        """Take back what former lives have said."""
+        for vote in votes:
+            self._votes.setdefault(vote.job, {})[vote.epoch, vote.phase] = vote.signed
+
+    def open(self) -> None:
+        """This node's past is known: it may sign."""
+        self.is_open = True
+
+    def close(self) -> None:
+        """It may not sign any more."""
+        self.is_open = False
+
+    def sign(self, statement: st.Record | st.Bid) -> bytes:
+        """A signed statement. Raises NotEntitledError."""
+        if not self.is_open:
+            raise NotEntitledError
+        return sign(self._crypto, statement)
+
+    def vote(self, vote: Vote) -> bytes:
+        """A signed vote, written down. Raises NotEntitledError, and SlotTakenError for a second one in its slot."""
+        if not self.is_open:
+            raise NotEntitledError
+        epoch = 0 if isinstance(vote, st.Cancel) else vote.epoch
+        phase = PHASES[type(vote)]
+        slots = self._votes.setdefault(vote.job, {})
+        if (epoch, phase) in slots:
+            raise SlotTakenError(f"{phase} at epoch {epoch} of job {vote.job.hex()} is signed already")
+        signed = slots[epoch, phase] = sign(self._crypto, vote)
+        self._write(PutVote(vote.job, epoch, phase, signed))
+        return signed
+
+    def has_said(self, job: JobId, epoch: int, phase: str, signed: bytes) -> bool:
+        """Whether this is what this node has signed in that slot of an open job."""
+        return self._votes.get(job, {}).get((epoch, phase)) == signed
+
+    def forget(self, job: JobId) -> None:
+        """The job is decided: nothing more will be signed for it."""
+        self._votes.pop(job, None)
