@@ -162,10 +162,9 @@ class Replication:
         self._want_predecessor(now, sender, entry)
         live = self._live()
         if len(live) > SMALL_MESH:
-            others = [peer for peer in live if peer not in (sender, entry.author)]
-            self._advertise(
-                now, name, self._context.doors.rng.sample(others, min(_RELAY_ADVERTS, len(others)))
-            )
+            drawn = self._context.doors.rng.sample(live, min(_RELAY_ADVERTS + 2, len(live)))
+            others = [peer for peer in drawn if peer not in (sender, entry.author)]
+            self._advertise(now, name, others[:_RELAY_ADVERTS])
         return entry
 
     def on_advertise(self, now: float, sender: PeerId, message: Advertise) -> None:

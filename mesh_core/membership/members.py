@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -68,7 +69,8 @@ class Roster:
         self._capacity = capacity
         self._outbox = outbox
         self._on_change = on_change
-        self._live: tuple[Member, ...] | None = None
+        self._live: tuple[Member, ...] = ()
+        self._peers: tuple[PeerId, ...] | None = ()
 
     def get(self, peer: PeerId) -> Member | None:
         """The member, or None when it is unknown."""
@@ -76,9 +78,22 @@ class Roster:
 
     def live(self) -> tuple[Member, ...]:
         """Members alive or suspect, in order of their keys: the same order on every node."""
-        if self._live is None:
-            self._live = tuple(sorted((m for m in self.by_id.values() if m.is_live), key=lambda m: m.peer))
         return self._live
+
+    def live_peers(self) -> tuple[PeerId, ...]:
+        """Their keys."""
+        if self._peers is None:
+            self._peers = tuple(member.peer for member in self._live)
+        return self._peers
+
+    def _rank(self, member: Member) -> None:
+        """Let the live ones follow a change of one of them; sorting them all anew would cost a large mesh seconds while
+        it meets."""
+        place = bisect_left(self._live, member.peer, key=lambda one: one.peer)
+        there = place < len(self._live) and self._live[place].peer == member.peer
+        here = (member,) if member.is_live and self.by_id.get(member.peer) is member else ()
+        self._live = (*self._live[:place], *here, *self._live[place + there :])
+        self._peers = None
 
     def gone(self) -> list[Member]:
         """Members dead or left, in the order in which they became known."""
@@ -107,7 +122,7 @@ class Roster:
             self.forget(expendable)
         member = Member(alive.author, "alive", alive.incarnation, alive.announcement, signed, now)
         self.by_id[member.peer] = member
-        self._live = None
+        self._rank(member)
         self._on_change(now, member.peer, None, "alive")
         self._outbox.notify(
             "member_alive", after_disk=False, peer=member.peer, incarnation=member.incarnation
@@ -134,13 +149,13 @@ class Roster:
         if state != was:
             member.state = state
             member.since = now
-            self._live = None
+            self._rank(member)
         self._on_change(now, member.peer, was, state)
 
     def forget(self, member: Member) -> None:
         """Drop a member, whatever its state."""
         del self.by_id[member.peer]
-        self._live = None
+        self._rank(member)
 
     def _expendable(self) -> Member | None:
         """The dead or departed member to drop first: never reached before reached, then the longest gone."""

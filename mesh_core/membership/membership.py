@@ -200,7 +200,7 @@ class Membership:
 
     def live(self) -> list[PeerId]:
         """Members that are alive or suspect, without this node, in order of their keys."""
-        return [member.peer for member in self._roster.live()]
+        return list(self._roster.live_peers())
 
     def is_dead(self, peer: PeerId) -> bool:
         """Confirmed dead by this node, or left; False for unknown peers."""

@@ -16,9 +16,13 @@ from typing import Any
 
 from mesh_core.config import DEFAULT
 from mesh_core.effects import JobOptions
+from mesh_core.ledger.chain import Base
+from mesh_core.ledger.fold import Ledger
+from mesh_core.ledger.snapshot import Cut, Snapshot, encoded, snapshot_at
 from mesh_core.simulation.host import Host
 from mesh_core.simulation.world import OPERATOR, Setup, World
 from tests.bench.figures import Figure, at_most, bench
+from tests.unit.core.people import People
 
 QUERY_SHARDS = 3
 """A query is so many answer jobs and one that combines them."""
@@ -168,3 +172,87 @@ def members_figures(members: int) -> Iterator[Figure]:
     yield at_most(f"growth_bytes_per_node_per_job_{members}", window.sent_bytes / per, "bytes", None, how)
     yield at_most(f"growth_cpu_ms_per_node_per_job_{members}", 1000 * window.cpu_s / per, "ms", None, how)
     yield at_most(f"growth_death_known_to_all_s_{members}", meter.death_s(), "s", None, how)
+
+
+RETAINED_RECORDS = 400
+"""So few that the benches see many checkpoints; participants retain ten times as many."""
+
+
+@bench("growth_jobs")
+def growth_jobs() -> Iterator[Figure]:
+    """What a mesh holds after more and more jobs, and how long somebody takes who missed most of them."""
+    tracemalloc.start()
+    meter = Meter(7, retained_records=RETAINED_RECORDS)
+    meter.window(25)
+    first = meter.window(25)
+    meter.window(50)
+    last = meter.window(25)
+    tracemalloc.stop()
+    meter.world.crash("node6")
+    meter.window(50)
+    how = f"simulated, 7 members retain {RETAINED_RECORDS} records each; after 500 jobs against after 200"
+    yield at_most("growth_jobs_records_held_ratio", last.records / first.records, "", 1.3, how)
+    yield at_most("growth_jobs_frames_per_job_ratio", last.frames / first.frames, "", 1.1, how)
+    yield at_most("growth_jobs_memory_ratio", last.memory_bytes / first.memory_bytes, "", 1.5, how)
+    yield at_most("growth_jobs_disk_ratio", last.disk_bytes / first.disk_bytes, "", 1.5, how)
+    since = meter.world.now
+    meter.world.start("node6")
+    meter.world.run_while(lambda: not meter.world.hosts["node6"].up or meter.diverged(), 60.0, every_s=0.01)
+    how = "simulated, default timers, away for 200 jobs whose records the others have dropped"
+    yield at_most("growth_jobs_away_catches_up_s", meter.world.now - since, "s", 3.0, how)
+
+
+@bench("growth_ledger")
+def growth_ledger() -> Iterator[Figure]:
+    """One replica's ledger through a hundred thousand jobs: memory, and what a root and a checkpoint cost."""
+    people = People()
+    ledger = people.ledger()
+    base: Snapshot | None = None
+    memory: list[int] = []
+    root_s: list[float] = []
+    began = time.process_time()
+    for lap in range(LEDGER_JOBS // LEDGER_STEP):
+        for number in range(LEDGER_STEP):
+            _settle(people, ledger, lap * LEDGER_STEP + number)
+            since = time.perf_counter()
+            ledger.state_root()
+            root_s.append(time.perf_counter() - since)
+        heads = {
+            author: Base(held.head_seq, held.head_hash) for author, held in ledger.chains.authors.items()
+        }
+        root = ledger.state_root()
+        base = snapshot_at(ledger, base, Cut.of(heads))
+        assert base is not None
+        ledger.forget(list(ledger.jobs.values()), heads)
+        ledger.collapse(base.settled, base.opened_accounts(), base.jobs)
+        assert ledger.state_root() == root and ledger.collapsed == (lap + 1) * LEDGER_STEP
+        gc.collect()
+        memory.append(len(gc.get_objects()))
+    cpu_s = time.process_time() - began
+    how = f"one ledger, {LEDGER_JOBS} jobs, a checkpoint every {LEDGER_STEP}, stand-in signatures, making the records included"
+    yield at_most(
+        "growth_ledger_objects_ratio",
+        memory[-1] / memory[1],
+        "",
+        1.1,
+        how + "; Python objects, last against second",
+    )
+    yield at_most("growth_ledger_snapshot_bytes", len(encoded(base)) if base else 0, "bytes", 1 << 20, how)
+    fifth = len(root_s) // 5
+    slower = sorted(root_s[-fifth:])[fifth // 2] / sorted(root_s[:fifth])[fifth // 2]
+    yield at_most(
+        "growth_ledger_root_time_ratio", slower, "", 1.5, how + "; median, last fifth against first"
+    )
+    yield at_most("growth_ledger_cpu_ms_per_job", 1000 * cpu_s / LEDGER_JOBS, "ms", None, how)
+
+
+LEDGER_JOBS = 100_000
+LEDGER_STEP = 2_000
+
+
+def _settle(people: People, ledger: Ledger, number: int) -> None:
+    holder = people.providers[number % 6]
+    job = people.submitter.record("job", people.job(label=f"q{number}"))
+    ledger.add(job)
+    value = people.value(holder, b"%d" % number)
+    ledger.add(holder.record("settle", people.settlement(job.hash, value, people.providers[:4])))
