@@ -194,12 +194,12 @@ class Candidate:
         job = self._ledger.jobs.get(promise.job)
         if job is None or job.final or promise.holder != self._context.me:
             return
+        if promise.author not in members(job.job):
+            return
         claim = self._holder.claims.get(job.id)
         if claim is None and promise.epoch == 1:
             claim = self._claim_unasked(now, job)
         if claim is None or claim.epoch != promise.epoch or claim.phase is not Phase.CLAIMING:
-            return
-        if promise.author not in members(job.job):
             return
         known = claim.promises.get(promise.author, message.promise)
         if known != message.promise:

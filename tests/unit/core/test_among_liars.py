@@ -119,6 +119,16 @@ def test_a_witness_that_promises_twice_is_proven_to(seat: Seat, people: People) 
     assert seat.node.ledger.equivocators == {liar.peer: "promise"}
 
 
+def test_a_strangers_promise_starts_no_claim(people: People) -> None:
+    me, stranger = people.providers[0], people.person("stranger")
+    seat = Seat(people, me, people.submitter.record("job", people.job(auction_ms=60_000)), executes=True)
+    assert not seat.node.holder.claims
+    seat.tell(stranger, ms.Promised(seat.says.promise(stranger, me)))
+    assert not seat.node.holder.claims
+    seat.tell(people.providers[1], ms.Promised(seat.says.promise(people.providers[1], me)))
+    assert claim_of(seat).epoch == 1
+
+
 # ------------------------------------------------------------------------------------------ refusals
 
 
