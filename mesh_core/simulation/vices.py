@@ -11,7 +11,7 @@ import msgspec
 from msgspec import structs
 
 from mesh_core.effects import Effect, Execute, PeerId, Send
-from mesh_core.identity.statement import StatementError, encode, peek
+from mesh_core.identity.statement import StatementError, digest, encode, peek
 from mesh_core.lease.committee import members
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import make_record
@@ -198,6 +198,43 @@ class ProposesTwice(Vice):
         if proposal.value == value or self.rng.random() < 0.3:
             value = st.Value("failed", b"", 0, "third thoughts", self.me, 0)
         return structs.replace(proposal, value=value)
+
+
+class ProposesAnew(Vice):
+    """As a holder that must adopt a value it proposes a result of its own instead, and has that locked."""
+
+    about = "proposes a result of its own where it must adopt"
+
+    def __init__(self, node: Node, rng: Random) -> None:
+        super().__init__(node, rng)
+        self._result = rng.randbytes(_HASH_BYTES)
+        self._votes: dict[tuple[bytes, int], dict[PeerId, bytes]] = {}
+
+    def doing(self, effect: Effect) -> Iterable[Effect]:
+        """Sign another proposal, the same for everybody."""
+        if isinstance(effect, Send) and isinstance(effect.message, ms.AcceptRequest):
+            proposal = peek(effect.message.proposal, st.Proposal)
+            anew = self.signed(structs.replace(proposal, value=self._value()))
+            message = structs.replace(effect.message, proposal=anew, result=self._result)
+            return (_say(effect.to, message),)
+        return (effect,)
+
+    def hearing(self, sender: PeerId, message: ms.Message) -> Iterable[Send]:
+        """Show all votes for it to whoever has voted."""
+        if isinstance(message, ms.Voted):
+            try:
+                vote = peek(message.vote, st.AcceptVote)
+            except StatementError:
+                return
+            if vote.value == self._value():
+                votes = self._votes.setdefault((vote.job, vote.epoch), {})
+                votes[vote.author] = message.vote
+                request = ms.LockRequest(vote.job, vote.epoch, tuple(votes.values()))
+                yield from (_say(peer, request) for peer in votes)
+
+    def _value(self) -> st.Value:
+        price_micro = self.node.membership.announcement.price_micro
+        return st.Value("result", digest(self._result), len(self._result), "", self.me, price_micro)
 
 
 class NeverFinishes(Vice):
@@ -455,6 +492,7 @@ VICES: dict[str, type[Vice]] = {
     "refuses": RefusesEverything,
     "garbles": Garbles,
     "proposes": ProposesTwice,
+    "usurps": ProposesAnew,
     "hangs": NeverFinishes,
     "overreaches": Overreaches,
     "equivocates": Equivocates,

@@ -36,7 +36,13 @@ from mesh_core.simulation.invariants import (
     SharesOnlyAtHolders,
 )
 from mesh_core.simulation.liar import Liar, Vice
-from mesh_core.simulation.vices import HidesWhatItAccepted, PromisesAnything, VotesForAnything
+from mesh_core.simulation.vices import (
+    HidesWhatItAccepted,
+    PlantsValues,
+    PromisesAnything,
+    ProposesAnew,
+    VotesForAnything,
+)
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 from tests.simulation.ambush import Ambush
@@ -68,6 +74,15 @@ class VotersCrash(Scenario):
             self.happenings.strike_soon(rng.uniform(0.0, soon_s), name, (blow,))
 
         self.world.watch(Ambush(rng, phase=phase, strikes=strikes, odds=0.5, early=False, strike=strike))
+
+
+class SettlersCrash(VotersCrash):
+    """Whoever votes to settle a value is likely to crash within milliseconds."""
+
+    def schedule(self, checkers: Checkers) -> None:
+        """Lay another ambush."""
+        super(VotersCrash, self).schedule(checkers)
+        self._ambush("settle", self.happenings.crash)
 
 
 class HalvedAtProposals(VotersCrash):
@@ -186,11 +201,35 @@ class KeepsQuiet(Vice):
         return () if quiet else (effect,)
 
 
-def _liar(spec: HostSpec) -> HostSpec:
-    if spec.name != LIAR:
-        return spec
-    vices = [PromisesAnything, VotesForAnything, HidesWhatItAccepted, KeepsQuiet]
-    return replace(spec, make_node=partial(Liar, vices=vices, rng=Random(spec.name)))
+# ------------------------------------------------------------------------------------ lies that are believed
+
+
+@contextmanager
+def _nothing_is_proven() -> Iterator[None]:
+    def believe(*_args: object) -> None:
+        pass
+
+    with ExitStack() as patches:
+        for module in ("mesh_core.lease.certificate", "mesh_core.lease.candidate"):
+            patches.enter_context(mock.patch(f"{module}.check_shown", believe))
+        yield
+
+
+@contextmanager
+def _holders_are_trusted() -> Iterator[None]:
+    with mock.patch("mesh_core.lease.voter.adopted", lambda promises: None):
+        yield
+
+
+def _with_vices(*vices: type[Vice]) -> Callable[[HostSpec], HostSpec]:
+    """Makes the liar of a control."""
+
+    def alter(spec: HostSpec) -> HostSpec:
+        if spec.name != LIAR:
+            return spec
+        return replace(spec, make_node=partial(Liar, vices=vices, rng=Random(spec.name)))
+
+    return alter
 
 
 # ----------------------------------------------------------------------------------------- broken holders
@@ -262,6 +301,12 @@ def _node_with(**parts: type[Any]) -> Callable[[NodeConfig, Doors, Stored, int],
 
 
 _AMBUSH = PROFILES["ambush"]
+_LYING = replace(
+    _AMBUSH,
+    terms=((1, 1),),
+    providers=(6,),
+    ranges={**_AMBUSH.ranges, "partitions": (2, 4), "failing": (0.0, 0.2)},
+)
 _RESTLESS = replace(_AMBUSH, ranges={**_AMBUSH.ranges, "partitions": (2, 4), "crashes": (2, 4)})
 _SPLITS = replace(PROFILES["partition"], ranges={**PROFILES["partition"].ranges, "ambushes": (2, 6)})
 
@@ -269,7 +314,30 @@ CONTROLS = (
     Control("no fsync before a vote", NoEquivocation, _AMBUSH, _eager_disk, scenario=VotersCrash),
     Control("quorums that do not intersect", OneSettledValue, _SPLITS, patch=_small_quorums),
     Control(
-        "f = 0 with a lying witness", OneSettledValue, _AMBUSH, _liar, liar=LIAR, scenario=HalvedAtProposals
+        "f = 0 with a lying witness",
+        OneSettledValue,
+        _AMBUSH,
+        _with_vices(PromisesAnything, VotesForAnything, HidesWhatItAccepted, KeepsQuiet),
+        liar=LIAR,
+        scenario=HalvedAtProposals,
+    ),
+    Control(
+        "f = 1, but what a promise shows needs no proof",
+        OneSettledValue,
+        _LYING,
+        _with_vices(PlantsValues, VotesForAnything),
+        patch=_nothing_is_proven,
+        liar=LIAR,
+        scenario=SettlersCrash,
+    ),
+    Control(
+        "f = 1, but witnesses leave it to the holder what it must adopt",
+        OneSettledValue,
+        _LYING,
+        _with_vices(ProposesAnew, VotesForAnything),
+        patch=_holders_are_trusted,
+        liar=LIAR,
+        scenario=SettlersCrash,
     ),
     Control("no adopt rule", OneSettledValue, _RESTLESS, _never_adopts),
     Control(
