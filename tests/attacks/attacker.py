@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -23,7 +23,7 @@ from msgspec import Raw
 from axl.client import AxlClient, AxlError, AxlUnavailable
 from axl.keys import PrivateKey, from_seed, generate
 from mesh_core.config import PROTOCOL_VERSION
-from mesh_core.identity.statement import body_hash, sign
+from mesh_core.identity.statement import body_hash, peek, sign
 from mesh_core.io.crypto import KeyCrypto
 from mesh_core.ledger.record import FIRST_PREV, make_record
 from mesh_core.wire import messages as ms
@@ -124,6 +124,8 @@ class Attacker(Voice):
         self._reactions: dict[type[Any], Reaction] = {}
         self._numbers = itertools.count(1)
         self._is_member_of: list[Participant] = []
+        self._announced: dict[str, Any] = {}
+        self._incarnation = self.boot << 20
 
     # ---------------------------------------------------------------------------------------- speaking
 
@@ -179,7 +181,9 @@ class Attacker(Voice):
                 for message in self.codec.messages(frame):
                     if message is not None:
                         self.received.append((frame.sender, message))
-                        await self._react(frame.sender, message)
+                        with suppress(AxlError):  # whoever asked may be gone or overrun
+                            await self._refute(message)
+                            await self._react(frame.sender, message)
             self._came.set()
 
     async def _react(self, sender: bytes, message: ms.Message) -> None:
@@ -190,14 +194,31 @@ class Attacker(Voice):
 
     # -------------------------------------------------------------------------------------- membership
 
+    async def _refute(self, message: ms.Message) -> None:
+        """Outbid an accusation of itself, as any member does that was too slow to answer a probe."""
+        if not self._is_member_of:
+            return
+        accused = [
+            peek(update.signed, st.Accusation)
+            for update in getattr(message, "updates", ())
+            if update.kind == "accusation"
+        ]
+        highest = max((one.incarnation for one in accused if one.subject == self.id), default=-1)
+        if highest >= self._incarnation:
+            self._incarnation = highest + 1
+            for participant in self._is_member_of:
+                await self.send(participant, ms.Gossip((self._own(),)))
+
+    def _own(self) -> ms.Update:
+        return self.alive(incarnation=self._incarnation, **self._announced)
+
     async def join(self, everybody: Sequence[Participant], **announced: Any) -> None:
         """Become a member like any other: say so, and answer probes."""
+        self._announced, self._is_member_of = announced, list(everybody)
         self.reacts(ms.Ping, lambda _, ping: ms.Ack(ping.number, ()) if ping.number else None)
-        own = self.alive(**announced)
-        self.reacts(ms.Exchange, lambda _, message: ms.Exchange((own,), False) if message.reply else None)
-        self._is_member_of = list(everybody)
+        self.reacts(ms.Exchange, lambda _, one: ms.Exchange((self._own(),), False) if one.reply else None)
         for participant in everybody:
-            await self.send(participant, ms.Exchange((own,), True))
+            await self.send(participant, ms.Exchange((self._own(),), True))
         for participant in everybody:
             await participant.state_when(
                 lambda state: any(one.peer == self.peer and one.state == "alive" for one in state.members)
@@ -206,7 +227,8 @@ class Attacker(Voice):
 
     async def leave(self) -> None:
         """Say goodbye, so that nobody has to wait for it any more."""
-        goodbye = self.alive(incarnation=1 << 40, left=True)
+        self._incarnation = 1 << 40
+        goodbye = self.alive(incarnation=self._incarnation, left=True)
         for participant in self._is_member_of:
             try:
                 await self.send(participant, ms.Gossip((goodbye,)))
