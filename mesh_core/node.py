@@ -520,6 +520,7 @@ class Node:
         self.checkpoints.restore(stored.meta)
         for statement in stored.statements:
             self.ledger.add(read_record(statement.signed))
+        self.desk.restore()
         self.queries.restore(stored.meta)
         self.past.restore(stored.meta)
         self.context.outbox.take()

@@ -52,18 +52,17 @@ class Candidate:
     # --------------------------------------------------------------------------------- whether and when
 
     def examine(self, now: float) -> None:
-        """Look again at every open job: one that nobody holds is picked up; one of this node's own that is past its
-        time is claimed to end it."""
-        for job in list(self._ledger.open_jobs.values()):
-            self.consider(now, job)
-            ballot = self._witness.ballots.get(job.id)
-            if job.submitter == self._context.me and ballot is not None and ballot.expired(now):
-                self.claim(now, job)
+        """Look again at every open job of this node's committees: one that nobody holds is picked up; one of this node's
+        own that is past its time is claimed to end it."""
+        for ballot in list(self._witness.ballots.values()):
+            self.consider(now, ballot.job)
+            if ballot.job.submitter == self._context.me and ballot.expired(now):
+                self.claim(now, ballot.job)
 
     def consider_all(self, now: float) -> None:
         """Something has changed for many jobs at once, such as a member that died."""
-        for job in list(self._ledger.open_jobs.values()):
-            self.consider(now, job)
+        for ballot in list(self._witness.ballots.values()):
+            self.consider(now, ballot.job)
 
     def consider(self, now: float, job: LedgerJob) -> None:
         """Look at a job: claim it when it is this node's turn, or wait as long as its rank asks."""

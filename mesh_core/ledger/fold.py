@@ -15,6 +15,7 @@ from mesh_core.lease.certificate import CertificateError, check_lease, check_set
 from mesh_core.ledger.award import award_is_sound
 from mesh_core.ledger.chain import Base, Chains
 from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.open_jobs import OpenJobs
 from mesh_core.ledger.record import Entry, check_record
 from mesh_core.ledger.set_hash import SetHash
 from mesh_core.wire import statements as st
@@ -64,7 +65,7 @@ class Ledger:
     hooks: Hooks
     chains: Chains = field(default_factory=Chains)
     jobs: dict[st.JobId, LedgerJob] = field(default_factory=dict)
-    open_jobs: dict[st.JobId, LedgerJob] = field(default_factory=dict)
+    open_jobs: OpenJobs = field(default_factory=OpenJobs)
     accounts: dict[st.PeerId, Account] = field(default_factory=dict)
     equivocators: dict[st.PeerId, str] = field(default_factory=dict)
     proofs: dict[st.PeerId, Entry] = field(default_factory=dict)
@@ -168,7 +169,7 @@ class Ledger:
         """Drop jobs that are decided below a cut, and the records below it."""
         for job in jobs:
             del self.jobs[job.id]
-            self.open_jobs.pop(job.id, None)
+            self.open_jobs.remove(job)
         for job_id, waiting in list(self._waiting.items()):
             left = [entry for entry in waiting if not _covers(cut, entry)]
             if left:
@@ -189,7 +190,7 @@ class Ledger:
             return
         job = LedgerJob(entry.hash, entry, body)
         self.jobs[job.id] = job
-        self.open_jobs[job.id] = job
+        self.open_jobs.add(job)
         self.hooks.on_job(job)
         for waiting in self._waiting.pop(job.id, []):
             self._apply(job, waiting)
@@ -251,7 +252,7 @@ class Ledger:
             self.hooks.on_alarm(job)
             return
         job.settle = entry
-        self.open_jobs.pop(job.id, None)
+        self.open_jobs.remove(job)
         self._settled.add(_decided(job))
         self._pay(job, 1)
         self.hooks.on_settled(job)

@@ -23,11 +23,7 @@ class Credit:
         Later jobs do not count: who asks for too much waits with the last of it, not with everything.
         """
         funds_micro = self.funds_micro(job.submitter)
-        reserved_micro = sum(
-            other.job.max_price_micro
-            for other in self._ledger.open_jobs.values()
-            if other.submitter == job.submitter and other.entry.seq <= job.entry.seq
-        )
+        reserved_micro = self._ledger.open_jobs.reserved_micro(job.submitter, job.entry.seq)
         return funds_micro > 0 and reserved_micro <= funds_micro
 
     def funds_micro(self, submitter: PeerId) -> int:

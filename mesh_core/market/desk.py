@@ -65,6 +65,12 @@ class Desk:
             self._blobs.put(message.payload)
         self._blobs.want(now, job.job.payload_hash, [sender], StorePayload(job.id))
 
+    def restore(self) -> None:
+        """Jobs whose payload former lives kept count as taken in."""
+        for job in self._ledger.open_jobs.values():
+            if self._context.me in members(job.job) and job.job.payload_hash in self._blobs:
+                self._admitted.add(job.id)
+
     def on_settled(self, job: LedgerJob) -> None:
         """The job is decided: there is room for another."""
         self._admitted.discard(job.id)
