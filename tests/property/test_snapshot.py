@@ -26,9 +26,7 @@ def history() -> tuple[People, list[Entry]]:
         ]
         if number % 3:
             value = people.value(holder, b"%d" % number)
-            entries.append(
-                holder.record("settle", people.settlement(job.hash, value, people.providers[:4]))
-            )
+            entries.append(holder.record("settle", people.settlement(job.hash, value, people.providers[:4])))
     liar = people.person("liar")
     first = liar.record("note", "one")
     second = liar.record("note", "other", seq=1, prev=bytes(32))
