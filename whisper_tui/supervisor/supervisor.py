@@ -209,11 +209,13 @@ class Supervisor:
         async with self._turn():
             if not self._sides:
                 raise HttpError(409, "there is no partition to heal")
-            cut_off = self._sides[1]
-            self._sides = []
-            return await self._hide(
-                list(self._participants.values()), self._tell("heal", cut_off, command_line("heal"), by)
-            )
+            sides, self._sides = self._sides, []
+            action = self._tell("heal", sides[1], command_line("heal"), by)
+            try:
+                return await self._hide(list(self._participants.values()), action)
+            except HttpError:
+                self._sides = sides  # whoever was not told is still cut off: it can be asked for again
+                raise
 
     async def _bring_up(self, chosen: list[Participant], action: ActionMoment) -> Outcome:
         for participant in chosen:
@@ -226,7 +228,8 @@ class Supervisor:
         failed = [participant for participant, answer in zip(chosen, answers, strict=True) if not answer]
         if failed:
             raise HttpError(500, "; ".join(_why_not_up(participant) for participant in failed))
-        return await self._hide(chosen, action) if self._sides else _outcome(action, chosen)
+        # Also when there is no partition: who was paused while it was healed has not heard of that.
+        return await self._hide(chosen, action)
 
     async def _hide(self, chosen: list[Participant], action: ActionMoment) -> Outcome:
         """Tell each of `chosen` that runs which peers it must not see."""

@@ -7,10 +7,11 @@ import contextlib
 import json
 import os
 import signal
+from typing import Any
 
 import pytest
 
-from mesh_core.api.client import ControlClient, ControlError
+from mesh_core.api.client import ControlClient, ControlError, ControlUnavailable
 from mesh_core.api.http import HttpError, Server
 from whisper_tui.supervisor.api import Api
 from whisper_tui.supervisor.plan import Plan
@@ -145,6 +146,33 @@ async def test_who_comes_back_during_a_partition_is_told_of_it(supervisor: Super
     assert told(run, "node1") == []
     await supervisor.revive(["node1"])
     assert told(run, "node1") != []
+
+
+async def test_who_was_paused_while_a_partition_was_healed_hears_of_it_when_it_goes_on(
+    supervisor: Supervisor, run: RunDir
+) -> None:
+    await supervisor.partition([], ["node2"])
+    await supervisor.pause(["node1"])
+    await supervisor.heal()
+    await supervisor.revive(["node1"])
+    assert told(run, "node1")[-1] == []
+
+
+async def test_a_heal_that_failed_can_be_asked_for_again(
+    supervisor: Supervisor, run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await supervisor.partition([], ["node2"])
+    command = ControlClient.command
+
+    async def busy(self: ControlClient, name: str, **arguments: Any) -> Any:
+        raise ControlUnavailable("busy")
+
+    monkeypatch.setattr(ControlClient, "command", busy)
+    with pytest.raises(HttpError, match="busy"):
+        await supervisor.heal()
+    monkeypatch.setattr(ControlClient, "command", command)
+    await supervisor.heal()
+    assert told(run, "node1")[-1] == []
 
 
 @pytest.mark.parametrize(
