@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
 from mesh_core.config import limit
 from mesh_core.effects import Effect, Execute, Persist, Send, StopExecution, Write
+
+_Waiting: TypeAlias = deque[tuple[int, int, Effect]]
+"""Effects that wait, each with its place among all of them and the ticket it waits for."""
 
 
 class AfterDisk:
@@ -21,14 +25,17 @@ class AfterDisk:
     def __init__(self, write: Callable[[Sequence[Write]], int], carry_out: Callable[[Effect], None]) -> None:
         self._write = write
         self._carry_out = carry_out
-        self._waiting: deque[tuple[int, Effect]] = deque()
+        self._messages: _Waiting = deque()
+        self._notices: _Waiting = deque()
+        self._starts: _Waiting = deque()
+        self._place = 0
         self._durable = 0
         self.written = 0
         self.dropped = 0
 
     def __len__(self) -> int:
         """Effects that wait."""
-        return len(self._waiting)
+        return len(self._messages) + len(self._notices) + len(self._starts)
 
     def perform(self, effects: Iterable[Effect]) -> None:
         """Carry out what may happen now, keep the rest in order."""
@@ -39,34 +46,37 @@ class AfterDisk:
             if isinstance(effect, StopExecution):
                 self._forget_start(effect)
             if effect.after_disk and self._durable < self.written:
-                self._waiting.append((self.written, effect))
-                self._make_room()
+                self._wait(effect)
             else:
                 self._carry_out(effect)
 
     def durable(self, ticket: int) -> None:
         """Everything up to `ticket` is on disk: what waited for it happens now."""
         self._durable = ticket
-        waiting = self._waiting
-        while waiting and waiting[0][0] <= ticket:
-            self._carry_out(waiting.popleft()[1])
+        queues = (self._messages, self._notices, self._starts)
+        while ready := [queue for queue in queues if queue and queue[0][1] <= ticket]:
+            first = min(ready, key=lambda queue: queue[0][0])
+            self._carry_out(first.popleft()[2])
+
+    def _wait(self, effect: Effect) -> None:
+        """While a disk refuses for long, the oldest messages go, since whoever needs an answer asks again; and when none
+        are left, the oldest news. What is to run stays: the node counts on it."""
+        queue = self._notices
+        if isinstance(effect, Send):
+            queue = self._messages
+        elif isinstance(effect, Execute | StopExecution):
+            queue = self._starts
+        self._place += 1
+        queue.append((self._place, self.written, effect))
+        crowd = self._messages or self._notices
+        if len(self) > limit("effects_waiting_max") and crowd:
+            crowd.popleft()
+            self.dropped += 1
 
     def _forget_start(self, stop: StopExecution) -> None:
         """A run that is to stop and has not started, because the disk is slow, must not start later."""
-        overtaken = [
+        self._starts = deque(
             entry
-            for entry in self._waiting
-            if isinstance(entry[1], Execute) and (entry[1].job, entry[1].epoch) == (stop.job, stop.epoch)
-        ]
-        for entry in overtaken:
-            self._waiting.remove(entry)
-
-    def _make_room(self) -> None:
-        """While a disk refuses for long, the oldest messages go: whoever needs an answer asks again."""
-        if len(self._waiting) <= limit("effects_waiting_max"):
-            return
-        for index, (_, effect) in enumerate(self._waiting):
-            if isinstance(effect, Send):
-                del self._waiting[index]
-                self.dropped += 1
-                return
+            for entry in self._starts
+            if not isinstance(entry[2], Execute) or (entry[2].job, entry[2].epoch) != (stop.job, stop.epoch)
+        )

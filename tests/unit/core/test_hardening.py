@@ -16,6 +16,7 @@ from mesh_core.effects import (
     PutVote,
     Send,
     StopExecution,
+    Tick,
 )
 from mesh_core.identity.statement import StatementError
 from mesh_core.lease.ballot import Ballot, remember
@@ -133,6 +134,27 @@ def test_timers_left_over_by_a_handler_that_raised_still_fire() -> None:
     assert list(timers.due(2.0)) == ["good"]
 
 
+def test_a_handler_that_raises_once_does_not_end_its_periodic_timer() -> None:
+    world = World(Setup(seed="bug", providers=2))
+    world.start()
+    world.run_for(2.0)
+    node = world.hosts["node1"].node
+    assert node is not None
+    prober = node.membership._prober
+    right, period = prober.next_in_turn, ("membership", "period")
+
+    def wrong(_now: float) -> None:
+        prober.next_in_turn = right  # type: ignore[method-assign]
+        raise RuntimeError("a bug, once")
+
+    prober.next_in_turn = wrong  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError, match="a bug, once"):
+        node.step(node.context.now + 1.0, Tick())
+    assert period in node.context.timers
+    node.step(node.context.now + 2.0, Tick())
+    assert period in node.context.timers
+
+
 class _Slow:
     """A disk that has acknowledged nothing yet."""
 
@@ -169,6 +191,17 @@ def test_a_run_that_is_stopped_while_it_waits_for_the_disk_never_starts() -> Non
     slow.after_disk.perform([STOP])
     slow.after_disk.durable(1)
     assert slow.done == [STOP]
+
+
+def test_news_that_waits_for_a_disk_that_refuses_is_bounded_and_what_runs_is_not_forgotten() -> None:
+    slow = _Slow()
+    slow.after_disk.perform([WRITE, RUN, Send(b"a", Nack(1))])
+    room = limit("effects_waiting_max")
+    slow.after_disk.perform([Notify("problem", {"text": str(number)}) for number in range(room + 10)])
+    assert len(slow.after_disk) == room
+    slow.after_disk.durable(1)
+    assert slow.done[0] == RUN
+    assert slow.done[-1] == Notify("problem", {"text": str(room + 9)})
 
 
 def test_messages_that_wait_for_a_disk_that_refuses_are_bounded() -> None:
