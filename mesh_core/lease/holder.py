@@ -1,29 +1,28 @@
-"""The holder: a proposer of a job's single-decree Paxos instance (PROTOCOL §4), from its lease to the decision.
+"""The holder: what becomes of a lease (PROTOCOL §4), from its certificate to the end of the claim.
 
-With a lease it repeats its own proposal, finishes what a former holder began, ends the job, or runs it; then it
-proposes the outcome until a quorum has voted for it. Where votes may lie (f ≥ 1) it shows that quorum to the witnesses,
-which lock the value and vote once more.
+With a lease a node repeats its own proposal, finishes what a former holder began, ends the job, or runs it; what it
+proposes then is up to the proposer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId, PutVote
 from mesh_core.identity.crypto import SecrecyError
-from mesh_core.identity.statement import StatementError, check, peek
+from mesh_core.identity.statement import peek
 from mesh_core.lease.adopt import adopted, failures, has_failed
 from mesh_core.lease.claim import Claim, Phase
-from mesh_core.lease.committee import members, quorum, weight_of
+from mesh_core.lease.committee import members
 from mesh_core.lease.executions import Executions
 from mesh_core.lease.keys import Keys
 from mesh_core.lease.outlook import Outlooks
+from mesh_core.lease.proposer import Proposer
 from mesh_core.lease.witness import Witness
-from mesh_core.ledger.blobs import INLINE_BYTES_MAX, Blobs
+from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.chain import AuthorChain
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
@@ -37,15 +36,13 @@ from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 from mesh_core.wire.reason import short
 
-V = TypeVar("V", st.AcceptVote, st.SettleVote)
-
 _SHOW_DELAY_S = 0.1
 """When witnesses other than the submitter see the lease: well before an unseen certificate lapses."""
 
 
 @dataclass(eq=False)
 class Holder:
-    """All claims of this node, and what it has said in them."""
+    """All claims of this node."""
 
     _context: Context
     _ledger: Ledger
@@ -60,17 +57,18 @@ class Holder:
         self.claims: dict[JobId, Claim] = {}
         self.executions = Executions(self._context)
         self.keys = Keys(self._context, self._membership, self._blobs, self._execute, self._give_up)
-        self._proposals: dict[JobId, dict[int, bytes]] = {}
+        self.proposer = Proposer(
+            self._context, self._replication, self._blobs, self._witness, self.claims, self._prove
+        )
         self._released: dict[JobId, int] = {}
 
     # ------------------------------------------------------------------------------- start and resume
 
     def restore(self, votes: list[PutVote]) -> None:
         """Take back what former lives said: at these epochs nothing else may ever be proposed or claimed."""
+        self.proposer.restore(votes)
         for vote in votes:
-            if vote.phase == "propose":
-                self._proposals.setdefault(vote.job, {})[vote.epoch] = vote.signed
-            elif vote.phase == "release":
+            if vote.phase == "release":
                 self._released[vote.job] = max(vote.epoch, self.released_epoch(vote.job))
 
     def released_epoch(self, job: JobId) -> int:
@@ -119,15 +117,16 @@ class Holder:
         """What Paxos lets this holder do: repeat its own proposal, adopt the highest accepted value, or begin."""
         claim.lease = lease
         self._keep_renewing(now)
-        stored = self._proposals.get(claim.job.id, {}).get(claim.epoch)
+        said = self.proposer.said(claim)
         adopted = self.adopted_value(claim)
         ending = self._ending(now, claim)
-        if stored is None and adopted is None and ending is None:
+        if said is None and adopted is None and ending is None:
             self._ask_for_key(now, claim)
             return
         self._show_lease(now, claim)
-        if stored is not None:
-            self._propose_stored(now, claim, stored)
+        if said is not None:
+            self._prepare_to_propose(now, claim)
+            self.proposer.repeat(now, claim, said)
         elif adopted is not None:
             self._adopt(now, claim, adopted)
         elif ending is not None:
@@ -254,107 +253,14 @@ class Holder:
             self.release(now, claim, "the result to adopt does not come")
 
     def _propose(self, now: float, claim: Claim, value: st.Value) -> None:
-        """The one proposal of this node at this epoch: on disk before the first request leaves."""
-        proposal = self._context.pen.vote(
-            st.Proposal(self._context.config.network, self._context.me, claim.job.id, claim.epoch, value)
-        )
-        self._proposals.setdefault(claim.job.id, {})[claim.epoch] = proposal
-        self._propose_stored(now, claim, proposal)
+        self._prepare_to_propose(now, claim)
+        self.proposer.propose(now, claim, value)
 
-    def _propose_stored(self, now: float, claim: Claim, proposal: bytes) -> None:
+    def _prepare_to_propose(self, now: float, claim: Claim) -> None:
+        """Witnesses judge a proposal by its lease; and what had to be done in time is done."""
         self._show_lease(now, claim)
-        claim.enter(Phase.PROPOSING)
-        claim.proposal = proposal
-        claim.value = peek(proposal, st.Proposal).value
         for name in ("execution", "adopt"):
             self._context.timers.clear(("claim", name, claim.job.id))
-        self._context.timers.set(("claim", "resend", claim.job.id), now + self._context.timing.claim_resend_s)
-        self._context.outbox.notify("proposed", job=claim.job.id, epoch=claim.epoch, adopted=claim.adopted)
-        self._request_votes(claim, with_lease=False)
-
-    def _request_votes(self, claim: Claim, *, with_lease: bool) -> None:
-        assert claim.proposal is not None and claim.value is not None
-        job = claim.job
-        result = self._blobs.get(claim.value.result_hash) if claim.value.outcome == "result" else None
-        inline = result if result is not None and len(result) <= INLINE_BYTES_MAX else b""
-        promises = tuple(claim.promises.values()) if with_lease or job.tolerates_lies else ()
-        request = ms.AcceptRequest(job.id, claim.epoch, claim.proposal, promises, inline)
-        wish = self._wish(claim)
-        for peer in members(job.job):
-            if peer not in claim.votes:
-                if wish:
-                    self._context.send(peer, ms.CancelRequest(wish))
-                self._context.send(peer, request)
-
-    def _wish(self, claim: Claim) -> bytes:
-        """The submitter's signed wish behind a proposed cancellation, if witnesses that may doubt it have to see it."""
-        ballot = self._witness.ballots.get(claim.job.id)
-        if ballot is None or not claim.job.tolerates_lies:
-            return b""
-        return ballot.cancel if claim.value is not None and claim.value.outcome == "cancelled" else b""
-
-    def on_voted(self, now: float, message: ms.Voted) -> None:
-        """A witness's vote. With a quorum of them the job is decided or, where votes may lie, ready to be locked."""
-        vote = self._read_vote(message.vote, st.AcceptVote)
-        claim = self._voted_on(vote, Phase.PROPOSING)
-        if vote is None or claim is None:
-            return
-        known = claim.votes.get(vote.author, message.vote)
-        if known != message.vote:
-            self._prove("accept", known, message.vote)
-        if vote.value != claim.value:
-            return
-        claim.votes[vote.author] = message.vote
-        if weight_of(claim.job.job, claim.votes) < quorum(claim.job.job):
-            return
-        if claim.job.tolerates_lies:
-            claim.enter(Phase.LOCKING)
-            self._request_locks(claim)
-        else:
-            self._settle(now, claim, vote.value, claim.votes)
-
-    def _request_locks(self, claim: Claim) -> None:
-        """Show the accept certificate to every member: also one that has not voted may lock what it proves."""
-        request = ms.LockRequest(claim.job.id, claim.epoch, tuple(claim.votes.values()))
-        for peer in members(claim.job.job):
-            if peer not in claim.settle_votes:
-                self._context.send(peer, request)
-
-    def on_locked(self, now: float, message: ms.Locked) -> None:
-        """A witness's settle vote; a quorum of them decides the job."""
-        vote = self._read_vote(message.vote, st.SettleVote)
-        claim = self._voted_on(vote, Phase.LOCKING)
-        if vote is None or claim is None:
-            return
-        known = claim.settle_votes.get(vote.author, message.vote)
-        if known != message.vote:
-            self._prove("settle", known, message.vote)
-        if vote.value != claim.value:
-            return
-        claim.settle_votes[vote.author] = message.vote
-        if weight_of(claim.job.job, claim.settle_votes) >= quorum(claim.job.job):
-            self._settle(now, claim, vote.value, claim.settle_votes)
-
-    def _read_vote(self, signed: bytes, kind: type[V]) -> V | None:
-        """A vote from outside, if it is well signed and no longer than honest ones: certificates must stay small."""
-        try:
-            if len(signed) <= limit("vote_bytes_max"):
-                return check(self._context.crypto, signed, kind, self._context.config.network)
-        except StatementError:
-            pass
-        self._context.dropped["bad_statement"] += 1
-        return None
-
-    def _voted_on(self, vote: st.AcceptVote | st.SettleVote | None, phase: Phase) -> Claim | None:
-        """The claim that a member's vote is about, if it is in the phase in which such votes count."""
-        claim = self.claims.get(vote.job) if vote is not None else None
-        if vote is None or claim is None or claim.phase is not phase or vote.epoch != claim.epoch:
-            return None
-        return claim if vote.author in members(claim.job.job) else None
-
-    def _settle(self, now: float, claim: Claim, value: st.Value, votes: Mapping[PeerId, bytes]) -> None:
-        certificate = st.SettleCertificate(claim.job.id, claim.epoch, value, tuple(votes.values()))
-        self._replication.append(now, "settle", certificate, members(claim.job.job))
 
     # ---------------------------------------------------------------------------------------- ending
 
@@ -363,7 +269,7 @@ class Holder:
         claim = self.claims.get(job.id)
         if claim is not None:
             self._end(claim, Phase.SETTLED, "decided")
-        self._proposals.pop(job.id, None)
+        self.proposer.forget(job.id)
         self._released.pop(job.id, None)
 
     def on_cancel(self, now: float, cancel: st.Cancel) -> None:
@@ -402,7 +308,8 @@ class Holder:
         claim.enter(phase)
         self.keys.forget(job.id)
         self._context.timers.clear(("candidate", "resend", job.id))
-        for name in ("resend", "show", "execution", "adopt"):
+        self._context.timers.clear(("proposal", "resend", job.id))
+        for name in ("show", "execution", "adopt"):
             self._context.timers.clear(("claim", name, job.id))
         del self.claims[job.id]
         if claim.lease is not None and phase is not Phase.SETTLED:
@@ -422,7 +329,7 @@ class Holder:
     # ---------------------------------------------------------------------------------------- timers
 
     def fire(self, now: float, key: tuple[Hashable, ...]) -> None:
-        """`renew` of all claims; `resend`, `show`, `adopt` or `execution` (its time-out) of one."""
+        """`renew` of all claims; `show`, `adopt` or `execution` (its time-out) of one."""
         if key[1] == "renew":
             self._renew(now)
             return
@@ -431,13 +338,7 @@ class Holder:
         claim = self.claims.get(job_id)
         if claim is None:
             return
-        if name == "resend":
-            if claim.phase is Phase.PROPOSING:
-                self._request_votes(claim, with_lease=True)
-            elif claim.phase is Phase.LOCKING:
-                self._request_locks(claim)
-            self._context.timers.set(key, now + self._context.timing.claim_resend_s)
-        elif name == "show":
+        if name == "show":
             self._show_lease(now, claim)
         elif name == "execution":
             self.executions.stop(job_id, claim.epoch, "execution time-out")

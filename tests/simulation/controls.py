@@ -176,7 +176,7 @@ def _small_quorums() -> Iterator[None]:
     modules = (
         "mesh_core.lease.certificate",
         "mesh_core.lease.candidate",
-        "mesh_core.lease.holder",
+        "mesh_core.lease.proposer",
         "mesh_core.market.auction",
     )
     with ExitStack() as patches:
