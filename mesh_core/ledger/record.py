@@ -37,6 +37,8 @@ BODIES: dict[str, type[Any]] = {
 
 _decoders = {kind: msgspec.msgpack.Decoder(body) for kind, body in BODIES.items()}
 
+_DECODED = Raw()
+
 B = TypeVar("B")
 
 
@@ -117,7 +119,8 @@ def _entry(signed: bytes, record: st.Record) -> Entry:
             body = None
     if isinstance(body, st.Job) and not job_is_sound(body, record.author):
         body = None
-    return Entry(body_hash(signed), signed, record, body)
+    # The head's body would be the record's bytes once more, for as long as the record is held.
+    return Entry(body_hash(signed), signed, msgspec.structs.replace(record, body=_DECODED), body)
 
 
 def job_is_sound(job: st.Job, submitter: st.PeerId) -> bool:
