@@ -81,7 +81,7 @@ class IllegalTransitionError(AssertionError):
 
 @dataclass(slots=True)
 class Claim:
-    """This node's hold on one job at one epoch; `started_at` is monotonic seconds.
+    """This node's hold on one job at one epoch; `started_at` and `proposed_at` are monotonic seconds.
 
     What witnesses have answered is kept by witness: signed `promises`, accept `votes` and `settle_votes`, and refusals.
     `received` counts the bytes of a result to adopt when they were last looked at.
@@ -96,6 +96,7 @@ class Claim:
     lease: Entry | None = None
     shown: bool = False
     proposal: bytes | None = None
+    proposed_at: float = 0.0
     value: st.Value | None = None
     adopted: bool = False
     received: int = 0

@@ -58,7 +58,13 @@ class Holder:
         self.executions = Executions(self._context)
         self.keys = Keys(self._context, self._membership, self._blobs, self._execute, self._give_up)
         self.proposer = Proposer(
-            self._context, self._replication, self._blobs, self._witness, self.claims, self._prove
+            self._context,
+            self._replication,
+            self._blobs,
+            self._witness,
+            self.claims,
+            self._prove,
+            self.release,
         )
         self._released: dict[JobId, int] = {}
 

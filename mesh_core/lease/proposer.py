@@ -6,7 +6,7 @@ may lie (f ≥ 1) that quorum is shown to the witnesses, which lock the value an
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -28,7 +28,7 @@ V = TypeVar("V", st.AcceptVote, st.SettleVote)
 
 @dataclass(eq=False)
 class Proposer:
-    """The proposals of this node for `_claims`, and the votes on them."""
+    """The proposals of this node for `_claims`, and the votes on them. `_release` gives a claim back, with a reason."""
 
     _context: Context
     _replication: Replication
@@ -36,6 +36,7 @@ class Proposer:
     _witness: Witness
     _claims: Mapping[JobId, Claim]
     _prove: Prove
+    _release: Callable[[float, Claim, str], None]
 
     def __post_init__(self) -> None:
         self._proposals: dict[JobId, dict[int, bytes]] = {}
@@ -69,6 +70,7 @@ class Proposer:
         claim.enter(Phase.PROPOSING)
         claim.proposal = proposal
         claim.value = peek(proposal, st.Proposal).value
+        claim.proposed_at = now
         resend = ("proposal", "resend", claim.job.id)
         self._context.timers.set(resend, now + self._context.timing.claim_resend_s)
         self._context.outbox.notify("proposed", job=claim.job.id, epoch=claim.epoch, adopted=claim.adopted)
@@ -81,11 +83,23 @@ class Proposer:
         claim = self._claims.get(job_id)
         if claim is None:
             return
+        if self._is_left_behind(now, claim):
+            self._release(now, claim, "a later epoch has been promised, and no quorum votes")
+            return
         if claim.phase is Phase.PROPOSING:
             self._request_votes(claim, with_lease=True)
         elif claim.phase is Phase.LOCKING:
             self._request_locks(claim)
         self._context.timers.set(key, now + self._context.timing.claim_resend_s)
+
+    def _is_left_behind(self, now: float, claim: Claim) -> bool:
+        """Whether a vote may be missing of one that has promised a later epoch, and cannot go back.
+
+        Where votes may lie its word alone does not end a claim. But when the others have not made a quorum for as long
+        as a lease lasts, its vote is needed: then it is better to claim an epoch at which it can be given.
+        """
+        waited_long = now - claim.proposed_at > self._context.timing.lease_s
+        return waited_long and any(one.promised > claim.epoch for one in claim.refusals.values())
 
     def _request_votes(self, claim: Claim, *, with_lease: bool) -> None:
         assert claim.proposal is not None and claim.value is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mesh_core.config import limit
+from mesh_core.config import FAST, limit
 from mesh_core.effects import Send
 from mesh_core.identity.statement import peek
 from mesh_core.lease.claim import Claim, Phase
@@ -232,6 +232,24 @@ def test_a_vote_with_something_hung_on_it_does_not_count(people: People, fault_b
     assert peek(padded, st.AcceptVote).value == value, "an honest decoder reads over it"
     seat.tell(liar, ms.Voted(padded))
     assert liar.peer not in claim_of(seat).votes
+
+
+@pytest.mark.parametrize(("refusing", "goes_on"), [(0, True), (1, False)])
+def test_a_holder_whose_votes_do_not_come_starts_anew_if_somebody_is_ahead(
+    seat: Seat, people: People, refusing: int, goes_on: bool
+) -> None:
+    """One that has promised a later epoch cannot vote any more; its vote may be the one that is missing."""
+    value = proposing(seat, people)
+    epoch = claim_of(seat).epoch
+    for one in people.providers[1:4]:
+        seat.tell(one, ms.Voted(seat.says.accept(one, value, epoch)))
+    for one in people.providers[4 : 4 + refusing]:
+        seat.tell(one, refusal(seat, epoch + 3, one))
+    seat.wait(FAST.lease_s - 0.5)
+    assert claim_of(seat).epoch == epoch
+    seat.wait(1.0)
+    claim = seat.node.holder.claims.get(seat.job.id)
+    assert (claim is not None and claim.epoch == epoch) is goes_on
 
 
 def test_a_cancellation_goes_out_with_the_submitters_wish(seat: Seat, people: People) -> None:
