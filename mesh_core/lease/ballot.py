@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 import msgspec
 
@@ -107,9 +109,14 @@ class Ballot:
             self.failures.setdefault((release.author, release.epoch), signed)
 
     def shown_failures(self) -> tuple[bytes, ...]:
-        """The failures a promise shows: the oldest, as many as fit."""
+        """The failures a promise shows, as many as fit: the first of every member, then the second of each."""
+        turns: Counter[PeerId] = Counter()
+        order: list[tuple[int, bytes]] = []
+        for (author, _), signed in self.failures.items():
+            turns[author] += 1
+            order.append((turns[author], signed))
         shown, room = [], limit("failures_bytes_max")
-        for signed in self.failures.values():
+        for _, signed in sorted(order, key=itemgetter(0)):
             room -= len(signed)
             if room < 0:
                 break

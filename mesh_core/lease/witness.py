@@ -294,6 +294,10 @@ class Witness:
         ballot = self.ballots.get(cancel.job)
         if ballot is None or cancel.author != ballot.job.submitter:
             return None
+        if not is_short(cancel.reason):
+            # No witness would vote for it: whoever proposed it would hold the job for ever.
+            self._context.dropped["bad_statement"] += 1
+            return None
         ballot.cancel = message.cancel
         self.unpark(now, cancel.job)
         return cancel

@@ -353,7 +353,7 @@ def test_a_liar_leaves_room_for_the_failures_of_others(seat: Seat, people: Peopl
     for epoch in range(1, 4):
         seat.tell(honest, ms.Released(seat.says.failure(honest, epoch)))
     failures = [peek(signed, st.Release) for signed in ask_for_next_epoch(seat, rescuer, 1).failures]
-    assert [release.author for release in failures] == [liar.peer] * 3 + [honest.peer] * 3
+    assert [release.author for release in failures[:4]] == [liar.peer, honest.peer] * 2
 
 
 def test_failures_that_make_promises_too_large_are_not_shown(seat: Seat, people: People) -> None:

@@ -57,7 +57,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["submit", "why?", "--byzantine", "9"], 2, "--byzantine 9: expected 0 to 5 members"),
         (["submit", "why?", "--byzantine", "x"], 2, "--byzantine"),
         (["submit", "why?", "--submitter-weight", "0"], 2, "--submitter-weight 0: expected 1 to 16 votes"),
-        (["submit", "why?", "--retries", "0"], 2, "--retries 0: expected 1 to 100"),
+        (["submit", "why?", "--retries", "0"], 2, "--retries 0: expected 1 to 5"),
         (["submit", "why?", "--max-price", "nan"], 2, "--max-price nan: expected 0 to 1000000 AXL"),
         (["submit", "why?", "--timeout", "soon"], 2, "--timeout: expected seconds"),
         (
