@@ -34,6 +34,7 @@ from mesh_core.lease.candidate import Candidate
 from mesh_core.lease.holder import Holder
 from mesh_core.lease.known_votes import known_votes
 from mesh_core.lease.outlook import Outlooks
+from mesh_core.lease.turns import Turns
 from mesh_core.lease.voter import Voter
 from mesh_core.lease.witness import Witness
 from mesh_core.ledger.blobs import Blobs
@@ -107,13 +108,14 @@ class Node:
         succession = Succession(context, membership)
         admission = Admission(ledger, blobs, credit)
         outlooks = Outlooks(context)
-        self.witness = witness = Witness(context, ledger, membership, succession)
+        turns = Turns(context, membership, succession)
+        self.witness = witness = Witness(context, ledger, succession, turns)
         self.voter = Voter(context, ledger, succession, blobs, witness, prove)
         self.holder = holder = Holder(
             context, ledger, membership, replication, blobs, witness, outlooks, prove
         )
         self.candidate = candidate = Candidate(
-            context, ledger, membership, succession, admission, witness, holder, outlooks, prove
+            context, ledger, membership, succession, admission, turns, witness, holder, outlooks, prove
         )
         self.desk = Desk(
             context,

@@ -18,6 +18,7 @@ from mesh_core.lease.claim import Claim, Phase
 from mesh_core.lease.committee import members, quorum, vouched, weight_of
 from mesh_core.lease.holder import Holder
 from mesh_core.lease.outlook import Outlooks
+from mesh_core.lease.turns import Turns
 from mesh_core.lease.witness import Witness
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
@@ -44,6 +45,7 @@ class Candidate:
     _membership: Membership
     _succession: Succession
     _admission: Admission
+    _turns: Turns
     _witness: Witness
     _holder: Holder
     _outlooks: Outlooks
@@ -75,9 +77,7 @@ class Candidate:
         if rank is None:
             return
         ballot = self._witness.ballots[job.id]
-        wait = max(
-            self._until_open(now, job, rank), self._witness.yields_until(ballot, self._context.me) - now
-        )
+        wait = max(self._until_open(now, job, rank), self._turns.yields_until(ballot, self._context.me) - now)
         outlook = self._outlooks.of(job.id)
         if rank == 0 and wait == 0.0 and outlook.losses == 0:
             self.claim(now, job)

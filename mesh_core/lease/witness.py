@@ -7,8 +7,6 @@ promise is given, never whether two quorums may disagree.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from mesh_core.config import limit
@@ -17,11 +15,11 @@ from mesh_core.effects import JobId, PeerId, PutVote
 from mesh_core.identity.crypto import SecrecyError
 from mesh_core.identity.statement import StatementError, check
 from mesh_core.lease.ballot import PHASES, Ballot, remember
-from mesh_core.lease.committee import members, quorum, rendezvous_order, vouched, weight_of
+from mesh_core.lease.committee import members, vouched
+from mesh_core.lease.turns import Turns
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.market.succession import Succession
-from mesh_core.membership.membership import Membership
 from mesh_core.secrecy.envelope import my_share
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
@@ -34,8 +32,8 @@ class Witness:
 
     _context: Context
     _ledger: Ledger
-    _membership: Membership
     _succession: Succession
+    _turns: Turns
 
     def __post_init__(self) -> None:
         self.ballots: dict[JobId, Ballot] = {}
@@ -80,8 +78,7 @@ class Witness:
         ballot, award = self.ballots.get(job.id), job.award
         if ballot is not None and not job.final and ballot.epoch == 0 and award is not None and award.ranking:
             winner = award.ranking[0]
-            dead = self._membership.is_dead
-            if not dead(winner) and self._context.me in first_witnesses(job, winner, dead):
+            if self._turns.is_first(job, winner):
                 self._promise(now, ballot, 1, winner)
 
     def on_lease(self, now: float, job: LedgerJob, epoch: int) -> None:
@@ -117,62 +114,12 @@ class Witness:
         if not self._jump_allowed(ballot, message):
             self.refuse(sender, ballot, message.epoch)
             return
-        if not self.open_to(now, ballot, sender):
+        if not self._turns.open_to(now, ballot, sender):
             ballot.parked[sender] = (message.epoch, now + self._context.timing.park_s)
             self._with_parked[message.job] = None
             self.refuse(sender, ballot, message.epoch, parked=True)
             return
         self._promise(now, ballot, message.epoch, sender)
-
-    def open_to(self, now: float, ballot: Ballot, asker: PeerId) -> bool:
-        """Whether `asker` may be promised a higher epoch now (PROTOCOL §4, "who may ask")."""
-        timing = self._context.timing
-        submitter = ballot.job.submitter
-        if asker == submitter:
-            return bool(ballot.cancel) or ballot.expired(now)
-        if asker not in members(ballot.job.job) or not self._succession.capable(asker, ballot.job):
-            return False
-        if ballot.epoch == 0 or ballot.holder is None:
-            return self._first_turn(now, ballot, asker)
-        if ballot.job.tolerates_lies and now <= self.yields_until(ballot, asker):
-            return False
-        return (
-            ballot.holder == asker
-            or ballot.released
-            or self._membership.is_dead(ballot.holder)
-            or now > ballot.free_at(timing)
-        )
-
-    def yields_until(self, ballot: Ballot, asker: PeerId) -> float:
-        """Until when one that has had more turns at a job than another live candidate lets that one ask first.
-
-        Else a provider that cannot run the job, and is quick, would take it again and again until it counts as failed;
-        and where providers may lie, one of them could hold a job for ever. Honest ones wait by themselves.
-        """
-        own = ballot.turns.get(asker, 0)
-        behind = (
-            peer
-            for peer in self._succession.order(ballot.job)
-            if ballot.turns.get(peer, 0) < own and not self._membership.is_dead(peer)
-        )
-        if own == 0 or next(behind, None) is None:
-            return -math.inf
-        timing = self._context.timing
-        return ballot.free_at(timing) + timing.turn_s
-
-    def _first_turn(self, now: float, ballot: Ballot, asker: PeerId) -> bool:
-        """Nobody was promised yet: the winner at once, the others by rank or after their better ones died."""
-        timing = self._context.timing
-        rank = self._succession.rank(ballot.job, asker)
-        if rank is None:
-            return False
-        if ballot.award_at is not None:
-            return rank == 0 or now - ballot.award_at > rank * timing.rank_step_s + timing.rank_grace_s
-        waited = now - ballot.known_since - ballot.job.job.auction_ms / 1000
-        orphaned = self._membership.is_dead(ballot.job.submitter)
-        if orphaned and rank == 0:
-            return True
-        return waited > rank * timing.rank_step_s + timing.rank_grace_s
 
     def _jump_allowed(self, ballot: Ballot, message: ms.PromiseRequest) -> bool:
         """Epochs are finite, and nobody may use them up: one that is far ahead needs the signed promises of more than f
@@ -242,7 +189,7 @@ class Witness:
             waiting = [peer for peer in self._succession.order(ballot.job) if peer in ballot.parked]
             waiting += [peer for peer in ballot.parked if peer not in waiting]
             for peer in waiting:
-                if self.open_to(now, ballot, peer):
+                if self._turns.open_to(now, ballot, peer):
                     self._promise(now, ballot, ballot.parked[peer][0], peer)
                     break
 
@@ -321,21 +268,3 @@ class Witness:
             self._context.dropped["unsealable_key"] += 1
             return
         self._context.send(sender, ms.ShareRelease(job.id, message.epoch, sealed, False))
-
-
-def first_witnesses(job: LedgerJob, winner: PeerId, is_dead: Callable[[PeerId], bool]) -> frozenset[PeerId]:
-    """Who promises the winner of an auction its lease unasked: a quorum and one seat to spare, not held for dead.
-
-    A lease needs no more promises than a quorum's, and each costs a signature, an fsync and a frame. The submitter's
-    travels with its award and the winner's not at all; the others are spread over the jobs. Witnesses may see
-    different deaths: then promises are missing or too many, and the winner asks for what is missing.
-    """
-    others = [peer for peer in members(job.job) if peer not in (job.submitter, winner)]
-    candidates = [job.submitter, winner, *rendezvous_order(job.id, others)]
-    chosen: list[PeerId] = []
-    for peer in candidates:
-        if not is_dead(peer):
-            chosen.append(peer)
-            if weight_of(job.job, chosen[:-1]) >= quorum(job.job):
-                break
-    return frozenset(chosen)

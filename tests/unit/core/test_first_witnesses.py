@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mesh_core.lease.committee import quorum, weight_of
-from mesh_core.lease.witness import first_witnesses
+from mesh_core.lease.turns import first_witnesses
 from mesh_core.ledger.job import LedgerJob
 from tests.unit.core.people import People
 
