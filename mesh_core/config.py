@@ -133,6 +133,7 @@ LIMITS: tuple[Limit, ...] = (
     Limit("bids_max", 64, "bids", "an award lists at most this many bids"),
     Limit("open_jobs_max", 10_000, "jobs", "a submitter beyond it is told to come back later"),
     Limit("epoch_jump_max", 16, "epochs", "a witness promises at most this far ahead without proof"),
+    Limit("favours_max", 16, "promises", "to end one job whose submitter has no credit with the witness"),
     Limit("reason_bytes_max", 160, "bytes", "why a job ended or could not be run; every vote repeats it"),
     Limit("vote_bytes_max", 512, "bytes", "a vote with the longest reason; a lock holds a quorum of them"),
     Limit("failures_bytes_max", 1_700, "bytes", "of signed failures that one promise shows"),

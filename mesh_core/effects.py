@@ -174,13 +174,23 @@ class DropVotes:
 
 
 @dataclass(frozen=True, slots=True)
+class DropPromises:
+    """Forget promises of a job below `epoch`, which is promised now: that promise says all that they did."""
+
+    job: JobId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class DropBlob:
     """Forget a blob."""
 
     hash: bytes
 
 
-Write: TypeAlias = PutStatement | PutVote | PutBlob | PutMeta | DropStatements | DropVotes | DropBlob
+Write: TypeAlias = (
+    PutStatement | PutVote | PutBlob | PutMeta | DropStatements | DropVotes | DropPromises | DropBlob
+)
 
 
 @dataclass(slots=True)

@@ -109,7 +109,7 @@ class Node:
         admission = Admission(ledger, blobs, credit)
         outlooks = Outlooks(context)
         turns = Turns(context, membership, succession)
-        self.witness = witness = Witness(context, ledger, succession, turns)
+        self.witness = witness = Witness(context, ledger, succession, turns, admission)
         self.voter = Voter(context, ledger, succession, blobs, witness, prove)
         self.holder = holder = Holder(
             context, ledger, membership, replication, blobs, witness, outlooks, prove

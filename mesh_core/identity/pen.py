@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from mesh_core.effects import JobId, PutVote
+from mesh_core.effects import DropPromises, JobId, PutVote, Write
 from mesh_core.identity.crypto import Crypto
 from mesh_core.identity.statement import sign
 from mesh_core.wire import statements as st
@@ -37,10 +37,11 @@ class SlotTakenError(AssertionError):
 class Pen:
     """What this node has said about open jobs, and its signature under more.
 
-    `write` persists a vote; whoever signs one sends it only after that is durable.
+    `write` persists a vote; whoever signs one sends it only after that is durable. Of a job's promises the highest is
+    kept: what it outdoes can neither be asked for again nor be signed anew.
     """
 
-    def __init__(self, crypto: Crypto, write: Callable[[PutVote], None]) -> None:
+    def __init__(self, crypto: Crypto, write: Callable[[Write], None]) -> None:
         self._crypto = crypto
         self._write = write
         self._votes: dict[JobId, dict[tuple[int, str], bytes]] = {}
@@ -72,15 +73,22 @@ class Pen:
         epoch = 0 if isinstance(vote, st.Cancel) else vote.epoch
         phase = PHASES[type(vote)]
         slots = self._votes.setdefault(vote.job, {})
-        if (epoch, phase) in slots:
+        outdone = [slot for slot in slots if slot[1] == phase == "promise"]
+        if (epoch, phase) in slots or any(slot[0] > epoch for slot in outdone):
             raise SlotTakenError(f"{phase} at epoch {epoch} of job {vote.job.hex()} is signed already")
         signed = slots[epoch, phase] = sign(self._crypto, vote)
         self._write(PutVote(vote.job, epoch, phase, signed))
+        if outdone:
+            self._write(DropPromises(vote.job, epoch))
+        for slot in outdone:
+            del slots[slot]
         return signed
 
     def has_said(self, job: JobId, epoch: int, phase: str, signed: bytes) -> bool:
-        """Whether this is what this node has signed in that slot of an open job."""
-        return self._votes.get(job, {}).get((epoch, phase)) == signed
+        """Whether this is what this node has signed in that slot of an open job, or a promise that a later one outdid."""
+        slots = self._votes.get(job, {})
+        outdone = phase == "promise" and any(slot[0] > epoch for slot in slots if slot[1] == phase)
+        return outdone or slots.get((epoch, phase)) == signed
 
     def forget(self, job: JobId) -> None:
         """The job is decided: nothing more will be signed for it."""

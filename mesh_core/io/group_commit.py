@@ -17,6 +17,7 @@ from typing import Protocol
 
 from mesh_core.effects import (
     DropBlob,
+    DropPromises,
     DropStatements,
     DropVotes,
     PutBlob,
@@ -99,6 +100,7 @@ class _Rows:
     meta: dict[str, bytes | None] = field(default_factory=dict)
     covered: list[tuple[bytes, int]] = field(default_factory=list)
     closed: list[tuple[bytes]] = field(default_factory=list)
+    outdone: list[tuple[bytes, int]] = field(default_factory=list)
 
     def add(self, write: Write) -> None:
         """Put one write where it belongs."""
@@ -115,6 +117,8 @@ class _Rows:
                 self.covered.append((author, seq))
             case DropVotes(job):
                 self.closed.append((job,))
+            case DropPromises(job, epoch):
+                self.outdone.append((job, epoch))
             case DropBlob(name):
                 self.blobs[name] = None
 
@@ -256,6 +260,8 @@ class GroupCommit:
             execute_many("DELETE FROM statement WHERE author = ? AND seq <= ?", rows.covered)
         if rows.closed:
             execute_many("DELETE FROM vote WHERE job = ?", rows.closed)
+        if rows.outdone:
+            execute_many("DELETE FROM vote WHERE job = ? AND epoch < ? AND phase = 'promise'", rows.outdone)
         if rows.meta:
             put = [
                 (key, value, check_sum(key, value)) for key, value in rows.meta.items() if value is not None

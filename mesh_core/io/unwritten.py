@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from mesh_core.config import limit
 from mesh_core.effects import (
     DropBlob,
+    DropPromises,
     DropStatements,
     DropVotes,
     PutBlob,
@@ -58,5 +59,5 @@ def _charge(write: Write) -> int:
             return WRITE_OVERHEAD_BYTES + len(write.data)
         case PutMeta():
             return WRITE_OVERHEAD_BYTES + len(write.value or b"")
-        case DropStatements() | DropVotes() | DropBlob():
+        case DropStatements() | DropVotes() | DropPromises() | DropBlob():
             return WRITE_OVERHEAD_BYTES

@@ -29,6 +29,8 @@ class Ballot:
     is what this witness's promises show: the value it voted for last or, where votes may lie, locked last. `votes` and
     `settle_votes` are what it has signed, by epoch; `turns` how many epochs each holder has had, as far as it has seen;
     `ahead` the highest epoch that each member is proven to have promised; `cancel` is the submitter's signed wish.
+    `failed` have signed a failure or let their lease run out; `favours` counts promises for a job that this node would
+    not take in.
     """
 
     job: LedgerJob
@@ -49,16 +51,21 @@ class Ballot:
     settle_votes: dict[int, bytes] = field(default_factory=dict)
     proposal: bytes = b""
     failures: dict[tuple[PeerId, int], bytes] = field(default_factory=dict)
+    failed: set[PeerId] = field(default_factory=set)
     parked: dict[PeerId, tuple[int, float]] = field(default_factory=dict)
     cancel: bytes = b""
+    favours: int = 0
 
     @property
     def released(self) -> bool:
         """Whether the holder has given its epoch back."""
         return self.released_at is not None
 
-    def move(self, epoch: int, holder: PeerId, promise: bytes | None) -> None:
+    def move(self, now: float, epoch: int, holder: PeerId, promise: bytes | None) -> None:
         """Go on to a higher epoch, promised or seen certified."""
+        if self.holder is not None and self.overdue(now) and not self.released:
+            self.failed.add(self.holder)
+        self.granted_at, self.late = now, self.expired(now)
         self.epoch, self.holder, self.promise = epoch, holder, promise
         self.certified, self.released_at = False, None
         if self.job.tolerates_lies:
@@ -107,6 +114,7 @@ class Ballot:
         own = sum(1 for author, _ in self.failures if author == release.author)
         if own < retries and len(self.failures) < retries * (bound + 1):
             self.failures.setdefault((release.author, release.epoch), signed)
+            self.failed.add(release.author)
 
     def shown_failures(self) -> tuple[bytes, ...]:
         """The failures a promise shows, as many as fit: the first of every member, then the second of each."""

@@ -6,7 +6,7 @@ cost each other a second at most. What keeps one holder per epoch are the witnes
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Container, Hashable
 from dataclasses import dataclass
 
 from mesh_core.config import limit
@@ -101,7 +101,7 @@ class Candidate:
 
     def _turn(self, job: LedgerJob) -> float | None:
         """This node's place among the candidates; one whose slots are taken steps back, so that rescues spread."""
-        rank = self._succession.rank(job, self._context.me)
+        rank = self._succession.rank(job, self._context.me, self._failed(job))
         if rank is None:
             return None
         full = max(0, len(self._holder.claims) + 1 - self._context.config.slots)
@@ -267,10 +267,18 @@ class Candidate:
         self._outlooks.forget(job.id)
         self._context.timers.clear(("candidate", "go", job.id))
 
+    def order(self, job: LedgerJob) -> list[PeerId]:
+        """Who may run a job, as this node sees it: those that have not failed it first."""
+        return self._succession.order(job, self._failed(job))
+
+    def _failed(self, job: LedgerJob) -> Container[PeerId]:
+        ballot = self._witness.ballots.get(job.id)
+        return ballot.failed if ballot is not None else ()
+
     def _better(self, job: LedgerJob, other: PeerId) -> bool:
         if other == job.submitter:
             return True
-        order = self._succession.order(job)
+        order = self.order(job)
         if other not in order:
             return False
         return self._context.me == job.submitter or order.index(other) < order.index(self._context.me)

@@ -54,7 +54,7 @@ class Turns:
         own = ballot.turns.get(asker, 0)
         behind = (
             peer
-            for peer in self._succession.order(ballot.job)
+            for peer in self._succession.order(ballot.job, ballot.failed)
             if ballot.turns.get(peer, 0) < own and not self._membership.is_dead(peer)
         )
         if own == 0 or next(behind, None) is None:
@@ -65,7 +65,7 @@ class Turns:
     def _first_turn(self, now: float, ballot: Ballot, asker: PeerId) -> bool:
         """Nobody was promised yet: the winner at once, the others by rank or after their better ones died."""
         timing = self._context.timing
-        rank = self._succession.rank(ballot.job, asker)
+        rank = self._succession.rank(ballot.job, asker, ballot.failed)
         if rank is None:
             return False
         if ballot.award_at is not None:

@@ -62,6 +62,9 @@ class Voter:
         if message.epoch < ballot.epoch:
             self._witness.refuse(sender, ballot, message.epoch)
             return
+        if not self._witness.may_vote(ballot, message.epoch):
+            self._context.dropped["job_not_taken_in"] += 1
+            return
         promises = self._lease_of(ballot, sender, message)
         if promises is None:
             return
@@ -214,6 +217,9 @@ class Voter:
             return
         if message.epoch < ballot.epoch:
             self._witness.refuse(sender, ballot, message.epoch)
+            return
+        if not self._witness.may_vote(ballot, message.epoch):
+            self._context.dropped["job_not_taken_in"] += 1
             return
         try:
             value = check_accepts(

@@ -19,6 +19,7 @@ from mesh_core.lease.committee import members, vouched
 from mesh_core.lease.turns import Turns
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
+from mesh_core.market.admission import Admission
 from mesh_core.market.succession import Succession
 from mesh_core.secrecy.envelope import my_share
 from mesh_core.wire import messages as ms
@@ -34,6 +35,7 @@ class Witness:
     _ledger: Ledger
     _succession: Succession
     _turns: Turns
+    _admission: Admission
 
     def __post_init__(self) -> None:
         self.ballots: dict[JobId, Ballot] = {}
@@ -78,7 +80,7 @@ class Witness:
         ballot, award = self.ballots.get(job.id), job.award
         if ballot is not None and not job.final and ballot.epoch == 0 and award is not None and award.ranking:
             winner = award.ranking[0]
-            if self._turns.is_first(job, winner):
+            if self._serves(ballot, winner) and self._turns.is_first(job, winner):
                 self._promise(now, ballot, 1, winner)
 
     def on_lease(self, now: float, job: LedgerJob, epoch: int) -> None:
@@ -111,6 +113,9 @@ class Witness:
         if message.epoch <= ballot.epoch:
             self.refuse(sender, ballot, message.epoch)
             return
+        if not self._serves(ballot, sender):
+            self._context.dropped["job_not_taken_in"] += 1
+            return
         if not self._jump_allowed(ballot, message):
             self.refuse(sender, ballot, message.epoch)
             return
@@ -120,6 +125,18 @@ class Witness:
             self.refuse(sender, ballot, message.epoch, parked=True)
             return
         self._promise(now, ballot, message.epoch, sender)
+
+    def _serves(self, ballot: Ballot, asker: PeerId) -> bool:
+        """Whether this witness promises `asker` a job. One that nobody here can be paid for is nobody's to run; its
+        submitter may end it, but not have promises without end: strangers cost nothing."""
+        if self._admission.is_witnessed(ballot.job):
+            return True
+        return asker == ballot.job.submitter and ballot.favours < limit("favours_max")
+
+    def may_vote(self, ballot: Ballot, epoch: int) -> bool:
+        """Whether this witness may vote at an epoch: at its own promises in any case, and those are counted."""
+        own = ballot.promise is not None and ballot.epoch == epoch
+        return own or self._admission.is_witnessed(ballot.job)
 
     def _jump_allowed(self, ballot: Ballot, message: ms.PromiseRequest) -> bool:
         """Epochs are finite, and nobody may use them up: one that is far ahead needs the signed promises of more than f
@@ -136,10 +153,11 @@ class Witness:
         return message.epoch <= vouched(job, ballot.ahead) + limit("epoch_jump_max")
 
     def _promise(self, now: float, ballot: Ballot, epoch: int, holder: PeerId) -> None:
+        if not self._admission.is_witnessed(ballot.job):
+            ballot.favours += 1
         promise = self.sign_promise(ballot, epoch, holder)
-        ballot.move(epoch, holder, promise)
-        ballot.granted_at = ballot.renewed_at = now
-        ballot.late = ballot.expired(now)
+        ballot.move(now, epoch, holder, promise)
+        ballot.renewed_at = now
         ballot.parked.pop(holder, None)
         self._context.send(holder, ms.Promised(promise))
 
@@ -165,9 +183,7 @@ class Witness:
     def observe(self, now: float, ballot: Ballot, epoch: int, holder: PeerId) -> None:
         """A certified lease at `epoch`, which is not below this witness's own."""
         if epoch > ballot.epoch:
-            ballot.move(epoch, holder, None)
-            ballot.granted_at = now
-            ballot.late = ballot.expired(now)
+            ballot.move(now, epoch, holder, None)
         if ballot.holder != holder:
             # A promise of this witness at the same epoch to somebody else has lost: the certificate shows it.
             ballot.holder, ballot.promise, ballot.certified = holder, None, False
@@ -186,7 +202,8 @@ class Witness:
                 for peer, (epoch, until) in ballot.parked.items()
                 if until > now and epoch > ballot.epoch
             }
-            waiting = [peer for peer in self._succession.order(ballot.job) if peer in ballot.parked]
+            order = self._succession.order(ballot.job, ballot.failed)
+            waiting = [peer for peer in order if peer in ballot.parked]
             waiting += [peer for peer in ballot.parked if peer not in waiting]
             for peer in waiting:
                 if self._turns.open_to(now, ballot, peer):

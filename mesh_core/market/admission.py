@@ -26,3 +26,14 @@ class Admission:
             # A job that was taken in stays in: its payload is kept only once it could be paid.
             return ""
         return "" if self._credit.covers(job) else "its submitter's credit does not cover it"
+
+    def is_witnessed(self, job: LedgerJob) -> bool:
+        """Whether this node promises and votes for the job as its protocol asks, without counting.
+
+        A submitter with a limit may ask for too much, and must be able to end it.
+        """
+        return (
+            self._credit.is_granted(job.submitter)
+            or job.job.payload_hash in self._blobs
+            or not self.problem(job)
+        )

@@ -26,6 +26,10 @@ class Credit:
         reserved_micro = self._ledger.open_jobs.reserved_micro(job.submitter, job.entry.seq)
         return funds_micro > 0 and reserved_micro <= funds_micro
 
+    def is_granted(self, peer: PeerId) -> bool:
+        """Whether this node is ready to trust a peer with money at all."""
+        return self._limit(peer) > 0
+
     def funds_micro(self, submitter: PeerId) -> int:
         """Credit limit, minus what was spent, plus what was earned from submitters with a limit of their own.
 

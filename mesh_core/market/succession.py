@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 from mesh_core.context import Context
@@ -31,17 +32,19 @@ class Succession:
         announcement = self.announcement(peer)
         return announcement is not None and job.job.capability in announcement.capabilities
 
-    def order(self, job: LedgerJob) -> list[PeerId]:
-        """The succession list, then the other capable committee members by highest random weight."""
+    def order(self, job: LedgerJob, failed: Container[PeerId] = ()) -> list[PeerId]:
+        """The succession list, then the other capable committee members by highest random weight; whoever has `failed`
+        the job goes behind all who have not."""
         award = job.award
         ranked = list(award.ranking) if award else []
         seats = [peer for peer in members(job.job) if peer != job.submitter and peer not in ranked]
-        return ranked + rendezvous_order(job.id, [peer for peer in seats if self.capable(peer, job)])
+        others = rendezvous_order(job.id, [peer for peer in seats if self.capable(peer, job)])
+        return sorted(ranked + others, key=lambda peer: peer in failed)
 
-    def rank(self, job: LedgerJob, peer: PeerId) -> int | None:
+    def rank(self, job: LedgerJob, peer: PeerId, failed: Container[PeerId] = ()) -> int | None:
         """The place of `peer` among the candidates that this node does not hold for dead; None when it has none."""
         place = 0
-        for candidate in self.order(job):
+        for candidate in self.order(job, failed):
             if candidate == peer:
                 return place
             if not self._membership.is_dead(candidate):

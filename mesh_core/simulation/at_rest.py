@@ -11,16 +11,17 @@ from mesh_core.wire import statements as st
 
 
 class EveryJobEnds(Invariant):
-    """At rest every accepted job whose committee has a quorum in the core is decided, on every replica there."""
+    """At rest every accepted job whose committee has a quorum in the core, and somebody there to run it, is decided on
+    every replica there."""
 
     name = "EveryJobEnds"
 
     def at_rest(self) -> str | None:
         """Name a job that is open, and where."""
-        core, peers = self.facts.core(), self.facts.voters()
+        core = self.facts.core()
         submitters = {host.peer for host in core}
         for job in self.facts.jobs.values():
-            if not job.has_quorum(peers) or not self.facts.holds(job):
+            if not self.facts.can_end(job):
                 continue
             if not job.accepted and job.submitter not in submitters:
                 continue
@@ -42,12 +43,11 @@ class EveryQueryEnds(Invariant):
 
     def at_rest(self) -> str | None:
         """Name a query that goes on though all its jobs could end."""
-        core, peers = self.facts.core(), self.facts.voters()
+        core = self.facts.core()
         for host in core:
             for query in _node(host).queries.queries.values():
                 jobs = [job for job in self.facts.jobs.values() if job.job.query == query.state.id]
-                can_end = all(job.has_quorum(peers) and self.facts.holds(job) for job in jobs)
-                if can_end and not query.finished:
+                if all(map(self.facts.can_end, jobs)) and not query.finished:
                     return f"{query.state.label} of {host.name} has no answer"
         return None
 

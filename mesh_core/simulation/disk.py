@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from mesh_core.effects import (
     DropBlob,
+    DropPromises,
     DropStatements,
     DropVotes,
     PutBlob,
@@ -199,7 +200,7 @@ class Disk:
             else:
                 self._drop(write)
 
-    def _drop(self, write: DropStatements | DropVotes | DropBlob) -> None:
+    def _drop(self, write: DropStatements | DropVotes | DropPromises | DropBlob) -> None:
         match write:
             case DropStatements(author, seq):
                 self.covered[author] = seq
@@ -209,6 +210,10 @@ class Disk:
             case DropVotes(job):
                 for vote in [key for key in self.votes if key[0] == job]:
                     del self.votes[vote]
+            case DropPromises(job, epoch):
+                for vote in [key for key in self.votes if key[0] == job and key[1] < epoch]:
+                    if vote[2] == "promise":
+                        del self.votes[vote]
             case DropBlob(name):
                 self.blobs.pop(name, None)
 

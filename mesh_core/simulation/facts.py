@@ -85,6 +85,12 @@ class Facts:
         live = {host.peer for host in self.world.live()}
         return {host.peer for host in self.core()} | (self.answering_liars & live)
 
+    def can_end(self, job: JobFacts) -> bool:
+        """Whether a job must be decided at rest: a quorum votes, and not only liars are left to run it. One that holds it
+        for ever, if there is nobody to take it over, has until the job's total time-out."""
+        runners = {host.peer for host in self.core() if host.peer != job.submitter}
+        return self.holds(job) and job.has_quorum(self.voters()) and job.weight(runners) > 0
+
     def lost_to_backups(self) -> set[PeerId]:
         """Hosts whose disks may lack what they once held, and liars, who may never have held it."""
         return {*self.liars, *self.world.restored}

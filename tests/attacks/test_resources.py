@@ -98,9 +98,6 @@ async def test_releases_and_cancels_without_end_are_not_kept(market: Market, mal
         assert disk_bytes(victim) < on_disk + (4 << 20)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a witness keeps one promise per epoch, also of jobs it would never take in"
-)
 async def test_a_stranger_cannot_have_promises_signed_without_end(market: Market, mallory: Attacker) -> None:
     victim = market.providers[0]
     record = mallory.record("job", a_job(mallory.id, [one.key.peer for one in market.providers]))

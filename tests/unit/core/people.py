@@ -68,6 +68,10 @@ class People:
         peer = self.vault.key(name)
         return Person(name, SealedCrypto(self.vault, peer), peer)
 
+    def person_of(self, peer: bytes) -> Person:
+        """The provider with that key."""
+        return next(one for one in self.providers if one.peer == peer)
+
     def ledger(self, hooks: Hooks | None = None) -> Ledger:
         """An empty replica."""
         return Ledger(self.submitter.crypto, NETWORK, hooks or quiet_hooks())

@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from random import Random
 
 from mesh_core.config import FAST
-from mesh_core.effects import Effect, FrameReceived, Persist, PutStatement, PutVote, Send, Stored, Tick
+from mesh_core.effects import (
+    DropPromises,
+    Effect,
+    FrameReceived,
+    Persist,
+    PutStatement,
+    PutVote,
+    Send,
+    Stored,
+    Tick,
+)
 from mesh_core.identity.statement import SIGNATURE_BYTES, digest
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import Entry
@@ -90,7 +100,8 @@ class Statements:
 class Seat:
     """The node of `me`, which is ready and knows a job of the submitter.
 
-    Time stands still unless it is moved. `written` is everything it wrote. It claims no job unless it `executes`.
+    Time stands still unless it is moved. `written` is everything it wrote, `let_go` which promises it dropped;
+    `answer` is a vote of its own that a peer shows it when it starts. It claims no job unless it `executes`.
     """
 
     def __init__(
@@ -102,6 +113,7 @@ class Seat:
         executes: bool = False,
         written: Sequence[PutVote] = (),
         records: Sequence[PutStatement] = (),
+        answer: tuple[Person, ms.SignedVote] | None = None,
     ) -> None:
         self.people = people
         self.me = me
@@ -109,6 +121,7 @@ class Seat:
         self.written: list[PutVote] = []
         self.records: list[PutStatement] = []
         self._executes = executes
+        self.let_go: list[DropPromises] = []
         self._codecs: dict[bytes, FrameCodec] = {}
         announcement = st.Announcement(me.name, "provider", ("answer",), 0, (), (), "")
         config = NodeConfig(NETWORK, me.peer, FAST, announcement, executes, {people.submitter.peer: 10**9})
@@ -116,6 +129,9 @@ class Seat:
         stored.statements += [PutStatement(entry.author, entry.seq, entry.hash, entry.signed), *records]
         self.node = Node(config, Doors(me.crypto, Random(1), lambda: 0), stored, 1)
         self._carry_out(self.node.start(self.now))
+        if answer is not None:
+            peer, vote = answer
+            self.tell(peer, ms.SelfAnswer(1, 1, b"", (vote,), b""))
         self.wait(3.0)
         self.job: LedgerJob = self.node.ledger.jobs[entry.hash]
         self.says = Statements(entry.hash)
@@ -146,6 +162,10 @@ class Seat:
         self.node.ledger.add(record)
         self._carry_out(self.node.step(self.now, Tick()))
 
+    def candidates(self) -> list[bytes]:
+        """Who may run the job, first to last, as the witness sees it."""
+        return self.node.candidate.order(self.job)
+
     def dropped(self, cause: str) -> int:
         """How often something was dropped for this cause."""
         return self.node.context.dropped[cause]
@@ -166,4 +186,5 @@ class Seat:
             if isinstance(effect, Persist):
                 self.written += [write for write in effect.writes if isinstance(write, PutVote)]
                 self.records += [write for write in effect.writes if isinstance(write, PutStatement)]
+                self.let_go += [write for write in effect.writes if isinstance(write, DropPromises)]
         return [effect for effect in effects if isinstance(effect, Send)]

@@ -21,6 +21,7 @@ import pytest
 
 from mesh_core.effects import (
     DropBlob,
+    DropPromises,
     DropStatements,
     DropVotes,
     PutBlob,
@@ -557,6 +558,16 @@ def test_a_store_whose_old_records_are_dropped_does_not_grow(tmp_path: Path) -> 
         assert [one.seq for one in loaded.statements] == list(range(5801, 6001))
         assert [vote.job for vote in loaded.votes] == [b"%032d" % 29]
         assert not list(loaded.blobs)
+
+
+def test_promises_give_way_to_a_higher_one_and_votes_stay(tmp_path: Path) -> None:
+    job, other = b"j" * 32, b"o" * 32
+    with opened(tmp_path / "store.db") as (store, waiter):
+        store.submit([PutVote(job, epoch, "promise", b"p%d" % epoch) for epoch in (1, 2)])
+        store.submit([PutVote(job, 1, "accept", b"a"), PutVote(other, 1, "promise", b"o")])
+        waiter.wait_for(store.submit([PutVote(job, 3, "promise", b"p3"), DropPromises(job, 3)]))
+        kept = [(vote.job, vote.epoch, vote.phase) for vote in store.load().votes]
+    assert sorted(kept) == [(job, 1, "accept"), (job, 3, "promise"), (other, 1, "promise")]
 
 
 def test_of_one_blob_the_last_write_counts(tmp_path: Path) -> None:
