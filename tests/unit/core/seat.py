@@ -10,6 +10,7 @@ from mesh_core.effects import (
     DropPromises,
     Effect,
     FrameReceived,
+    Notify,
     Persist,
     PutStatement,
     PutVote,
@@ -100,8 +101,9 @@ class Statements:
 class Seat:
     """The node of `me`, which is ready and knows a job of the submitter.
 
-    Time stands still unless it is moved. `written` is everything it wrote, `let_go` which promises it dropped;
-    `answer` is a vote of its own that a peer shows it when it starts. It claims no job unless it `executes`.
+    Time stands still unless it is moved. `written` is everything it wrote, `told` the kinds of what it reported,
+    `let_go` which promises it dropped; `answer` is a vote of its own that a peer shows it when it starts. It claims no
+    job unless it `executes`.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class Seat:
         self.me = me
         self.now = 10.0
         self.written: list[PutVote] = []
+        self.told: list[str] = []
         self.records: list[PutStatement] = []
         self._executes = executes
         self.let_go: list[DropPromises] = []
@@ -187,4 +190,6 @@ class Seat:
                 self.written += [write for write in effect.writes if isinstance(write, PutVote)]
                 self.records += [write for write in effect.writes if isinstance(write, PutStatement)]
                 self.let_go += [write for write in effect.writes if isinstance(write, DropPromises)]
+            elif isinstance(effect, Notify):
+                self.told.append(effect.kind)
         return [effect for effect in effects if isinstance(effect, Send)]

@@ -68,3 +68,14 @@ def test_a_rescuer_lets_go_when_the_result_to_adopt_is_lost_and_the_job_is_run_a
     value = node_of(world, providers[0]).ledger.jobs[job.id].value
     assert value is not None and value.outcome == "result"
     assert value.holder != world.hosts[holder].peer
+
+
+def test_a_run_that_hangs_is_given_back_when_its_time_is_over() -> None:
+    world = World(Setup(seed="hangs", appetite=Appetite(hanging=1.0)))
+    world.start()
+    world.run_for(2.0)
+    world.submit(OPERATOR, "why?", [1], JobOptions(execution_ms=500, retries=1), "q1")
+    world.run_for(3.0)
+    (job,) = node_of(world, OPERATOR).ledger.jobs.values()
+    assert job.value is not None
+    assert (job.value.outcome, job.value.reason) == ("failed", "execution time-out")

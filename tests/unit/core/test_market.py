@@ -5,13 +5,16 @@ import math
 import pytest
 
 from mesh_core.effects import JobOptions, SubmitQuery
+from mesh_core.identity.statement import sign
 from mesh_core.lease.committee import quorum, total_weight
 from mesh_core.market.bid import LOCALITY_MICRO, rank, score
 from mesh_core.market.query import Refusal
 from mesh_core.simulation.workload import Appetite
-from mesh_core.simulation.world import Setup, World
+from mesh_core.simulation.world import OPERATOR, Setup, World
 from mesh_core.wire import statements as st
+from mesh_core.wire.messages import JobStored, StoreJob
 from tests.unit.core.people import NETWORK, People, Person
+from tests.unit.core.seat import Seat
 
 AT_HOME = st.Announcement("node1", "provider", ("answer",), 10_000, (1,), (), "")
 ELSEWHERE = st.Announcement("node2", "provider", ("answer",), 10_000, (2,), (), "")
@@ -160,3 +163,39 @@ def test_a_question_goes_on_with_a_heavier_submitter_when_too_few_providers_are_
     assert world.run_while(lambda: not all(q.finished for q in node.queries.queries.values()), 30.0)
     combine = next(job.job for job in node.ledger.jobs.values() if job.job.kind == "combine")
     assert (total_weight(combine), quorum(combine), len(combine.committee)) == (4, 3, 3)
+
+
+def test_a_bidder_that_is_held_for_dead_is_not_ranked() -> None:
+    world = World(Setup(seed="dead bidder"))
+    world.start()
+    world.run_for(2.0)
+    world.submit(OPERATOR, "why?", [1], JobOptions(auction_ms=5_000), "q1")
+    operator, bidder = world.hosts[OPERATOR].node, world.hosts["node1"]
+    assert operator is not None
+    (auction,) = operator.auctioneer.auctions.values()
+    operator.membership.members[bidder.peer].state = "dead"
+    bid = sign(
+        world.keys.crypto("node1"),
+        st.Bid(NETWORK, bidder.peer, auction.job.id, 9_000, 0.0, 0, ""),
+    )
+    operator.auctioneer.on_stored(world.now, bidder.peer, JobStored(auction.job.id, bid, ""))
+    assert auction.bids[bidder.peer][0].refused == "not from a live member"
+
+
+def test_jobs_of_a_submitter_that_has_contradicted_itself_are_refused() -> None:
+    people = People()
+    submitter = people.submitter
+    seat = Seat(people, people.providers[0], submitter.record("job", people.job()))
+    for tell in ("one", "other"):
+        seat.hold(submitter.record("note", tell, seq=5, prev=bytes(32)))
+    (answer,) = seat.tell(submitter, StoreJob(seat.job.entry.signed, b"payload"))
+    assert isinstance(answer, JobStored) and "contradicting" in answer.refused
+
+
+def test_a_job_is_taken_in_from_its_submitter_only() -> None:
+    people = People()
+    seat = Seat(people, people.providers[0], people.submitter.record("job", people.job()))
+    assert seat.tell(people.providers[1], StoreJob(seat.job.entry.signed, b"payload")) == []
+    assert seat.job.job.payload_hash not in seat.node.blobs
+    (answer,) = seat.tell(people.submitter, StoreJob(seat.job.entry.signed, b"payload"))
+    assert isinstance(answer, JobStored) and not answer.refused

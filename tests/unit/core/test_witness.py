@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mesh_core.config import limit
+from mesh_core.config import FAST, limit
 from mesh_core.effects import JobOptions
-from mesh_core.identity.statement import peek, sign
+from mesh_core.identity.statement import digest, peek, sign
 from mesh_core.simulation import workload
 from mesh_core.simulation.workload import Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
@@ -33,6 +33,27 @@ def wish(seat: Seat, reason: str = "why not") -> ms.CancelRequest:
     return ms.CancelRequest(submitter.sign(st.Cancel(NETWORK, submitter.peer, seat.job.id, reason)))
 
 
+def introduce(seat: Seat, *people: Person) -> None:
+    """These are members from now on, and capable."""
+    for one in people:
+        announcement = st.Announcement(one.name, "provider", ("answer",), 0, (), (), "")
+        alive = one.sign(st.Alive(NETWORK, one.peer, 1 << 20, announcement))
+        seat.tell(one, ms.Exchange((ms.Update("alive", alive),), False))
+
+
+def lease(seat: Seat, holder: Person, epoch: int = 1) -> None:
+    """The lease certificate of somebody comes to the ledger."""
+    certificate = seat.people.lease(seat.job.id, holder, seat.people.providers[1:5], epoch)
+    seat.hold(holder.record("lease", certificate))
+
+
+def votes(seat: Seat, holder: Person, value: st.Value) -> bool:
+    """Whether the witness votes for what somebody proposes at epoch 1."""
+    promises = seat.says.promises(seat.people.providers[1:5], holder)
+    answers = seat.tell(holder, seat.says.request(holder, value, promises))
+    return any(isinstance(answer, ms.Voted) for answer in answers)
+
+
 def ask(seat: Seat, asker: Person, epoch: int, shown: bytes = b"") -> list[ms.Message]:
     """Ask for an epoch."""
     return seat.tell(asker, ms.PromiseRequest(seat.job.id, epoch, (seat.job.entry.signed,), shown))
@@ -52,6 +73,126 @@ def test_a_wish_to_cancel_with_a_reason_that_no_witness_would_vote_for_is_no_wis
     assert promised(ask(seat, people.submitter, 1)) == 0
     seat.tell(people.submitter, wish(seat, "x" * limit("reason_bytes_max")))
     assert promised(ask(seat, people.submitter, 1)) == 1
+
+
+# --------------------------------------------------------------------------------- for how long, and for whom
+
+
+def test_a_promise_whose_lease_is_not_seen_protects_its_holder_for_a_moment_only(
+    seat: Seat, people: People
+) -> None:
+    first, second = people.providers[1:3]
+    introduce(seat, first, second)
+    seat.wait(1.0)
+    assert promised(ask(seat, first, 1)) == 1
+    seat.wait(FAST.unseen_certificate_s - 0.05)
+    assert promised(ask(seat, second, 2)) == 0
+    seat.wait(0.1)
+    assert promised(ask(seat, second, 2)) == 2
+
+
+def test_a_lease_that_is_seen_and_renewed_protects_its_holder_until_its_time_to_run_is_over(
+    people: People,
+) -> None:
+    entry = people.submitter.record("job", people.job(execution_ms=6_000))
+    seat = Seat(people, people.providers[0], entry)
+    holder, rescuer = people.providers[1:3]
+    introduce(seat, rescuer)
+    lease(seat, holder)
+    for _ in range(11):
+        seat.wait(0.5)
+        seat.tell(holder, ms.Renew(((seat.job.id, 1),)))
+    assert promised(ask(seat, rescuer, 2)) == 0
+    seat.wait(0.6)
+    seat.tell(holder, ms.Renew(((seat.job.id, 1),)))
+    introduce(seat, rescuer)
+    assert promised(ask(seat, rescuer, 2)) == 2
+
+
+def test_a_lease_that_is_not_renewed_lapses(seat: Seat, people: People) -> None:
+    holder, rescuer = people.providers[1:3]
+    introduce(seat, rescuer)
+    lease(seat, holder)
+    seat.wait(FAST.lease_s - 0.1)
+    assert promised(ask(seat, rescuer, 2)) == 0
+    seat.wait(0.2)
+    assert promised(ask(seat, rescuer, 2)) == 2
+
+
+def test_a_renewal_after_the_time_to_run_is_not_told_as_one(people: People) -> None:
+    entry = people.submitter.record("job", people.job(execution_ms=1_000))
+    seat = Seat(people, people.providers[0], entry)
+    holder = people.providers[1]
+    lease(seat, holder)
+    for seconds, told in ((0.9, True), (0.2, False)):
+        seat.wait(seconds)
+        seat.told.clear()
+        seat.tell(holder, ms.Renew(((seat.job.id, 1),)))
+        assert ("lease_renewed" in seat.told) == told
+
+
+# ------------------------------------------------------------------------------------------------- votes
+
+
+def test_a_fresh_result_is_voted_for_only_when_its_lease_was_promised_in_time(people: People) -> None:
+    for total_ms, votes_for_result in ((3_600_000, True), (1_000, False)):
+        entry = people.submitter.record("job", people.job(total_ms=total_ms))
+        seat = Seat(people, people.providers[0], entry)
+        holder = people.providers[1]
+        assert votes(seat, holder, seat.says.result(holder)) == votes_for_result
+        if not votes_for_result:
+            assert votes(seat, holder, seat.says.ending(holder, "cancelled", "timed out"))
+
+
+def test_a_result_is_voted_for_at_the_price_that_was_bid_and_no_other(people: People) -> None:
+    entry = people.submitter.record("job", people.job())
+    holder = people.providers[1]
+    bid = holder.sign(st.Bid(NETWORK, holder.peer, entry.hash, 9_000, 0.0, 0, ""))
+    award = people.submitter.record("award", st.Award(entry.hash, (bid,), (holder.peer,)))
+    for price_micro in (8_999, 9_001, 9_000):
+        seat = Seat(people, people.providers[0], entry)
+        seat.hold(award)
+        value = people.value(holder, price_micro=price_micro)
+        assert votes(seat, holder, value) == (price_micro == 9_000)
+
+
+# ------------------------------------------------------------------------------------------------ shares
+
+
+@pytest.fixture
+def sharing(people: People) -> Seat:
+    """A witness with a share of the payload's key."""
+    me = people.providers[0]
+    share = st.Share(me.peer, me.crypto.seal(me.peer, b"share"), digest(b"share"))
+    job = people.job(shares=(share,), threshold=1)
+    return Seat(people, me, people.submitter.record("job", job))
+
+
+def shares(seat: Seat, asker: Person, epoch: int, lease: bytes = b"") -> bool:
+    """Whether the witness gives its share away."""
+    answers = seat.tell(asker, ms.ShareRequest(seat.job.id, epoch, lease))
+    return any(isinstance(answer, ms.ShareRelease) for answer in answers)
+
+
+def test_a_share_goes_to_the_holder_of_the_lease_and_nobody_else(sharing: Seat, people: People) -> None:
+    holder, other = people.providers[1:3]
+    assert not shares(sharing, holder, 1)
+    certificate = people.lease(sharing.job.id, holder, people.providers[1:5])
+    record = holder.record("lease", certificate).signed
+    assert not shares(sharing, other, 1, record)
+    assert not shares(sharing, people.person("outsider"), 1, record)
+    assert shares(sharing, holder, 1, record)
+
+
+def test_a_share_goes_to_nobody_whose_lease_is_past(sharing: Seat, people: People) -> None:
+    former, holder = people.providers[1:3]
+    lease(sharing, former)
+    lease(sharing, holder, 2)
+    assert not shares(sharing, former, 1)
+    assert shares(sharing, holder, 2)
+
+
+# ----------------------------------------------------------------------------------------------- failures
 
 
 @pytest.mark.parametrize("retries", [1, limit("retries_max")])
