@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from mesh_core.effects import JobOptions
+from mesh_core.lease.committee import fitting_submitter, weights_problem
 from mesh_core.node import Node
 from mesh_core.simulation.host import Host
 from mesh_core.simulation.invariants import Invariant
@@ -47,9 +49,16 @@ class EveryQueryEnds(Invariant):
         for host in core:
             for query in _node(host).queries.queries.values():
                 jobs = [job for job in self.facts.jobs.values() if job.job.query == query.state.id]
-                if all(map(self.facts.can_end, jobs)) and not query.finished:
+                can_end = all(map(self.facts.can_end, jobs)) and self._can_combine(host, query.options)
+                if can_end and not query.finished:
                     return f"{query.state.label} of {host.name} has no answer"
         return None
+
+    def _can_combine(self, submitter: Host, options: JobOptions) -> bool:
+        """Whether enough providers are left for the committee of a combine job."""
+        providers = sum(host.config.executes and host is not submitter for host in self.facts.core())
+        weight = fitting_submitter(providers, options.submitter_weight, options.fault_bound)
+        return providers > 0 and not weights_problem(providers, weight, options.fault_bound)
 
 
 class ResultsStayStored(Invariant):
