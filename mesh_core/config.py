@@ -54,9 +54,9 @@ class Timing:
     rank_step_s: float = _timer(0.15, 0.15, "each place on the succession list waits this much longer")
     rank_grace_s: float = _timer(0.3, 0.3, "what rank 0 gets on top, counted from the award")
     turn_s: float = _timer(
+        2.0,
         1.0,
-        1.0,
-        "who has had more turns at a job than another live candidate lets that one ask first this long",
+        "for each live candidate that has had fewer turns at a job, a node waits this long before it claims it again",
     )
     auction_window_s: float = _timer(0.4, 0.4, "upper bound; an auction closes as soon as all have answered")
     examine_period_s: float = _timer(2.0, 1.0, "every provider looks again at all open jobs")

@@ -206,6 +206,8 @@ class Candidate:
             return
         if not self._counts(job, promise, message.promise):
             self._context.dropped["bad_promise"] += 1
+            claim.worthless.add(promise.author)
+            self._step_back(now, claim)
             return
         claim.promises[promise.author] = message.promise
         if weight_of(job.job, claim.promises) >= quorum(job.job):
@@ -228,19 +230,42 @@ class Candidate:
         """A witness says no: remember how far it is, and step back from a claim that cannot win.
 
         One member's word moves the next claim ahead, as far as honest witnesses may be asked to follow. To end a claim
-        takes the word of more than f weight: else one liar could refuse every holder, and nothing would ever settle.
+        takes the word of more than f weight, or that it cannot win without those who refuse: else one liar could refuse
+        every holder, and nothing would ever settle.
         """
         claim = self._holder.claims.get(message.job)
         if claim is None or message.epoch != claim.epoch or sender not in members(claim.job.job):
             return
-        job = claim.job.job
         claim.refusals[sender] = message
         self._outlooks.of(message.job).heard(min(message.promised, claim.epoch + limit("epoch_jump_max") - 1))
+        self._step_back(now, claim)
+
+    def _step_back(self, now: float, claim: Claim) -> None:
+        """Give a claim back that others have left behind, or that nobody is left to bring to a quorum."""
+        job = claim.job.job
         promised = vouched(job, {peer: refusal.promised for peer, refusal in claim.refusals.items()})
         if promised > claim.epoch:
             self._holder.release(now, claim, f"epoch {promised} has been promised")
         elif claim.phase is Phase.CLAIMING and self._meets_better(claim):
             self._holder.release(now, claim, "a better-ranked claim meets it")
+        elif weight_of(job, self._hopes(claim)) < quorum(job):
+            self._holder.release(now, claim, "no quorum is left for it")
+
+    def _hopes(self, claim: Claim) -> list[PeerId]:
+        """Members that have answered the claim, or may yet: not those that are dead, have promised otherwise, or answer
+        with what does not count. If one of these lies about that, its answer would not help either."""
+        gone = {
+            peer
+            for peer, refusal in claim.refusals.items()
+            if refusal.promised > claim.epoch
+            or (claim.phase is Phase.CLAIMING and refusal.promised == claim.epoch)
+        }
+        return [
+            peer
+            for peer in members(claim.job.job)
+            if peer in claim.answers
+            or not (peer in gone or peer in claim.worthless or self._membership.is_dead(peer))
+        ]
 
     def _meets_better(self, claim: Claim) -> bool:
         """Whether witnesses have promised this very epoch to somebody with a better claim."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -83,7 +84,8 @@ class IllegalTransitionError(AssertionError):
 class Claim:
     """This node's hold on one job at one epoch; `started_at` and `proposed_at` are monotonic seconds.
 
-    What witnesses have answered is kept by witness: signed `promises`, accept `votes` and `settle_votes`, and refusals.
+    What witnesses have answered is kept by witness: signed `promises`, accept `votes` and `settle_votes`, and refusals;
+    `worthless` are those whose promise did not count.
     `received` counts the bytes of a result to adopt when they were last looked at.
     """
 
@@ -92,6 +94,7 @@ class Claim:
     started_at: float
     promises: dict[PeerId, bytes] = field(default_factory=dict)
     refusals: dict[PeerId, Refused] = field(default_factory=dict)
+    worthless: set[PeerId] = field(default_factory=set)
     requests: int = 0
     lease: Entry | None = None
     shown: bool = False
@@ -108,6 +111,18 @@ class Claim:
     def phase(self) -> Phase:
         """Where the claim stands."""
         return self._phase
+
+    @property
+    def answers(self) -> Mapping[PeerId, bytes]:
+        """What witnesses have given to the claim that a quorum of them is needed for in its phase."""
+        match self._phase:
+            case Phase.CLAIMING:
+                return self.promises
+            case Phase.PROPOSING:
+                return self.votes
+            case Phase.LOCKING:
+                return self.settle_votes
+        return {}
 
     def enter(self, phase: Phase) -> None:
         """Go on to `phase`. Raises IllegalTransitionError when no transition leads there from here."""

@@ -17,6 +17,9 @@ from mesh_core.ledger.job import LedgerJob
 from mesh_core.market.succession import Succession
 from mesh_core.membership.membership import Membership
 
+_OTHERS_WAITED_FOR = 3
+"""However many others have had fewer turns, nobody waits longer than for so many."""
+
 
 @dataclass(eq=False)
 class Turns:
@@ -46,21 +49,23 @@ class Turns:
         )
 
     def yields_until(self, ballot: Ballot, asker: PeerId) -> float:
-        """Until when one that has had more turns at a job than another live candidate lets that one ask first.
+        """Until when one that has had more turns at a job than other live candidates lets those ask first.
 
         Else a provider that cannot run the job, and is quick, would take it again and again until it counts as failed;
-        and where providers may lie, one of them could hold a job for ever. Honest ones wait by themselves.
+        and where providers may lie, one of them could hold a job for ever. Honest ones wait by themselves. Each of the
+        others is worth one wait: two that wait for each other are still before one that has had more turns than both.
         """
         own = ballot.turns.get(asker, 0)
-        behind = (
-            peer
-            for peer in self._succession.order(ballot.job, ballot.failed)
-            if ballot.turns.get(peer, 0) < own and not self._membership.is_dead(peer)
+        if own == 0:
+            return -math.inf
+        behind = sum(
+            ballot.turns.get(peer, 0) < own and not self._membership.is_dead(peer)
+            for peer in self._succession.order(ballot.job)
         )
-        if own == 0 or next(behind, None) is None:
+        if not behind:
             return -math.inf
         timing = self._context.timing
-        return ballot.free_at(timing) + timing.turn_s
+        return ballot.free_at(timing) + timing.turn_s * min(behind, _OTHERS_WAITED_FOR)
 
     def _first_turn(self, now: float, ballot: Ballot, asker: PeerId) -> bool:
         """Nobody was promised yet: the winner at once, the others by rank or after their better ones died."""

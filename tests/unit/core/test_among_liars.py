@@ -147,6 +147,24 @@ def test_a_claim_ends_by_the_word_of_more_than_the_liars(
     assert seat.written[-1].phase == "release"
 
 
+def test_a_claim_that_cannot_win_without_who_refuses_it_is_given_back(seat: Seat, people: People) -> None:
+    """Two that meet at one epoch, when every honest vote is needed, must not wait for each other."""
+    rival = people.providers[5]
+    for one in people.providers[1:3]:
+        seat.tell(one, ms.Promised(promise_to(seat, one, failures=(bytes(70_000),))))
+    assert claim_of(seat).worthless == {one.peer for one in people.providers[1:3]}
+    seat.tell(rival, refusal(seat, claim_of(seat).epoch, rival))
+    assert seat.job.id not in seat.node.holder.claims
+
+
+def test_a_refusal_does_not_end_a_claim_that_others_can_bring_to_a_quorum(seat: Seat, people: People) -> None:
+    rival = people.providers[5]
+    seat.tell(rival, refusal(seat, claim_of(seat).epoch, rival))
+    for one in people.providers[1:5]:
+        seat.tell(one, ms.Promised(promise_to(seat, one)))
+    assert claim_of(seat).lease is not None
+
+
 def test_the_next_claim_follows_a_refusal_only_as_far_as_others_can(seat: Seat, people: People) -> None:
     liar = people.providers[1]
     epoch = claim_of(seat).epoch

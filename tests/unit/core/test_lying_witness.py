@@ -389,6 +389,20 @@ def test_whoever_has_had_a_turn_lets_others_ask_first(seat: Seat, people: People
     assert promised(seat.tell(patient, ms.PromiseRequest(seat.job.id, 2, ()))).holder == patient.peer
 
 
+def test_two_that_wait_for_each_other_come_before_one_with_more_turns(seat: Seat, people: People) -> None:
+    """Each knows of promises to itself that the others have not seen."""
+    greedy, first, second = people.providers[1:4]
+    for one in (greedy, first, second):
+        seat.tell(one, ms.Exchange((ms.Update("alive", alive(one)),), False))
+    ballot = seat.node.witness.ballots[seat.job.id]
+    for epoch, holder in enumerate((first, greedy, greedy, greedy), start=1):
+        ballot.move(seat.now, epoch, holder.peer, None)
+    ballot.released_at = seat.now
+    seat.wait(FAST.turn_s + 0.01)
+    assert refused(seat.tell(greedy, ms.PromiseRequest(seat.job.id, 5, ())))
+    assert promised(seat.tell(first, ms.PromiseRequest(seat.job.id, 5, ()))).holder == first.peer
+
+
 def test_whoever_has_had_a_turn_may_ask_again_when_nobody_else_does(seat: Seat, people: People) -> None:
     greedy, patient = people.providers[1:3]
     for one in (greedy, patient):
