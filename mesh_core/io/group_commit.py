@@ -68,6 +68,9 @@ class Listener(Protocol):
     def problem(self, text: str) -> None:
         """The disk refuses for now, in one line; "" when it has recovered."""
 
+    def damaged(self, text: str) -> None:
+        """Something on the disk cannot be read any more, in one line; peers still have it. Called by whoever reads."""
+
     def failed(self, error: StoreError) -> None:
         """Nothing will be written any more."""
 

@@ -253,8 +253,12 @@ class Runtime:
         self._loop.call_soon_threadsafe(self._on_durable, ticket)
 
     def problem(self, text: str) -> None:
-        """The store's thread, or blobs read on this one: the disk refuses for now; "" when it is over."""
+        """The store's thread: the disk refuses for now; "" when it is over."""
         self._loop.call_soon_threadsafe(self._problems.set, "store", text)
+
+    def damaged(self, text: str) -> None:
+        """A blob could not be read: it counts as missing from now on, and peers have it."""
+        self._problems.mention(text)
 
     def failed(self, error: StoreError) -> None:
         """The store's thread: nothing will be written any more."""

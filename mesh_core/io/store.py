@@ -122,7 +122,7 @@ class Store:
 
     def _report(self, text: str) -> None:
         if self._listener is not None:
-            self._listener.problem(f"store {self.path}: {text}")
+            self._listener.damaged(f"store {self.path}: {text}")
 
 
 @contextmanager

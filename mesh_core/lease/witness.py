@@ -105,7 +105,7 @@ class Witness:
             self._context.send(sender, ms.Records((job.entry.signed, job.settle.signed)))
             return
         ballot = self.ballots.get(message.job)
-        if ballot is None:
+        if ballot is None or sender not in members(job.job):
             return
         if message.epoch == ballot.epoch and sender == ballot.holder and ballot.promise is not None:
             self._context.send(sender, ms.Promised(ballot.promise))

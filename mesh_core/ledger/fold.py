@@ -232,12 +232,14 @@ class Ledger:
 
     def _add_settlement(self, job: LedgerJob, entry: Entry, body: st.SettleCertificate) -> None:
         known = job.certificate
-        if job.frozen:
-            return
         if known is not None and known.value == body.value and body.epoch >= known.epoch:
             return
         if entry.hash not in self.proven:
             check_settlement(self.verifier, self.network, job.job, body)
+        if job.frozen:
+            # Nobody is paid, whatever else is certified; what is shown must not depend on what came first.
+            job.settle = min(job.settle or entry, entry, key=_rank)
+            return
         if known is not None and known.value == body.value:
             # The same value at a lower epoch: the certificate that all replicas agree to keep.
             self._pay(job, -1)
@@ -248,6 +250,7 @@ class Ledger:
             self._pay(job, -1)
             self._settled.remove(_decided(job))
             job.frozen = True
+            job.settle = min(job.settle, entry, key=_rank)
             self._settled.add(_decided(job))
             self.hooks.on_alarm(job)
             return
@@ -331,6 +334,12 @@ def proven_equivocator(verifier: Verifier, network: str, proof: st.Equivocation)
         if one != other and (one.author, one.job, one.epoch) == (other.author, other.job, other.epoch):
             return one.author
     raise StatementError("the two statements do not contradict each other")
+
+
+def _rank(settle: Entry) -> tuple[bytes, int]:
+    """Which certificate of a job stands for those that contradict each other, on all replicas alike."""
+    body: st.SettleCertificate = settle.body
+    return encode(body.value), body.epoch
 
 
 def _decided(job: LedgerJob) -> bytes:

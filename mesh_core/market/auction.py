@@ -25,6 +25,9 @@ from mesh_core.secrecy.envelope import Envelope, seal_work
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 
+_REFUSED_AGAIN_S = 5.0
+"""When a member that has refused a job is asked again."""
+
 
 @dataclass(slots=True)
 class Auction:
@@ -35,6 +38,7 @@ class Auction:
     opened_at: float
     stored: set[PeerId] = field(default_factory=set)
     refusals: dict[PeerId, str] = field(default_factory=dict)
+    refused_at: dict[PeerId, float] = field(default_factory=dict)
     bids: dict[PeerId, tuple[Scored, bytes]] = field(default_factory=dict)
     accepted: bool = False
     closed_at: float | None = None
@@ -123,9 +127,14 @@ class Auctioneer:
             payload = self._blobs.get(job.job.payload_hash) or b""
             inline = payload if len(payload) <= INLINE_BYTES_MAX else b""
             for peer in members(job.job):
-                if peer not in auction.stored:
+                if peer not in auction.stored and self._may_take_it(now, auction, peer):
                     self._context.send(peer, ms.StoreJob(job.entry.signed, inline))
             self._check_accepted(auction)
+
+    def _may_take_it(self, now: float, auction: Auction, peer: PeerId) -> bool:
+        """Whoever has refused a job is asked again after a while: what stood against it may be over by then."""
+        refused_at = auction.refused_at.get(peer)
+        return refused_at is None or now - refused_at > _REFUSED_AGAIN_S
 
     # ---------------------------------------------------------------------------------------- answers
 
@@ -136,6 +145,7 @@ class Auctioneer:
             return
         if message.refused:
             auction.refusals[sender] = message.refused[: limit("text_chars_max")]
+            auction.refused_at[sender] = now
         else:
             auction.stored.add(sender)
             auction.refusals.pop(sender, None)

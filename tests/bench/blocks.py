@@ -79,6 +79,9 @@ class _Durable:
     def problem(self, text: str) -> None:
         raise AssertionError(text)
 
+    def damaged(self, text: str) -> None:
+        raise AssertionError(text)
+
     def failed(self, error: Exception) -> None:
         raise error
 

@@ -10,7 +10,7 @@ from tests.unit.core.people import People, quiet_hooks
 
 
 def history() -> tuple[People, list[Entry]]:
-    """Three jobs: one settled twice by different quorums, one leased, one decided both ways; and a forked author."""
+    """Three jobs: one settled twice by different quorums, one leased, one decided in three ways; and a forked author."""
     people = People()
     first, second, third = people.providers[:3]
     jobs = [
@@ -32,6 +32,12 @@ def history() -> tuple[People, list[Entry]]:
         second.record(
             "settle", people.settlement(frozen.hash, people.value(second, b"b"), people.providers[2:6])
         ),
+        third.record(
+            "settle",
+            people.settlement(
+                frozen.hash, st.Value("cancelled", b"", 0, "why not", third.peer, 0), people.providers[1:5]
+            ),
+        ),
         third.record("settle", people.settlement(leased.hash, value, people.providers[:3])),
     ]
     fork = third.record("note", "one side")
@@ -46,7 +52,7 @@ def fold(entries: list[Entry]) -> tuple[object, ...]:
     ledger = PEOPLE.ledger()
     for entry in entries:
         ledger.add(entry)
-    jobs = {job.id: (job.state, job.epoch, job.frozen) for job in ledger.jobs.values()}
+    jobs = {job.id: (job.state, job.epoch, job.frozen, job.settle) for job in ledger.jobs.values()}
     balances = {
         peer: account.balance_micro for peer, account in ledger.accounts.items() if account.balance_micro
     }

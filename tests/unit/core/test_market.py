@@ -1,6 +1,7 @@
 """Bids, ranks, credit, and what a submitter is refused."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from mesh_core.identity.statement import sign
 from mesh_core.lease.committee import quorum, total_weight
 from mesh_core.market.bid import LOCALITY_MICRO, rank, score
 from mesh_core.market.query import Refusal
+from mesh_core.simulation.host import HostSpec
 from mesh_core.simulation.workload import Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
 from mesh_core.wire import statements as st
@@ -199,3 +201,23 @@ def test_a_job_is_taken_in_from_its_submitter_only() -> None:
     assert seat.job.job.payload_hash not in seat.node.blobs
     (answer,) = seat.tell(people.submitter, StoreJob(seat.job.entry.signed, b"payload"))
     assert isinstance(answer, JobStored) and not answer.refused
+
+
+def test_whoever_has_refused_a_job_is_not_sent_it_again_at_once() -> None:
+    def without_credit(spec: HostSpec) -> HostSpec:
+        config = replace(spec.config, credit={}) if spec.name == "node1" else spec.config
+        return replace(spec, config=config)
+
+    world = World(Setup(seed="refuser", appetite=Appetite(12.0, 12.0), alter=without_credit))
+    refused: list[float] = []
+    world.listen(
+        lambda host, message: (
+            refused.append(world.now) if isinstance(message, JobStored) and message.refused else None
+        )
+    )
+    world.start()
+    world.run_for(2.0)
+    world.submit(OPERATOR, "why?", [1], JobOptions(), "q1")
+    world.run_for(11.0)
+    assert len(refused) == 3
+    assert refused[1] - refused[0] > 5.0

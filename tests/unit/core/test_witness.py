@@ -75,6 +75,13 @@ def test_a_wish_to_cancel_with_a_reason_that_no_witness_would_vote_for_is_no_wis
     assert promised(ask(seat, people.submitter, 1)) == 1
 
 
+def test_a_request_of_somebody_without_a_seat_is_not_kept(seat: Seat, people: People) -> None:
+    stranger = people.person("stranger")
+    introduce(seat, stranger)
+    assert ask(seat, stranger, 1) == []
+    assert not seat.node.witness.ballots[seat.job.id].parked
+
+
 # --------------------------------------------------------------------------------- for how long, and for whom
 
 
