@@ -109,6 +109,25 @@ async def test_the_holder_is_killed_and_another_finishes(mesh: Mesh, corpus: Pat
     assert [attempt.outcome for attempt in job.attempts] == ["lost", "settled"]
 
 
+async def test_a_job_that_tolerates_a_lie_settles_in_three_phases_although_its_holder_dies(
+    mesh: Mesh, corpus: Path
+) -> None:
+    operator, workers = market(mesh, corpus, 4, exec_delay_s=1.0)
+    mesh.start()
+    await mesh.converged()
+    terms = {"text": "What does attention do?", "fault_bound": 1, "submitter_weight": 2}
+    submitted = await operator.client().command("submit", **terms)
+    state = await operator.state_when(lambda state: bool(state.jobs) and state.jobs[0].tokens > 0)
+    holder = next(worker for worker in workers if worker.peer == state.jobs[0].holder)
+    holder.end()
+    assert (await answered(operator)).state == "answered"
+    witness = next(worker for worker in workers if worker is not holder)
+    receipt = verify_receipt(PublicKeys(), await witness.client().certificate(submitted["jobs"][0]))
+    assert (receipt.fault_bound, receipt.total_weight, receipt.quorum) == (1, 6, 4)
+    assert receipt.weight >= 4
+    assert receipt.holder.hex() != holder.peer
+
+
 async def test_everybody_restarted_finishes_what_was_open(mesh: Mesh, corpus: Path) -> None:
     operator, workers = market(mesh, corpus, 2, exec_delay_s=1.0)
     mesh.start()
