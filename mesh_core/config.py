@@ -58,7 +58,6 @@ class Timing:
         1.0,
         "for each live candidate that has had fewer turns at a job, a node waits this long before it claims it again",
     )
-    auction_window_s: float = _timer(0.4, 0.4, "upper bound; an auction closes as soon as all have answered")
     examine_period_s: float = _timer(2.0, 1.0, "every provider looks again at all open jobs")
     admission_resend_s: float = _timer(
         0.25, 0.25, "a submitted job is sent again to members that did not store it"

@@ -122,7 +122,7 @@ class Witness:
         if not self._turns.open_to(now, ballot, sender):
             ballot.parked[sender] = (message.epoch, now + self._context.timing.park_s)
             self._with_parked[message.job] = None
-            self.refuse(sender, ballot, message.epoch, parked=True)
+            self.refuse(sender, ballot, message.epoch)
             return
         self._promise(now, ballot, message.epoch, sender)
 
@@ -176,9 +176,9 @@ class Witness:
             )
         )
 
-    def refuse(self, to: PeerId, ballot: Ballot, epoch: int, *, parked: bool = False) -> None:
+    def refuse(self, to: PeerId, ballot: Ballot, epoch: int) -> None:
         """Tell how far this witness is, so that whoever asked for less stops asking."""
-        self._context.send(to, ms.Refused(ballot.job.id, epoch, ballot.epoch, ballot.holder or b"", parked))
+        self._context.send(to, ms.Refused(ballot.job.id, epoch, ballot.epoch, ballot.holder or b""))
 
     def observe(self, now: float, ballot: Ballot, epoch: int, holder: PeerId) -> None:
         """A certified lease at `epoch`, which is not below this witness's own."""

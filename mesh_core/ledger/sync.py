@@ -265,7 +265,7 @@ class Replication:
         chains = self._ledger.chains
         own, theirs = chains.vector_hash(), self.roots.get(peer)
         known = theirs is not None and theirs.vector_hash == own
-        self._context.send(peer, Digest(own, self._ledger.state_root(), len(chains), known))
+        self._context.send(peer, Digest(own, self._ledger.state_root(), known))
 
     def _send_records(self, to: PeerId, entries: Iterable[Entry], *, more: bool = False) -> None:
         batch: list[bytes] = []

@@ -1,4 +1,4 @@
-"""A lease holder's collection of key shares; a bad share is named and skipped (PROTOCOL §6)."""
+"""A lease holder's collection of key shares; a bad share is skipped."""
 
 from __future__ import annotations
 
@@ -20,17 +20,14 @@ class ShareCollector:
         self._job = job
         self._commitments = {share.peer: share.commitment for share in job.shares}
         self._parts: dict[PeerId, bytes] = {}
-        self.bad: set[PeerId] = set()
         self.answered: set[PeerId] = set()
         self._secret: bytes | None = None
 
     def add_share(self, sender: PeerId, part: bytes) -> None:
-        """Take a share opened by this node; a share that breaks its commitment is remembered in `bad`."""
+        """Take a share opened by this node; one that breaks its commitment is skipped."""
         self.answered.add(sender)
         if self._commitments.get(sender) == digest(part):
             self._parts[sender] = part
-        else:
-            self.bad.add(sender)
 
     def add_secret(self, sender: PeerId, secret: bytes) -> None:
         """Take the whole secret, as the submitter gives it."""

@@ -127,7 +127,7 @@ class RefusesEverything(Vice):
         for job, epoch in leases:
             ahead = self.rng.choice((0, 1, _EPOCHS_AHEAD, 1 << 50))
             holder = self.rng.choice([self.me, *self.others()])
-            yield _say(sender, ms.Refused(job, epoch, epoch + ahead, holder, self.rng.random() < 0.5))
+            yield _say(sender, ms.Refused(job, epoch, epoch + ahead, holder))
 
 
 class Garbles(Vice):
@@ -445,7 +445,7 @@ class InventsReplicas(Vice):
         head = ms.Head(author, rng.choice((0, 3, 1 << 40)), name, (root,))
         message: ms.Message = rng.choice(
             (
-                ms.Digest(name, root, rng.randrange(100)),
+                ms.Digest(name, root),
                 ms.Vector((head,)),
                 ms.Advertise((name, root)),
                 ms.FetchRange(author, 1, 1 << 50),

@@ -101,14 +101,13 @@ class FetchRecords(Struct, array_like=True, frozen=True, tag=12):
 
 
 class Digest(Struct, array_like=True, frozen=True, tag=13):
-    """The state of a replica: hash of its version vector, its state root, how many records it holds.
+    """The state of a replica: hash of its version vector, and its state root.
 
     `known`: the sender has heard that the receiver holds the same, and needs no answer to that.
     """
 
     vector_hash: bytes
     state_root: bytes
-    records: int
     known: bool = False
 
 
@@ -205,7 +204,6 @@ class Refused(Struct, array_like=True, frozen=True, tag=24):
     epoch: int
     promised: int
     holder: PeerId
-    parked: bool
 
 
 class Renew(Struct, array_like=True, frozen=True, tag=25):

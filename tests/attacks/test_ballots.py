@@ -106,7 +106,7 @@ async def test_nobody_but_the_holder_and_the_submitter_can_end_a_lease(
                 release = mallory.sign(st.Release(NETWORK, name, offer.id, 1, "gave up"))
                 cancel = mallory.sign(st.Cancel(NETWORK, name, offer.id, "changed my mind"))
                 await mallory.send(provider, ms.Released(release), ms.CancelRequest(cancel))
-            await mallory.send(provider, ms.Refused(offer.id, 1, 2**62, mallory.id, False))
+            await mallory.send(provider, ms.Refused(offer.id, 1, 2**62, mallory.id))
             await mallory.send(provider, ms.Renew(tuple((offer.id, epoch) for epoch in EPOCHS)))
             await mallory.send(provider, ms.Streamed(offer.id, 1, 2**62, "\x1b[2Jowned"))
         await settles_honestly(market, offer)

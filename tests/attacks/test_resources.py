@@ -75,7 +75,7 @@ async def test_questions_about_everything_cost_no_memory(market: Market, mallory
             await mallory.send(victim, *[ms.SelfQuery(number) for number in range(2_000)])
             await mallory.send(victim, *[ms.FetchRange(market.operator.key.peer, 1, 500)] * 1_000)
             await mallory.send(victim, *[ms.Exchange((), True)] * 1_000)
-            await mallory.send(victim, *[ms.Digest(bytes(32), bytes(32), 1)] * 1_000)
+            await mallory.send(victim, *[ms.Digest(bytes(32), bytes(32))] * 1_000)
         await mallory.is_heard(victim)
         assert market.held_bytes(victim) < before + (96 << 20)
 

@@ -100,8 +100,9 @@ async def test_no_connection_is_kept_for_a_peer_that_is_unreachable(go: GoBridge
     go.send_answer = (502, {}, b"")
     unreachable = [client.send(bytes([number]) * 32, b"words") for number in range(10, 30)]
     await asyncio.gather(*unreachable, return_exceptions=True)
-    while len(go.connections) > 1:
-        await asyncio.wait(go.connections, return_when=asyncio.FIRST_COMPLETED)
+    async with asyncio.timeout(10):
+        while len(go.connections) > 1:
+            await asyncio.wait(go.connections, return_when=asyncio.FIRST_COMPLETED)
     go.send_answer = (200, {}, b"")
     await client.send(ANN, b"words")
 

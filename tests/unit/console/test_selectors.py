@@ -168,4 +168,5 @@ def test_an_unknown_path_names_the_nearest_valid_ones(path: str, nearest: str) -
 
 def test_every_advertised_path_can_be_read() -> None:
     for pattern in paths.patterns():
-        paths.read(END, pattern.replace("<name>", "q1.1"))
+        value = paths.read(END, pattern.replace("<name>", "q1.1"))
+        assert isinstance(value, str | int | float | bool | list), pattern

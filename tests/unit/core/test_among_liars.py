@@ -55,7 +55,7 @@ def promise_to(
 
 def refusal(seat: Seat, promised: int, holder: Person) -> ms.Refused:
     """A refusal of the epoch that is claimed."""
-    return ms.Refused(seat.job.id, claim_of(seat).epoch, promised, holder.peer, False)
+    return ms.Refused(seat.job.id, claim_of(seat).epoch, promised, holder.peer)
 
 
 def claim_second_epoch(seat: Seat, people: People) -> None:
