@@ -167,6 +167,10 @@ def test_an_unknown_path_names_the_nearest_valid_ones(path: str, nearest: str) -
 
 
 def test_every_advertised_path_can_be_read() -> None:
-    for pattern in paths.patterns():
-        value = paths.read(END, pattern.replace("<name>", "q1.1"))
-        assert isinstance(value, str | int | float | bool | list), pattern
+    names = {"node": "node1", "query": "q1"}
+    values = {
+        pattern: paths.read(END, pattern.replace("<name>", names.get(pattern.partition(".")[0], "q1.1")))
+        for pattern in paths.patterns()
+    }
+    empty = [pattern for pattern, value in values.items() if value is None]
+    assert empty == ["query.<name>.answer.text"]  # these answers were found by search, which writes none
