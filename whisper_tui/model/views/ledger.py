@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from whisper_tui.model.inert import inert
 from whisper_tui.model.selectors import missing_records, name_of, nodes
 from whisper_tui.model.state import State
@@ -10,6 +12,7 @@ from whisper_tui.model.views.base import Frame, Line, Span, cells, fit
 MATRIX_MAX = 12
 """Replicas shown in the matrix; a larger mesh shows the first."""
 
+_CLAUSE = re.compile(r"(?=, | at | to )")
 _NAME = 6
 _CELLS = (4, 3)
 _ROOT = 8
@@ -71,13 +74,15 @@ def tail(frame: Frame, rows: int, width: int) -> tuple[Line, ...]:
     return tuple(
         (
             Span(f" {fit(_short(frame.state, record.author), 3)}{record.seq:>5} ", "dim"),
-            Span(f"{fit(inert(record.kind, 20), 7)} {_clauses(inert(record.summary, 160), width - 19)}"),
+            Span(f"{fit(inert(record.kind, 20), 6)} {_clauses(inert(record.summary, 160), width - 17)}"),
         )
         for record in newest[-rows:]
     )
 
 
 def _clauses(text: str, width: int) -> str:
-    while cells(text) > width and ", " in text:
-        text = text.rpartition(", ")[0]
-    return text
+    """`q1.4 epoch 2 to node2, 4 promises`, `q1.4 epoch 2 to node2`, `q1.4 epoch 2`: the longest that fits."""
+    pieces = _CLAUSE.split(text)
+    while len(pieces) > 1 and cells("".join(pieces)) > width:
+        pieces.pop()
+    return "".join(pieces)
