@@ -133,7 +133,7 @@ class ToleranceView(Struct, frozen=True):
 
 
 class JobView(Struct, frozen=True):
-    """View `job`. `contradiction` says what two certificates that disagree mean. `quorum` and `weight` are q and W of PROTOCOL §4; times are 0 when they have not come yet."""
+    """View `job`. `contradiction` says what two certificates that disagree mean. `quorum` and `weight` are q and W of docs/protocol.md; times are 0 when they have not come yet."""
 
     job: str
     label: str

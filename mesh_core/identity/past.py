@@ -1,4 +1,4 @@
-"""A node's own past (PROTOCOL §4): before it signs anything after a start, it asks its peers what they have seen of it.
+"""A node's own past: before it signs anything after a start, it asks its peers what they have seen of it.
 
 Something signed by this node that its own disk does not hold means that the disk is an old backup. Signing on could
 contradict what was signed before, so the key is retired: the node stays a reader and says so.

@@ -42,7 +42,7 @@ from mesh_core.work.result import decode_answer
 
 
 class JobProof(Struct, frozen=True):
-    """One job as far as the live stores prove it. `state` is that of PROTOCOL §3.
+    """One job as far as the live stores prove it. `state` is that of docs/protocol.md.
 
     `accepted`: on the disks of a quorum. `values`: different values with a valid certificate in any store, also
     of those that are gone; `contradiction` says what it means when there are two. `lost`: accepted and a quorum

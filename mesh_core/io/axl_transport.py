@@ -1,4 +1,4 @@
-"""Frames in and out through an AXL node, which is treated as a lossy datagram link (PROTOCOL §1).
+"""Frames in and out through an AXL node, which is treated as a lossy datagram link.
 
 Out: one lane per destination. What is sent before a `flush` leaves as one frame, the next when AXL has taken the
 last; what queues meanwhile leaves as one frame again, membership messages first. No timer delays anything, and a

@@ -1,4 +1,4 @@
-"""The core's door to cryptography, opened with one ed25519 key (PROTOCOL §6, §8).
+"""The core's door to cryptography, opened with one ed25519 key.
 
 Signatures and sealed boxes are libsodium's, which converts ed25519 keys to X25519, so a peer id is enough to
 seal to, and so is ChaCha20-Poly1305 (RFC 8439) for payloads, under a key from HKDF-SHA256 (RFC 5869). Shares:

@@ -1,4 +1,4 @@
-"""The durable memory of one participant (PROTOCOL §7): SQLite, WAL, one writer thread, group commit.
+"""The durable memory of one participant: SQLite, WAL, one writer thread, group commit.
 
 `load` hands everything to the core once; `submit` queues a batch and returns its ticket; the listener hears
 when all batches up to a ticket are on disk. Statements and votes are stored as the bytes they were signed as.

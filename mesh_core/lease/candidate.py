@@ -1,4 +1,4 @@
-"""The candidate: whether and when this node claims a job, and the claim up to its lease (PROTOCOL §4, "who may ask").
+"""The candidate: whether and when this node claims a job, and the claim up to its lease.
 
 Nothing here is about safety: views of ranks, deaths and time may differ between nodes, and two that claim the same job
 cost each other a second at most. What keeps one holder per epoch are the witnesses' promises.

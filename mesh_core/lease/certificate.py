@@ -1,4 +1,4 @@
-"""Certificates: quorums of signed votes that anyone can check with nothing but public keys (PROTOCOL §4)."""
+"""Certificates: quorums of signed votes that anyone can check with nothing but public keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Committees and quorums (PROTOCOL §4).
+"""Committees and quorums.
 
 `q = ⌊(W + f)/2⌋ + 1` for total weight W and tolerated lying weight f. Two quorums share at least 2q − W > f weight, so
 that an honest member is in both of them, whoever lies; and with W ≥ 3f + 1 the honest weight alone, W − f, is a quorum,

@@ -1,4 +1,4 @@
-"""The holder: what becomes of a lease (PROTOCOL §4), from its certificate to the end of the claim.
+"""The holder: what becomes of a lease, from its certificate to the end of the claim.
 
 With a lease a node repeats its own proposal, finishes what a former holder began, ends the job, or runs it; what it
 proposes then is up to the proposer.

@@ -1,4 +1,4 @@
-"""How a lease holder comes by the key of its job's payload (PROTOCOL §6).
+"""How a lease holder comes by the key of its job's payload.
 
 The submitter can give the whole secret; every other witness gives its share, against the lease certificate.
 """

@@ -1,4 +1,4 @@
-"""The proposer: a holder's part in a job's single-decree Paxos instance (PROTOCOL §4).
+"""The proposer: a holder's part in a job's single-decree Paxos instance.
 
 One value per epoch, on disk before the first request leaves, and repeated until a quorum has voted for it. Where votes
 may lie (f ≥ 1) that quorum is shown to the witnesses, which lock the value and vote once more.

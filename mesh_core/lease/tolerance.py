@@ -1,4 +1,4 @@
-"""What a job tolerates: how much of its committee may be dead or may lie before it stalls or breaks (PROTOCOL §4)."""
+"""What a job tolerates: how much of its committee may be dead or may lie before it stalls or breaks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns: who may be promised a job's next epoch, and when (PROTOCOL §4, "who may ask").
+"""Turns: who may be promised a job's next epoch, and when.
 
 Membership and clocks speak here. They may differ between nodes, and be wrong: that costs time, never safety.
 """
@@ -30,7 +30,7 @@ class Turns:
     _succession: Succession
 
     def open_to(self, now: float, ballot: Ballot, asker: PeerId) -> bool:
-        """Whether `asker` may be promised a higher epoch now (PROTOCOL §4, "who may ask")."""
+        """Whether `asker` may be promised a higher epoch now."""
         timing = self._context.timing
         submitter = ballot.job.submitter
         if asker == submitter:

@@ -1,4 +1,4 @@
-"""The voter: the half of a witness that judges what holders propose (PROTOCOL §4).
+"""The voter: the half of a witness that judges what holders propose.
 
 A vote is written before it is sent, keyed by (job, epoch, phase): one value per epoch and phase, also after a restart.
 It is cast only where the result is: else the only copy of a settled result might die with its holder.

@@ -1,4 +1,4 @@
-"""The witness: an acceptor of a job's single-decree Paxos instance (PROTOCOL §4), up to its vote.
+"""The witness: an acceptor of a job's single-decree Paxos instance, up to its vote.
 
 It promises epochs to holders and looks after their leases. Every promise is written before it is sent, keyed by
 (job, epoch, phase); a repeated request is answered with the stored bytes. Clocks and membership only decide *when* a

@@ -1,4 +1,4 @@
-"""Per-author hash chains and the version vector over them (PROTOCOL §3).
+"""Per-author hash chains and the version vector over them.
 
 What a replica holds of one author is a set of records. The *chain* is its longest unambiguous prefix: from
 the *base* on, each record the only one held at its seq and linked to the one before. Everything else — behind a gap,

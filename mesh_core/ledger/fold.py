@@ -1,4 +1,4 @@
-"""The state a set of records folds to (PROTOCOL §3).
+"""The state a set of records folds to.
 
 The fold is a pure function of the set: records may come in any order, twice, over any path. What needs the job to
 be judged (certificates, awards) waits for it. It never consults membership, so that equal sets give equal states.

@@ -1,4 +1,4 @@
-"""What the records below a cut come to, in bytes that are the same on every replica (PROTOCOL §3).
+"""What the records below a cut come to, in bytes that are the same on every replica.
 
 A *cut* names the last record of every author that is covered. Its *snapshot* is all that later records can depend on:
 accounts, proofs of equivocation, the records of jobs that were open, and what each submitter's newest jobs came to. Jobs

@@ -1,4 +1,4 @@
-"""Replication: every record reaches every replica (PROTOCOL §3).
+"""Replication: every record reaches every replica.
 
 Live path: the author sends a new record to every committee member and to two others, and advertises it to the rest;
 whoever gets it advertises it to a few more. Repair: once per period the digest of the version vector goes to one random

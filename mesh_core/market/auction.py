@@ -1,4 +1,4 @@
-"""The submitter's side: admission of jobs at their committees and the auction over them (PROTOCOL §4, §5).
+"""The submitter's side: admission of jobs at their committees and the auction over them.
 
 Storing a job and asking for bids is one message. A job is *accepted* once a quorum of its committee has it on disk; the
 auction closes as soon as every live provider has answered, at the latest when its window ends.

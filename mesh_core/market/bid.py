@@ -1,4 +1,4 @@
-"""Bids and their score (PROTOCOL §5). Lower is better; every term is in micro-AXL, so that anyone can recheck."""
+"""Bids and their score. Lower is better; every term is in micro-AXL, so that anyone can recheck."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A submitter's wish to end a job (PROTOCOL §4): signed, persisted, repeated until the job is decided.
+"""A submitter's wish to end a job: signed, persisted, repeated until the job is decided.
 
 The holder normally proposes the cancellation. When there is none, or it does not, the submitter claims the job itself.
 """

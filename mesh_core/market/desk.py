@@ -1,4 +1,4 @@
-"""The committee member's side of admission: keep the job, check that it can be paid, bid for it (PROTOCOL §4, §5)."""
+"""The committee member's side of admission: keep the job, check that it can be paid, bid for it."""
 
 from __future__ import annotations
 

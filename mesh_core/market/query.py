@@ -1,4 +1,4 @@
-"""Queries: one answer job per shard, then one combine job over the answers (PROTOCOL §4).
+"""Queries: one answer job per shard, then one combine job over the answers.
 
 A query is the submitter's own business: the mesh knows jobs only. It is persisted, so that a submitter that comes back
 after a crash goes on where it was.

@@ -1,4 +1,4 @@
-"""Who may execute a job, and in which order (PROTOCOL §4 "who may ask", §5 succession list)."""
+"""Who may execute a job, and in which order."""
 
 from __future__ import annotations
 

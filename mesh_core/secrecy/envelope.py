@@ -1,4 +1,4 @@
-"""Sealed payloads (PROTOCOL §6): one random secret per job, shared among the committee's providers."""
+"""Sealed payloads: one random secret per job, shared among the committee's providers."""
 
 from __future__ import annotations
 

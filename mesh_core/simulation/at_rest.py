@@ -1,4 +1,4 @@
-"""The invariants of PROTOCOL §9 that must hold once trouble is over and the world has come to rest."""
+"""What must hold once trouble is over and the world has come to rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The invariants of PROTOCOL §9 that must hold at every moment.
+"""What must hold at every moment.
 
 They look at what hosts have on disk and what leaves them, not at what nodes believe: a promise, a proposal or a
 vote counts from the moment it is durable, because from then on it may be sent. Each invariant is a class, so

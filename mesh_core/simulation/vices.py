@@ -1,4 +1,4 @@
-"""Ways of lying, each a class; a liar has a few of them (PROTOCOL §10, and what an adversary would think of next)."""
+"""Ways of lying, each a class; a liar has a few of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames: what one AXL `/send` carries, signed once however many messages it holds (PROTOCOL §1).
+"""Frames: what one AXL `/send` carries, signed once however many messages it holds.
 
 `[version, network, sender, boot, counter, dest, dest_boot, [message…]] ‖ signature`. Checked on receipt in
 this order: size, shape, network, destination, signature, replay; only then are messages decoded, each on its

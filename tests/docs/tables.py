@@ -47,7 +47,10 @@ def _rows(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 def timers() -> str:
     """Every timer with both its values."""
-    rows = ((f"`{name}`", f"{default:g} s", f"{fast:g} s", why) for name, default, fast, why in timing_rows())
+    rows = (
+        (f"`{name}`", *(f"{value:g} s" if name.endswith("_s") else f"{value:g}" for value in values), why)
+        for name, *values, why in timing_rows()
+    )
     return _rows(("timer", "default", "FAST", "why"), rows)
 
 

@@ -1,6 +1,6 @@
 """Broken protocols that the checkers must catch: what shows that they would notice.
 
-Each control turns one rule of PROTOCOL §4–§7 off, in the simulator only, and names the invariant that must break
+Each control turns one rule of docs/protocol.md off, in the simulator only, and names the invariant that must break
 within `SEEDS_MAX` fixed seeds.
 """
 

@@ -1,4 +1,4 @@
-"""Weights and quorums: what the arithmetic of PROTOCOL §4 promises, tried on every small committee."""
+"""Weights and quorums: what the arithmetic of docs/protocol.md promises, tried on every small committee."""
 
 from __future__ import annotations
 
