@@ -159,17 +159,23 @@ class FrameCodec:
                 yield None
 
     def _admit(self, frame: Frame) -> None:
-        if frame.dest_boot not in (0, self._boot):
-            raise FrameError("before_my_restart", frame.sender, frame.boot)
         known = self._senders.get(frame.sender)
         if known is None or frame.boot > known.boot:
-            self._senders[frame.sender] = _Replay(frame.boot, frame.counter, 1)
-            self._senders.move_to_end(frame.sender)
-            if len(self._senders) > _SENDERS_MAX:
-                self._senders.popitem(last=False)
-            return
+            # Also of a frame that is void itself: two that know each other's former boots only, from frames that came
+            # late, would otherwise refuse each other for ever.
+            known = self._meet(frame.sender, frame.boot)
+        if frame.dest_boot not in (0, self._boot):
+            raise FrameError("before_my_restart", frame.sender, frame.boot)
         if frame.boot < known.boot:
             raise FrameError("before_its_restart", frame.sender, frame.boot)
         self._senders.move_to_end(frame.sender)
         if not known.admit(frame.counter, limit("replay_window")):
             raise FrameError("replayed", frame.sender, frame.boot)
+
+    def _meet(self, sender: PeerId, boot: int) -> _Replay:
+        """Remember the newest boot that a sender has signed; none of its frames has been seen yet."""
+        known = self._senders[sender] = _Replay(boot, 0, 0)
+        self._senders.move_to_end(sender)
+        if len(self._senders) > _SENDERS_MAX:
+            self._senders.popitem(last=False)
+        return known

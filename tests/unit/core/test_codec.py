@@ -90,6 +90,23 @@ def test_frames_for_my_life_before_the_restart_are_dropped() -> None:
     assert cause(codec(BOB, boot=8), frame) == "before_my_restart"
 
 
+def test_two_that_know_each_others_former_lives_only_meet_again() -> None:
+    """Each has heard a frame of the other's life before last that came late."""
+    late_alice, late_bob = codec(ALICE, boot=1), codec(BOB, boot=1)
+    from_alice, _ = late_alice.seal(BOB, [Nack(1)])
+    from_bob, _ = late_bob.seal(ALICE, [Nack(1)])
+    alice, bob = codec(ALICE, boot=2), codec(BOB, boot=2)
+    alice.open(from_bob)
+    bob.open(from_alice)
+    first, _ = alice.seal(BOB, [Nack(2)])
+    assert cause(bob, first) == "before_my_restart"
+    answer, _ = bob.seal(ALICE, [Nack(3)])
+    alice.open(answer)
+    second, _ = alice.seal(BOB, [Nack(4)])
+    bob.open(second)
+    assert cause(bob, second) == "replayed"
+
+
 def test_a_malformed_message_does_not_cost_its_neighbours() -> None:
     alice, bob = codec(ALICE), codec(BOB)
     frame, _ = alice.seal(BOB, [Nack(1), Nack(2)])
