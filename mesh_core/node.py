@@ -259,20 +259,24 @@ class Node:
         }
         return routes | self._gated(signing)
 
-    def _if_entitled(self, act: Callable[..., object], *args: object) -> None:
+    def _if_entitled(self, act: Callable[..., object], *args: object) -> bool:
         """The one gate before all that may make this node sign: closed until its past is known, and for good once its
         key is retired, which may also come to light on the way. What is missed meanwhile is repeated by others, or made
-        up for by `_on_ready`."""
+        up for by `_on_ready`. Returns whether it was open."""
         if not self.context.ready:
-            self.context.dropped["not_ready"] += 1
-            return
+            return False
         try:
             act(*args)
         except NotEntitledError:
-            self.context.dropped["not_ready"] += 1
+            return False
+        return True
 
     def _gated(self, handlers: Mapping[K, Callable[..., object]]) -> dict[K, Callable[..., None]]:
-        return {key: partial(self._if_entitled, handler) for key, handler in handlers.items()}
+        return {key: partial(self._handle_if_entitled, handler) for key, handler in handlers.items()}
+
+    def _handle_if_entitled(self, handler: Callable[..., object], *args: object) -> None:
+        if not self._if_entitled(handler, *args):
+            self.context.dropped["not_ready"] += 1
 
     def _uses_of_blobs(self) -> dict[type, Callable[[float, Any], None]]:
         """Who goes on when a blob is here."""
