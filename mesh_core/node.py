@@ -38,6 +38,7 @@ from mesh_core.lease.turns import Turns
 from mesh_core.lease.voter import Voter
 from mesh_core.lease.witness import Witness
 from mesh_core.ledger.blobs import Blobs
+from mesh_core.ledger.budget import Budget
 from mesh_core.ledger.chain import Chains
 from mesh_core.ledger.checkpoint import Checkpoints
 from mesh_core.ledger.fold import Hooks, Ledger
@@ -87,7 +88,10 @@ class Node:
         self.config = config
         self.context = context = Context(config, doors, boot=boot)
         self.codec = FrameCodec(me=config.peer, network=config.network, boot=boot, crypto=doors.crypto)
-        self.ledger = ledger = Ledger(doors.crypto, config.network, self._hooks(), Chains(self._is_known))
+        budget = Budget(self._is_trusted, self._is_backed)
+        self.ledger = ledger = Ledger(
+            doors.crypto, config.network, self._hooks(), Chains(self._is_known), budget=budget
+        )
         self.membership = membership = Membership(
             me=config.peer,
             network=config.network,
@@ -507,6 +511,13 @@ class Node:
         self.context.outbox.notify("equivocation", author=author, kind=kind)
         if author == self.peer:
             self.past.retire(f"two {kind}s signed by this key for one slot")
+
+    def _is_trusted(self, author: PeerId) -> bool:
+        """Whether there is room for whatever an author writes: it is this node, trusted with money, or elected."""
+        return author == self.peer or self.credit.is_granted(author) or author in self.config.electors
+
+    def _is_backed(self, peer: PeerId) -> bool:
+        return self.credit.is_backed(peer)
 
     def _is_known(self, author: PeerId) -> bool:
         """Whether this is no passing stranger: itself, a submitter with credit, or a member that has answered."""

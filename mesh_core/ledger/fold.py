@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from mesh_core.identity.crypto import Verifier
 from mesh_core.identity.statement import StatementError, check, encode
 from mesh_core.lease.certificate import CertificateError, check_lease, check_settlement
+from mesh_core.lease.committee import weight_of
 from mesh_core.ledger.award import award_is_sound
+from mesh_core.ledger.budget import Budget
 from mesh_core.ledger.chain import Base, Chains
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.open_jobs import OpenJobs
@@ -58,7 +60,7 @@ class Account:
 @dataclass(slots=True)
 class Ledger:
     """Chains and the state they fold to. `collapsed` counts the decided jobs that a checkpoint covers: of them, money and
-    the root are left. The certificates in records named by `proven` are not checked again."""
+    the root are left; `budget` bounds what matters to nobody. The certificates in records named by `proven` are not checked again."""
 
     verifier: Verifier
     network: str
@@ -69,6 +71,7 @@ class Ledger:
     accounts: dict[st.PeerId, Account] = field(default_factory=dict)
     equivocators: dict[st.PeerId, str] = field(default_factory=dict)
     proofs: dict[st.PeerId, Entry] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
     proven: frozenset[bytes] = frozenset()
     collapsed: int = 0
     _waiting: dict[st.JobId, list[Entry]] = field(default_factory=dict)
@@ -90,8 +93,11 @@ class Ledger:
         return self._settled.digest()
 
     def add(self, entry: Entry) -> bool:
-        """Take a checked record; False when it is held already or there is no room for it."""
-        if entry.hash in self.chains or not self.has_room(entry):
+        """Take a checked record; False when it is held already, or covered by a checkpoint.
+
+        Whether there is room is asked of what comes from outside only: what a disk holds is never dropped.
+        """
+        if entry.hash in self.chains or self.chains.is_closed(entry.author, entry.seq):
             return False
         conflicts = self.chains.add(entry)
         self.hooks.on_record(entry)
@@ -102,7 +108,31 @@ class Ledger:
 
     def has_room(self, entry: Entry) -> bool:
         """Whether a record may be kept: there is always room for what decides a job, whoever carries it."""
-        return self.chains.has_room(entry) or self._decides(entry)
+        return (self.chains.has_room(entry) and self._is_affordable(entry)) or self._decides(entry)
+
+    def _is_affordable(self, entry: Entry) -> bool:
+        """Whether a record matters, or is within the budget of what does not."""
+        if self.budget.has_room(entry.author, len(entry.signed)):
+            return True
+        try:
+            if isinstance(entry.body, st.LeaseCertificate):
+                return self._is_new_lease(entry, entry.body)
+            if isinstance(entry.body, st.Equivocation):
+                culprit = proven_equivocator(self.verifier, self.network, entry.body)
+                return culprit not in self.proofs and self.budget.is_backed(culprit)
+        except (CertificateError, StatementError):
+            pass
+        return False
+
+    def _is_new_lease(self, entry: Entry, body: st.LeaseCertificate) -> bool:
+        """Whether a record is the first to show a lease of its author. Raises CertificateError."""
+        job = self.jobs.get(body.job)
+        if job is None or body.epoch in job.leases or body.holder != entry.author:
+            return False
+        if not self.budget.may_carry(entry.author, job.submitter, job.id):
+            return False
+        check_lease(self.verifier, self.network, job.job, body)
+        return True
 
     def _decides(self, entry: Entry) -> bool:
         body = entry.body
@@ -117,6 +147,7 @@ class Ledger:
 
     def fold(self, entry: Entry) -> None:
         """Let a record count without keeping it."""
+        self.budget.charge(entry)
         body = entry.body
         if isinstance(body, st.Job):
             self._add_job(entry, body)
@@ -177,6 +208,7 @@ class Ledger:
             else:
                 del self._waiting[job_id]
         self.chains.rebase(cut)
+        self.budget.keep(self.chains.__contains__, self.jobs)
 
     def waiting(self) -> Iterator[Entry]:
         """Records that wait for their job."""
@@ -227,6 +259,8 @@ class Ledger:
             check_lease(self.verifier, self.network, job.job, body)
         # Of several records of one lease all replicas keep the same.
         job.leases[body.epoch] = (body.holder, entry)
+        if body.holder == entry.author:
+            self.budget.carry(entry, job.submitter, job.id)
         if known is None:
             self.hooks.on_lease(job, body.epoch)
 
@@ -236,6 +270,8 @@ class Ledger:
             return
         if entry.hash not in self.proven:
             check_settlement(self.verifier, self.network, job.job, body)
+        if weight_of(job.job, (entry.author,)):
+            self.budget.carry(entry, job.submitter, job.id)
         if job.frozen:
             # Nobody is paid, whatever else is certified; what is shown must not depend on what came first.
             job.settle = min(job.settle or entry, entry, key=_rank)
@@ -301,6 +337,8 @@ class Ledger:
         known = self.proofs.get(author)
         if known is None or entry.hash < known.hash:
             self.proofs[author] = entry
+        if known is None and self.budget.is_backed(author):
+            self.budget.waive(entry)
         self._equivocated(author, proof.kind)
 
     def _contradicts(self, kind: str, first: Entry, second: Entry) -> None:

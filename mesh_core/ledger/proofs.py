@@ -17,6 +17,9 @@ from mesh_core.wire import statements as st
 Prove: TypeAlias = Callable[[str, bytes, bytes], None]
 """Takes the kind and the two signed statements of what looks like an equivocation."""
 
+_STRANGERS_MAX = 64
+"""Proofs against keys that nobody would pay or be paid by: who makes up many keys cannot fill this node's chain."""
+
 
 @dataclass(eq=False)
 class Proofs:
@@ -28,6 +31,7 @@ class Proofs:
 
     def __post_init__(self) -> None:
         self._proven: set[PeerId] = set()
+        self._strangers = 0
         self._missed: list[tuple[str, bytes, bytes]] = []
 
     def prove(self, kind: str, first: bytes, second: bytes) -> None:
@@ -44,7 +48,11 @@ class Proofs:
         except StatementError:
             return
         proven = author in self._proven or author in self._ledger.proofs
-        if author != self._context.me and not proven:
+        if author == self._context.me or proven:
+            return
+        if not self._ledger.budget.is_backed(author):
+            self._strangers += 1
+        if self._ledger.budget.is_backed(author) or self._strangers <= _STRANGERS_MAX:
             self._proven.add(author)
             self._replication.append(self._context.now, "equivocation", proof)
 

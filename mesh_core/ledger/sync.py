@@ -325,7 +325,9 @@ class Replication:
         held = self._ledger.chains.authors.get(head.author)
         own_seq = held.head_seq if held else 0
         if head.seq > own_seq:
-            last = min(head.seq, own_seq + limit("records_per_message_max"))
+            # Of an author whose next record may have no room, no more than that is worth sending for.
+            most = limit("records_per_message_max") if self._ledger.budget.has_room(head.author) else 1
+            last = min(head.seq, own_seq + most)
             self._context.send(sender, FetchRange(head.author, own_seq + 1, last))
         elif held is not None and head.seq > held.base.seq and held.hash_at(head.seq) != head.hash:
             self._want(now, sender, [head.hash])

@@ -30,6 +30,13 @@ class Credit:
         """Whether this node is ready to trust a peer with money at all."""
         return self._limit(peer) > 0
 
+    def is_backed(self, peer: PeerId) -> bool:
+        """Whether a peer could pay: it is trusted with money, or was paid by somebody who is."""
+        earned = self._ledger.account(peer).earned_micro
+        return self.is_granted(peer) or any(
+            micro > 0 and self.is_granted(payer) for payer, micro in earned.items()
+        )
+
     def funds_micro(self, submitter: PeerId) -> int:
         """Credit limit, minus what was spent, plus what was earned from submitters with a limit of their own.
 

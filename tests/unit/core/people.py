@@ -27,6 +27,11 @@ def quiet_hooks() -> Hooks:
     )
 
 
+def take(ledger: Ledger, entry: Entry) -> bool:
+    """Keep what comes from outside, if there is room for it."""
+    return ledger.has_room(entry) and ledger.add(entry)
+
+
 @dataclass
 class Person:
     """Somebody with a key and a chain of records."""

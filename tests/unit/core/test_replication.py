@@ -9,7 +9,7 @@ from mesh_core.ledger.record import FIRST_PREV, Entry, make_record, read_record
 from mesh_core.simulation.world import OPERATOR, Setup, World
 from mesh_core.wire.codec import FrameCodec
 from mesh_core.wire.messages import Digest, Records
-from tests.unit.core.people import NETWORK, People, Person
+from tests.unit.core.people import NETWORK, People, Person, take
 
 FORKS = 300
 
@@ -144,10 +144,10 @@ def test_what_decides_a_job_has_room_whoever_carries_it() -> None:
     ledger.add(job)
     carrier = people.providers[0]
     for entry in forks(carrier, FORKS):
-        ledger.add(entry)
+        take(ledger, entry)
     value = people.value(carrier)
     bad = people.settlement(job.hash, value, people.providers[:3])
     good = people.settlement(job.hash, value, people.providers[:4])
-    assert not ledger.add(carrier.record("settle", bad, seq=9, prev=bytes(32)))
-    assert ledger.add(carrier.record("settle", good, seq=9, prev=bytes(32)))
+    assert not take(ledger, carrier.record("settle", bad, seq=9, prev=bytes(32)))
+    assert take(ledger, carrier.record("settle", good, seq=9, prev=bytes(32)))
     assert ledger.jobs[job.hash].final

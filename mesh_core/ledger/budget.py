@@ -1,0 +1,99 @@
+"""How much is kept of what matters to nobody.
+
+Anybody may sign records without end, and every replica keeps and passes on what it takes. So records are *charged* to
+their author, within a budget per author and one for all, unless they matter: what an author writes that is trusted with
+money or elected, and what others contribute to jobs whose submitter can pay. Charges are kept here; that a budget is
+spent only keeps new records from outside out, so that nothing a disk holds is ever dropped for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field
+
+from mesh_core.config import limit
+from mesh_core.ledger.record import Entry
+from mesh_core.wire import statements as st
+
+Judges = Callable[[st.PeerId], bool]
+
+
+@dataclass(slots=True)
+class _Author:
+    """What is charged to one author: by record, its bytes and the job it is about; `size` is the sum of the bytes."""
+
+    charges: dict[bytes, tuple[int, st.JobId]] = field(default_factory=dict)
+    size: int = 0
+
+
+def _everybody(_: st.PeerId) -> bool:
+    return True
+
+
+@dataclass(slots=True)
+class Budget:
+    """The charges of one replica. `is_trusted` names authors that are never charged, `is_backed` those who could pay for a
+    job; `size` is what all of them are charged. By default nobody is charged anything."""
+
+    is_trusted: Judges = _everybody
+    is_backed: Judges = _everybody
+    size: int = 0
+    _authors: dict[st.PeerId, _Author] = field(default_factory=dict)
+    _carried: dict[st.JobId, dict[st.PeerId, set[bytes]]] = field(default_factory=dict)
+
+    def has_room(self, author: st.PeerId, size: int = 1) -> bool:
+        """Whether a record of so many bytes may be kept although it may matter to nobody.
+
+        Those who have earned something from somebody with credit need not share with strangers.
+        """
+        if self.is_trusted(author):
+            return True
+        held = self._authors.get(author) or _Author()
+        return (
+            len(held.charges) < limit("stray_records_max")
+            and held.size + size <= limit("stray_bytes_max")
+            and (self.size + size <= limit("stray_bytes_total_max") or self.is_backed(author))
+        )
+
+    def charge(self, entry: Entry) -> None:
+        """A record has come, and may matter to nobody."""
+        if self.is_trusted(entry.author):
+            return
+        held = self._authors.setdefault(entry.author, _Author())
+        if entry.hash not in held.charges:
+            job = entry.hash if isinstance(entry.body, st.Job) else getattr(entry.body, "job", b"")
+            held.charges[entry.hash] = len(entry.signed), job
+            held.size += len(entry.signed)
+            self.size += len(entry.signed)
+
+    def may_carry(self, author: st.PeerId, submitter: st.PeerId, job: st.JobId) -> bool:
+        """Whether what an author contributes to a job matters: that it can be paid, and there is not too much of it."""
+        carried = self._carried.get(job, {}).get(author, ())
+        return self.is_backed(submitter) and len(carried) < limit("certificates_per_job_max")
+
+    def carry(self, entry: Entry, submitter: st.PeerId, job: st.JobId) -> None:
+        """A record contributes to a job: it is not charged if that matters."""
+        if not self.is_trusted(entry.author) and self.may_carry(entry.author, submitter, job):
+            self._carried.setdefault(job, {}).setdefault(entry.author, set()).add(entry.hash)
+            self.waive(entry)
+
+    def waive(self, entry: Entry) -> None:
+        """A record matters."""
+        held = self._authors.get(entry.author)
+        if held is not None and entry.hash in held.charges:
+            self._release(entry.author, held, entry.hash)
+
+    def keep(self, is_held: Callable[[bytes], bool], jobs: Container[st.JobId]) -> None:
+        """Records have been dropped: charged is what is still held, or about a job that is."""
+        for author, held in list(self._authors.items()):
+            gone = [name for name, (_, job) in held.charges.items() if not is_held(name) and job not in jobs]
+            for name in gone:
+                self._release(author, held, name)
+        self._carried = {job: carried for job, carried in self._carried.items() if job in jobs}
+
+    def _release(self, author: st.PeerId, held: _Author, name: bytes) -> None:
+        size, _ = held.charges.pop(name)
+        held.size -= size
+        self.size -= size
+        if not held.charges:
+            del self._authors[author]
