@@ -213,7 +213,10 @@ class Happenings:
     def _kill(self, rng: Random) -> None:
         victims = self._providers() if rng.random() < 0.8 else self._names()
         if self._may_lose():
-            self.world.kill(rng.choice(victims))
+            name = rng.choice(victims)
+            if rng.random() < 0.2:
+                self.world.leave(name)
+            self.world.schedule.after(rng.choice((0.0, 0.0, 0.1)), self.world.kill, name)
 
     def _may_lose(self) -> bool:
         """Count one more host that is lost for good, if there is one to spare."""
