@@ -147,6 +147,8 @@ def test_a_record_is_told_in_whole_clauses() -> None:
     mesh = rescue_story(until="running")
     mesh._record("node1", "award", "", "q1.1 to node1, 6 bids, the best of them 0.0100 AXL")
     told = [text_of(ledger.tail(frame_of(mesh), 1, width)[0])[17:] for width in (80, 45, 39, 20)]
+    mesh._record("node1", "job", "", "q1.5 answer, at most 50000 micro-AXL")
+    assert text_of(ledger.tail(frame_of(mesh), 1, 39)[0])[17:] == "q1.5 answer"
     mesh._record("node1", "settle", "", "q18.11 result at epoch 2, 4 votes")
     assert text_of(ledger.tail(frame_of(mesh), 1, 39)[0])[17:] == "q18.11 result"
     assert told == [

@@ -12,7 +12,7 @@ from whisper_tui.model.views.base import Frame, Line, Span, cells, fit
 MATRIX_MAX = 12
 """Replicas shown in the matrix; a larger mesh shows the first."""
 
-_CLAUSE = re.compile(r"(?=, | at | to )")
+_CLAUSE = re.compile(r"(?=, )|(?<!,)(?= at | to )")
 _NAME = 6
 _CELLS = (4, 3)
 _ROOT = 8
