@@ -279,7 +279,7 @@ PROFILES: dict[str, Profile] = {
     ),
     "byzantine": _mostly(
         "one or two providers lie: promises hold for jobs that tolerate it, and for honest nodes",
-        terms=(*_ANY, (1, 1), (1, 3)),
+        terms=(*_ANY, (1, 1), (1, 3), (2, 1), (2, 3)),
         duplication=(0.0, 0.2),
         liars=(1, 2),
         crashes=(0, 4),
