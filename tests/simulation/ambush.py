@@ -11,7 +11,7 @@ from mesh_core.simulation.host import Host
 QUERY = "query"
 """A query has changed, as when it is submitted."""
 
-PHASES = ("promise", "propose", "propose", "accept", "accept", "release", QUERY)
+PHASES = ("promise", "propose", "propose", "accept", "accept", "settle", "release", QUERY)
 """What an ambush may wait for; proposals and accept votes are where a rescuer must adopt."""
 
 

@@ -76,7 +76,7 @@ KINDS: Mapping[str, str] = {one.name: one.metadata["means"] for one in fields(Ra
 
 MOST: Mapping[str, float] = {one.name: one.metadata["most"] for one in fields(Rates)}
 """What a storm draws of each at most."""
-_RARE = {"old_backups": 0.15, "default_timers": 0.2, "new_keys": 0.3, "liars": 0.15}
+_RARE = {"old_backups": 0.15, "default_timers": 0.2, "new_keys": 0.3, "liars": 0.25}
 """Odds in a storm of what leaves less to be demanded, or takes long."""
 
 Range: TypeAlias = tuple[float, float]
@@ -121,7 +121,7 @@ class Profile:
         return replace(Rates(), **drawn)  # type: ignore[arg-type]  # each drawn by its own type
 
 
-_PLAIN: tuple[Terms, ...] = ((0, 1),)
+_USUAL: tuple[Terms, ...] = ((0, 1), (0, 1), (1, 3))
 _ANY: tuple[Terms, ...] = ((0, 1), (0, 3), (1, 1), (1, 3))
 
 
@@ -129,7 +129,7 @@ def _mostly(
     about: str,
     *,
     rounds: int = 1,
-    terms: tuple[Terms, ...] = _PLAIN,
+    terms: tuple[Terms, ...] = _USUAL,
     providers: tuple[int, ...] = (4, 5, 6, 6, 6, 7, 9),
     liars_answer: bool = False,
     **ranges: Range,
@@ -224,6 +224,7 @@ PROFILES: dict[str, Profile] = {
     "backups": Profile(
         "disks are set back to an old copy right after a vote, while everybody is there to notice",
         {"loss": (0.0, 0.1), "jitter_s": (0.0, 0.02), "old_backups": (1, 3), "cancels": (0.0, 0.2)},
+        terms=_ANY,
         backups_are_noticed=True,
     ),
     "churn": _mostly(
