@@ -82,6 +82,6 @@ def _none_yet(question: Question) -> Line:
 
 def _part(frame: Frame, job: JobView, width: int) -> Line:
     label, state, holder, tokens, words = job_views.cells_of(frame, job, max(10, width - 48))
-    spaced = ((label, 8), (state, 12), (holder, 14), (tokens, 6))
+    spaced = ((label, 8), (state, 12), (holder, 14))
     start = [INDENT, *(span for cell, size in spaced for span in fit_line(cell, size))]
-    return (*start, Span("  "), *words)
+    return (*start, *fit_line(tokens, 6, "right"), Span("  "), *words)
