@@ -111,7 +111,7 @@ def tolerances() -> str:
         ("providers", "submitter's weight", "f", "W", "q", "silent while it answers", "silent with it"),
         (
             _tolerance(*choice)
-            for choice in ((6, 1, 0), (6, 1, 1), (6, 3, 1), (6, 3, 0), (3, 1, 0), (3, 1, 1))
+            for choice in ((6, 1, 0), (6, 1, 1), (6, 3, 1), (6, 4, 1), (6, 3, 0), (3, 1, 0), (3, 1, 1))
         ),
     )
 
