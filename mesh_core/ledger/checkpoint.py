@@ -122,9 +122,7 @@ class Checkpoints:
 
     def __post_init__(self) -> None:
         config = self._context.config
-        granted = sorted((-micro, peer) for peer, micro in config.credit.items() if micro > 0)
-        named = config.electors or [peer for _, peer in granted]
-        self._sworn = sorted(set(named[: limit("committee_max")]))
+        self._sworn = sorted(set(config.electors[: limit("committee_max")]))
 
     # ---------------------------------------------------------------------------------- start and resume
 

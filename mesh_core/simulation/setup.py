@@ -80,6 +80,7 @@ def make_spec(
             executes=not operator,
             credit=credit,
             retained_records=setup.retained_records,
+            electors=tuple(sorted(credit, key=lambda peer: (-credit[peer], peer))),
         ),
         crypto=keys.crypto(name),
         rng=rng,

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from mesh_core.config import DEFAULT_SLOTS, limit
+from mesh_core.config import DEFAULT_SLOTS
 from whisper_tui.errors import BadInput
 from whisper_tui.supervisor.plan import Plan, Seat, replace
 from whisper_tui.supervisor.rundir import ParticipantDir
@@ -71,17 +71,10 @@ def write_settings(
         "exec_delay_s": plan.exec_delay,
         "corpus_index": _relative(Path(plan.corpus_index), files.root) if plan.corpus_index else "",
         "ens_name": "",
-        "electors": _electors(plan),
         "credit": dict(credit),
         "backend": msgspec.to_builtins(plan.backend),
     }
     replace(files.settings, toml(table).encode())
-
-
-def _electors(plan: Plan) -> list[str]:
-    """Whose checkpoints count: the operator's and those of the first providers."""
-    seats = sorted(plan.participants, key=lambda seat: seat.role == "provider")
-    return [seat.peer for seat in seats if seat.peer][: limit("committee_max")]
 
 
 def toml(table: Mapping[str, Any]) -> str:
