@@ -122,10 +122,14 @@ def make(path: Path | str) -> PrivateKey:
     try:
         # The mode is given at creation: a later chmod would leave a moment in which others can read.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, KEY_FILE_MODE)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key.pem())
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(key.pem())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            path.unlink()  # half a key would be taken for a damaged one
+            raise
     except FileExistsError:
         raise KeyFileError(f"key file {path} exists already and is never overwritten") from None
     except OSError as error:

@@ -302,8 +302,7 @@ class Node:
         except FrameError as error:
             self.context.dropped[error.cause] += 1
             if error.cause in ("before_its_restart", "replayed") and error.sender is not None:
-                boot = self.codec.boot_of(error.sender)
-                self.past.on_refused_frame(now, error.sender, boot, error.boot)
+                self.past.on_refused_frame(now, error.sender, error.boot)
             return
         sender = frame.sender
         if sender in self.hidden:
@@ -371,7 +370,7 @@ class Node:
             self.holder.on_cancel(now, cancel)
 
     def _on_self_query(self, sender: PeerId, message: ms.SelfQuery) -> None:
-        self.context.send(sender, self.past.answer(sender, self.codec.boot_of(sender), message.number))
+        self.context.send(sender, self.past.answer(sender, message.number))
 
     # ------------------------------------------------------------------------------------ own inputs
 

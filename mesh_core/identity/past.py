@@ -153,26 +153,25 @@ class Past:
 
     # ---------------------------------------------------------------------------------------- answering
 
-    def answer(self, asker: PeerId, boot: int, number: int) -> SelfAnswer:
+    def answer(self, asker: PeerId, number: int) -> SelfAnswer:
         """What this node has seen of `asker`."""
         chain = self._ledger.chains.authors.get(asker, AuthorChain())
         last = max([*chain.chain[-1:], *chain.extras.values()], key=lambda entry: entry.seq, default=None)
         member = self._membership.members.get(asker)
         return SelfAnswer(
             number,
-            boot,
             last.signed if last else b"",
             tuple(self._votes_of(asker))[: limit("records_per_message_max")],
             member.signed if member else b"",
         )
 
-    def on_refused_frame(self, now: float, sender: PeerId, boot: int, number: int) -> None:
+    def on_refused_frame(self, now: float, sender: PeerId, number: int) -> None:
         """A frame of `sender`'s start `number` is too old, or a repetition: it may not know its own past."""
         if now - self._refused_at.get(sender, -_REFUSALS_APART_S) < _REFUSALS_APART_S:
             return
         if sender in self._membership.members:
             self._refused_at[sender] = now
-            self._context.send(sender, self.answer(sender, boot, number))
+            self._context.send(sender, self.answer(sender, number))
 
     def forget(self, peer: PeerId) -> None:
         """A member is gone."""
@@ -184,13 +183,6 @@ class Past:
 
     def _judge(self, message: SelfAnswer) -> None:
         context = self._context
-        if message.boot > context.boot and not self._warned:
-            self._warned = True
-            context.outbox.notify(
-                "problem",
-                text=f"a peer has seen start {message.boot} of this key, this is start {context.boot}: is the store an old "
-                "backup, or does another participant run with a copy of the key?",
-            )
         try:
             if message.record:
                 self._judge_record(check_record(context.crypto, message.record, context.config.network))
@@ -211,6 +203,13 @@ class Past:
         newer = alive.author == self._context.me and alive.incarnation > self._membership.incarnation
         if newer and self._on_ready is not None:
             self.retire("peers have heard of a later start of this key than the store has")
+        elif newer and not self._warned:
+            self._warned = True
+            self._context.outbox.notify(
+                "problem",
+                text="peers have heard of a later start of this key than this one: is the store an old backup, or does "
+                "another participant run with a copy of the key?",
+            )
 
     def _judge_vote(self, vote: SignedVote) -> None:
         """Of an open job the pen knows all that this node has said. A job that has not come yet is waited for: it may

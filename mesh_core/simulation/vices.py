@@ -154,7 +154,7 @@ class Garbles(Vice):
             case ms.JobStored(bid=bid) if bid:
                 return structs.replace(message, bid=self.signed(self._nonsense(peek(bid, st.Bid))))
             case ms.SelfAnswer():
-                return structs.replace(message, boot=1 << 40, record=rng.randbytes(100))
+                return structs.replace(message, record=rng.randbytes(100))
         return message
 
     def _nonsense(self, bid: st.Bid) -> st.Bid:

@@ -296,14 +296,12 @@ class SelfQuery(Struct, array_like=True, frozen=True, tag=40):
 
 
 class SelfAnswer(Struct, array_like=True, frozen=True, tag=41):
-    """What this node has seen of the asker: its highest boot, its last record, its votes on open jobs, and what it last
-    said of itself.
+    """What this node has seen of the asker: its last record, its votes on open jobs, and what it last said of itself.
 
-    All but the boot are the asker's own signed statements: a liar cannot make up a past.
+    All of them are the asker's own signed statements: a liar cannot make up a past.
     """
 
     number: int
-    boot: int
     record: Signed
     votes: tuple[SignedVote, ...]
     alive: Signed

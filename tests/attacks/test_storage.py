@@ -129,7 +129,7 @@ async def test_nobody_can_make_up_a_past_for_somebody_else(market: Market, mallo
     life = mallory.sign(st.Alive(NETWORK, peer, 2**62, announcement()))
 
     def lies(number: int) -> list[ms.Message]:
-        return [ms.SelfAnswer(number, 2**62, record, votes, life) for record in records]
+        return [ms.SelfAnswer(number, record, votes, life) for record in records]
 
     await mallory.join(market.everybody)
     mallory.reacts(ms.SelfQuery, lambda _, query: lies(query.number)[query.number % 3])

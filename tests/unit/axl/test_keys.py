@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 import subprocess
 from pathlib import Path
@@ -137,3 +138,15 @@ def _pem(label: str, der: bytes) -> bytes:
 
     body = base64.encodebytes(der).decode()
     return f"-----BEGIN {label}-----\n{body}-----END {label}-----\n".encode()
+
+
+def test_a_key_that_does_not_fit_on_the_disk_leaves_no_half_of_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("axl.keys.os.fsync", full)
+    with pytest.raises(KeyFileError, match="No space left"):
+        keys.make(tmp_path / "key.pem")
+    assert not list(tmp_path.iterdir())

@@ -134,7 +134,7 @@ class Seat:
         self._carry_out(self.node.start(self.now))
         if answer is not None:
             peer, vote = answer
-            self.tell(peer, ms.SelfAnswer(1, 1, b"", (vote,), b""))
+            self.tell(peer, ms.SelfAnswer(1, b"", (vote,), b""))
         self.wait(3.0)
         self.job: LedgerJob = self.node.ledger.jobs[entry.hash]
         self.says = Statements(entry.hash)
