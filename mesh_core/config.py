@@ -126,6 +126,7 @@ LIMITS: tuple[Limit, ...] = (
     Limit("record_bytes_max", 64 << 10, "bytes", "certificates of eleven voters fit several times"),
     Limit("records_per_message_max", 512, "records", "a repair answer is continued in the next frame"),
     Limit("extras_per_author_max", 256, "records", "records beyond a gap or a fork kept per author"),
+    Limit("extras_linked_max", 1024, "records", "… with what an author wrote before its fork was known"),
     Limit("stray_records_max", 512, "records", "of one author that matter to nobody"),
     Limit("stray_bytes_max", 1 << 20, "bytes", "… and together"),
     Limit("stray_bytes_total_max", 64 << 20, "bytes", "… and of all strangers"),

@@ -5,7 +5,7 @@ the *base* on, each record the only one held at its seq and linked to the one be
 or from a fork on — are *extras*, named one by one, so that two replicas with equal vectors hold equal sets,
 whatever the order in which records came. An author that leaves gaps or forks without end is *full* at some point: from
 then on its extras are neither taken nor named nor compared, so that replicas with different ones agree that they are
-enough. The base is the last record that a checkpoint covers, seq 0 before the first:
+enough; so is one that has forked far back in a long chain. The base is the last record that a checkpoint covers, seq 0 before the first:
 what lies at or below it has been dropped, and nothing that comes later belongs there.
 """
 
@@ -52,8 +52,10 @@ class AuthorChain:
 
     @property
     def is_full(self) -> bool:
-        """Whether the author has left more gaps or forks than anybody needs to see."""
-        return self.surplus >= limit("extras_per_author_max")
+        """Whether the author has left more gaps or forks, or more behind a fork, than anybody needs to see."""
+        return self.surplus >= limit("extras_per_author_max") or len(self.extras) >= limit(
+            "extras_linked_max"
+        )
 
     @property
     def head_seq(self) -> int:
@@ -142,6 +144,7 @@ class Chains:
         self._vector_sum = SetHash()
         self._summed: dict[PeerId, bytes] = {}
         self._changed: dict[PeerId, None] = {}
+        self._first_named = 0
 
     def __len__(self) -> int:
         return len(self._by_hash)
@@ -153,8 +156,11 @@ class Chains:
         """The record with that hash, or None."""
         return self._by_hash.get(record_hash)
 
-    def has_room(self, entry: Entry) -> bool:
-        """Whether a record may be kept: those beyond a gap or a fork are bounded per author."""
+    def has_room(self, entry: Entry, *, trusted: bool = False) -> bool:
+        """Whether a record may be kept: those beyond a gap or a fork are bounded per author and in all.
+
+        What `trusted` authors wrote before they were caught needs not share with strangers.
+        """
         held = self.authors.get(entry.author)
         if held is None and len(self.authors) >= limit("members_max") and not self._is_known(entry.author):
             return False
@@ -163,10 +169,12 @@ class Chains:
             return False
         if entry.seq <= held.head_seq or (held.forked_at is None and entry.seq == held.head_seq + 1):
             return True  # it shows an earlier fork than any known, once for each place of the chain, or goes on with it
-        if held.forked_at is not None and entry.head.prev in held.extras and not any(held.at(entry.seq)):
+        if held.is_full:
+            return False
+        linked = held.forked_at is not None and entry.head.prev in held.extras and not any(held.at(entry.seq))
+        if linked and trusted:
             return True  # what an author wrote before it was caught counts, and comes after the fork by now
-        surplus = sum(other.surplus for other in self._with_extras.values())
-        return not held.is_full and surplus < limit("extras_total_max")
+        return sum(len(other.extras) for other in self._with_extras.values()) < limit("extras_total_max")
 
     def add(self, entry: Entry) -> list[Entry]:
         """Take a record that is not held yet; returns those it conflicts with."""
@@ -220,8 +228,25 @@ class Chains:
             self._with_extras.pop(author, None)
 
     def vector(self) -> tuple[Head, ...]:
-        """The version vector, in author order."""
-        return tuple(_head(author, held) for author, held in sorted(self.authors.items()))
+        """The version vector, in author order. It stays within a frame: extras beyond so many are not named this time,
+        as if their author were full; each time the naming begins at another author."""
+        named = self._named()
+        return tuple(
+            _head(author, held, named=author in named) for author, held in sorted(self.authors.items())
+        )
+
+    def _named(self) -> set[PeerId]:
+        authors = sorted(author for author, held in self._with_extras.items() if not held.is_full)
+        first = self._first_named % max(1, len(authors))
+        named: set[PeerId] = set()
+        room = limit("extras_total_max")
+        for author in (*authors[first:], *authors[:first]):
+            room -= len(self._with_extras[author].extras)
+            if room < 0:
+                self._first_named = first + len(named)
+                break
+            named.add(author)
+        return named
 
     def vector_hash(self) -> bytes:
         """Hash of the version vector: equal exactly when two replicas hold the same records but for the extras of
@@ -249,6 +274,6 @@ class Chains:
         return gaps
 
 
-def _head(author: PeerId, held: AuthorChain) -> Head:
-    extras = (FULL,) if held.is_full else tuple(sorted(held.extras))
-    return Head(author, held.head_seq, held.head_hash, extras)
+def _head(author: PeerId, held: AuthorChain, *, named: bool = True) -> Head:
+    unnamed = held.is_full or (held.extras and not named)
+    return Head(author, held.head_seq, held.head_hash, (FULL,) if unnamed else tuple(sorted(held.extras)))

@@ -108,7 +108,9 @@ class Ledger:
 
     def has_room(self, entry: Entry) -> bool:
         """Whether a record may be kept: there is always room for what decides a job, whoever carries it."""
-        return (self.chains.has_room(entry) and self._is_affordable(entry)) or self._decides(entry)
+        trusted = self.budget.is_trusted(entry.author)
+        has_room = self.chains.has_room(entry, trusted=trusted) and self._is_affordable(entry)
+        return has_room or self._decides(entry)
 
     def _is_affordable(self, entry: Entry) -> bool:
         """Whether a record matters, or is within the budget of what does not."""

@@ -212,15 +212,18 @@ class Replication:
         """Send what the sender lacks, fetch what this node lacks."""
         theirs = {head.author: head for head in message.heads}
         lacking: list[Entry] = []
+        beyond: list[Entry] = []
         for author, held in self._ledger.chains.authors.items():
             head = theirs.get(author)
             if held.base.seq > (head.seq if head is not None else 0):
                 self.on_dropped(sender)
                 continue
-            lacking.extend(_lacked_by(held, head))
+            lacking.extend(_chain_lacked_by(held, head))
             if len(lacking) > limit("records_per_message_max"):
                 break
-        self._send_records(sender, lacking)
+            if len(beyond) <= limit("records_per_message_max"):
+                beyond.extend(_extras_lacked_by(held, head))
+        self._send_records(sender, [*lacking, *beyond])
         for head in message.heads:
             if 0 <= head.seq <= limit("sequence_max"):
                 self._fetch_head(now, sender, head)
@@ -339,18 +342,28 @@ class Replication:
             )
 
 
-def _lacked_by(held: AuthorChain, head: Head | None) -> list[Entry]:
-    """Records of one author that a replica with `head` does not hold."""
+def _chain_lacked_by(held: AuthorChain, head: Head | None) -> list[Entry]:
+    """Records of one author's chain that a replica with `head` does not hold."""
     first = max(0, head.seq) if head else 0
     extras = set(head.extras) if head else set()
-    lacking = [entry for entry in held.between(first + 1, held.head_seq) if entry.hash not in extras]
-    if FULL in extras:
-        # There is room for an earlier fork only.
-        return lacking + [entry for entry in held.extras.values() if entry.seq <= first]
-    forked = held.forked_at is not None
-    return lacking + [
-        entry for name, entry in held.extras.items() if name not in extras and (forked or entry.seq > first)
+    chain = held.between(
+        first + 1, min(held.head_seq, first + limit("records_per_message_max") + len(extras))
+    )
+    return [entry for entry in chain if entry.hash not in extras]
+
+
+def _extras_lacked_by(held: AuthorChain, head: Head | None) -> list[Entry]:
+    """Records beyond one author's chain that a replica with `head` does not hold, those that show the fork first."""
+    first = max(0, head.seq) if head else 0
+    extras = set(head.extras) if head else set()
+    full, forked = FULL in extras, held.forked_at is not None
+    lacking = [
+        entry
+        for name, entry in held.extras.items()
+        # Where an author is full there is room for an earlier fork only.
+        if name not in extras and (entry.seq <= first if full else forked or entry.seq > first)
     ]
+    return sorted(lacking, key=lambda entry: entry.seq)
 
 
 class _Own:

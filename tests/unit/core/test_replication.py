@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from mesh_core.config import limit
 from mesh_core.effects import Send
 from mesh_core.ledger.chain import FULL, Chains
 from mesh_core.ledger.record import FIRST_PREV, Entry, make_record, read_record
 from mesh_core.simulation.world import OPERATOR, Setup, World
 from mesh_core.wire.codec import FrameCodec
-from mesh_core.wire.messages import Digest, Records
+from mesh_core.wire.messages import Digest, Records, Vector
 from tests.unit.core.people import NETWORK, People, Person, take
 
 FORKS = 300
@@ -151,3 +153,53 @@ def test_what_decides_a_job_has_room_whoever_carries_it() -> None:
     assert not take(ledger, carrier.record("settle", bad, seq=9, prev=bytes(32)))
     assert take(ledger, carrier.record("settle", good, seq=9, prev=bytes(32)))
     assert ledger.jobs[job.hash].final
+
+
+def test_a_long_chain_behind_a_fork_is_bounded_for_each_author_and_in_all() -> None:
+    people = People()
+    chains = Chains()
+    for number in range(12):
+        author = people.person(f"forger{number}")
+        keep(chains, forks(author, 2))
+        author.seq, author.head = 1, next(iter(chains.authors[author.peer].extras))
+        keep(chains, [author.record("note", number) for number in range(1_500)])
+        assert len(chains.authors[author.peer].extras) <= limit("extras_linked_max")
+    assert len(chains) <= limit("extras_total_max") + 2 * 12, "two records show that an author has forked"
+
+
+def test_a_vector_stays_within_a_frame_whatever_a_disk_holds_and_names_all_in_turn() -> None:
+    people = People()
+    chains = Chains()
+    for number in range(60):
+        author = people.person(f"forger{number}")
+        for entry in forks(author, 2):
+            chains.add(entry)
+        author.head, author.seq = entry.hash, 1
+        for place in range(700):
+            chains.add(author.record("note", place))
+    named: set[bytes] = set()
+    for _ in range(30):
+        heads = chains.vector()
+        assert len(msgspec.msgpack.encode(Vector(heads))) < limit("frame_bytes_target")
+        named |= {head.author for head in heads if head.extras != (FULL,)}
+    assert len(named) == 60
+
+
+def test_replicas_that_hold_a_flood_behind_forks_still_repair_what_differs_elsewhere() -> None:
+    world = World(Setup(seed="flood", providers=2))
+    world.start()
+    world.run_for(3.0)
+    nodes = [host.node for host in world.hosts.values() if host.node is not None]
+    people = People(world.keys)
+    for number in range(5):
+        author = people.person(f"forger{number}")
+        entries = forks(author, 2)
+        author.seq, author.head = 1, entries[-1].hash
+        entries += [author.record("note", place) for place in range(7_200)]
+        for count, node in enumerate(nodes):  # what an earlier version has taken in differs, and is kept
+            for entry in entries[: len(entries) - 100 * count]:
+                node.ledger.add(entry)
+    missing = people.person("elsewhere").record("note", "x")
+    nodes[0].ledger.add(missing)
+    world.run_for(10.0)
+    assert all(missing.hash in node.ledger.chains for node in nodes)
