@@ -32,11 +32,16 @@ class Dialog(ModalScreen[R], Generic[R], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Draw once there is a size to draw in."""
-        self.call_after_refresh(self.redraw)
+        self.call_after_refresh(self._redraw_shown)
 
     def on_resize(self) -> None:
         """Draw again in the new size."""
-        self.call_after_refresh(self.redraw)
+        self.call_after_refresh(self._redraw_shown)
+
+    def _redraw_shown(self) -> None:
+        """Draw if there is something to draw in: the dialog may have been left before it was all there."""
+        if self.is_mounted and self in self.app.screen_stack:
+            self.redraw()
 
     @abstractmethod
     def redraw(self) -> None:
