@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from mesh_core.work.errors import CorpusError
 
-FORMAT = 1
+FORMAT = 2
 """Grows with every change of the tables or of the way text is cut; part of a corpus' hash."""
 
 

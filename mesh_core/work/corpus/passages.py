@@ -7,7 +7,14 @@ from collections.abc import Iterator
 
 from mesh_core.work.options import PASSAGE_CHARS_MAX, PASSAGE_WORDS_MAX, PASSAGE_WORDS_MIN
 
-_BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*")
+_GAP = re.compile(r"\n[^\S\n]*\n\s*|\n(?=#{1,6}[^\S\n])")
+"""Between paragraphs: blank lines, or the end of the line above a Markdown heading."""
+_HEADING = re.compile(
+    r"""\#{1,6}[^\S\n][^\n]*                                              # Markdown
+      | (?:([^\w\s])\1{2,}[^\S\n]*\n)?[^\n]+\n([^\w\s])\2{2,}[^\S\n]*  # reStructuredText, underlined Markdown
+      """,
+    re.VERBOSE,
+)
 _WORD = re.compile(r"\S+")
 _SENTENCE_END = frozenset(".!?:;")
 
@@ -15,8 +22,9 @@ _SENTENCE_END = frozenset(".!?:;")
 def spans(text: str) -> list[tuple[int, int]]:
     """(start, end) of each passage, in order and not overlapping; every word of `text` is in one.
 
-    Paragraphs are kept whole where they fit and gathered until a passage has enough words. A rest too short
-    to stand alone joins the passage before it when both fit together.
+    Paragraphs are kept whole where they fit and gathered until a passage has enough words; a heading stays with
+    the paragraph below it, so no passage but a text's last ends on one. A rest too short to stand alone joins
+    the passage before it when both fit together.
     """
     found: list[tuple[int, int]] = []
     start = end = words = last_words = 0
@@ -42,12 +50,14 @@ def _add_rest(found: list[tuple[int, int]], rest: tuple[int, int], words_togethe
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int, int]]:
-    """(start, end, words) of paragraphs, long ones divided."""
-    at = 0
-    for gap in _BLANK_LINES.finditer(text):
-        yield from _paragraph(text, at, gap.start())
+    """(start, end, words) of paragraphs with the headings above them, long ones divided."""
+    first = at = 0
+    for gap in _GAP.finditer(text):
+        if not _HEADING.fullmatch(text, at, gap.start()):
+            yield from _paragraph(text, first, gap.start())
+            first = gap.end()
         at = gap.end()
-    yield from _paragraph(text, at, len(text))
+    yield from _paragraph(text, first, len(text))
 
 
 def _paragraph(text: str, start: int, end: int) -> Iterator[tuple[int, int, int]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh_core.work.corpus.passages import spans
 from mesh_core.work.options import PASSAGE_CHARS_MAX, PASSAGE_WORDS_MAX, PASSAGE_WORDS_MIN
+from whisper_tui.supervisor.launch import BUILT_IN_CORPUS
 
 PARAGRAPH = " ".join(["word"] * 29 + ["end."])
 
@@ -15,7 +17,7 @@ def passages(text: str) -> list[str]:
     return [text[start:end] for start, end in spans(text)]
 
 
-@given(st.text(alphabet="ab.!\n\t é", max_size=4_000))
+@given(st.text(alphabet="ab.!#=\n\t é", max_size=4_000))
 def test_passages_are_ordered_spans_that_hold_every_word_within_the_limits(text: str) -> None:
     found = spans(text)
     assert [at for span in found for at in span] == sorted(at for span in found for at in span)
@@ -35,6 +37,29 @@ def test_paragraphs_are_gathered_until_there_are_enough_words() -> None:
 def test_a_heading_stays_with_the_paragraph_below_it() -> None:
     long = " ".join(["word"] * 90)
     assert passages(f"{long}\n\n# Heading\n\n{long}")[1].startswith("# Heading")
+
+
+@pytest.mark.parametrize("heading", ["## Heading", "Heading\n=======", "=======\nHeading\n======="])
+@pytest.mark.parametrize("words_above", [10, 90])
+@pytest.mark.parametrize("gap", ["\n\n", "\n \n\n"])
+def test_no_passage_ends_on_a_heading(heading: str, words_above: int, gap: str) -> None:
+    above, below = " ".join(["above"] * words_above), " ".join(["below"] * 119 + ["end."])
+    cut = passages(gap.join([above, heading, heading, below]))
+    assert not [passage for passage in cut if passage.endswith(heading)]
+    assert [passage for passage in cut if f"{heading}{gap}{heading}{gap}below" in passage]
+
+
+def test_a_heading_needs_no_blank_line_around_it() -> None:
+    long = " ".join(["word"] * 90)
+    assert passages(f"{long}\n## Heading\n{long}")[1] == f"## Heading\n{long}"
+    assert passages(f"{long}\n## Heading\n\n{long}")[1] == f"## Heading\n\n{long}"
+
+
+def test_no_built_in_passage_ends_on_a_heading() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in sorted(BUILT_IN_CORPUS.glob("*.md"))]
+    cut = [passage for text in texts for passage in passages(text)]
+    assert len(cut) > len(texts) > 0
+    assert not [passage for passage in cut if passage.splitlines()[-1].startswith("#")]
 
 
 def test_a_short_rest_joins_the_passage_before_it() -> None:
