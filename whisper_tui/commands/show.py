@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from mesh_core.api.client import ControlError
-from mesh_core.api.schema import FINAL_STATES, JobView, State
+from mesh_core.api.schema import FINAL_STATES, JobView, ReplicaView, State
 from whisper_tui.commands.answer import answer_lines
 from whisper_tui.commands.output import axl, print_json, print_line, print_table, short
 from whisper_tui.errors import ActionError, BadInput
@@ -178,8 +178,8 @@ async def ledger(run: RunDir, tail: int, as_json: bool) -> None:
     """How the replicas stand, and the newest records."""
     reach = Reach(run)
     states = await reach.states()
-    replicas = {name: state.replica for name, state in states.items()}
-    converged = len({replica.root for replica in replicas.values()}) == 1
+    replicas = _compared({name: state.replica for name, state in states.items()})
+    converged = _same_root(replicas)
     observer = next(iter(states.values()), None)
     records = sorted(observer.records if observer else [], key=lambda record: record.at_ms)[-tail:]
     if as_json:
@@ -191,7 +191,7 @@ async def ledger(run: RunDir, tail: int, as_json: bool) -> None:
         [[name, short(view.root), view.records, view.missing] for name, view in replicas.items()],
         "no participant answers",
     )
-    print_line(f"{'converged' if converged else 'diverged'}: {len(replicas)} replicas asked\n")
+    print_line(f"{_agreement(replicas)}: {len(replicas)} replicas asked\n")
     print_table(
         ["AUTHOR", "SEQ", "KIND", "WHAT", "HASH"],
         [
@@ -206,6 +206,39 @@ async def ledger(run: RunDir, tail: int, as_json: bool) -> None:
         ],
         "no record yet",
     )
+
+
+def _compared(replicas: dict[str, ReplicaView]) -> dict[str, ReplicaView]:
+    """The same with all that is `missing`: what a replica knows it lacks, and what another holds and it lacks."""
+    furthest: dict[str, int] = {}
+    for view in replicas.values():
+        for author, seq in view.heads.items():
+            furthest[author] = max(seq, furthest.get(author, 0))
+    return {
+        name: msgspec.structs.replace(
+            view,
+            missing=max(
+                view.missing, sum(seq - view.heads.get(author, 0) for author, seq in furthest.items())
+            ),
+        )
+        for name, view in replicas.items()
+    }
+
+
+def _same_root(replicas: dict[str, ReplicaView]) -> bool:
+    return len({view.root for view in replicas.values()}) == 1
+
+
+def _agreement(replicas: dict[str, ReplicaView]) -> str:
+    """How replicas stand to each other. An equal state does not need equal records: some change nothing in it."""
+    if not _same_root(replicas):
+        return "diverged"
+    if behind := sum(view.missing > 0 for view in replicas.values()):
+        return f"converged on one state, {behind} replicas still lack records"
+    counts = {view.records for view in replicas.values()}
+    if len(counts) > 1:
+        return f"converged, of different length ({min(counts)} to {max(counts)} records kept)"
+    return "converged"
 
 
 async def job(run: RunDir, word: str, out: Path | None, as_json: bool) -> None:

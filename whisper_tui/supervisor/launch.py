@@ -47,6 +47,13 @@ class CorpusReport(msgspec.Struct, frozen=True):
     skipped_total: int = 0
 
 
+def left_out(report: CorpusReport) -> list[str]:
+    """A line for each file that is not part of the corpus, as far as the report names it, under a line for all."""
+    unnamed = report.skipped_total - len(report.skipped)
+    lines = [f"corpus: {report.skipped_total} files left out", *(f"  {told}" for told in report.skipped)]
+    return [*lines, f"  and {unnamed} more"] if unnamed else lines
+
+
 async def launch(run: RunDir, wishes: Wishes, settings: Settings, say: Say) -> bool:
     """Start the mesh of `run`, or find that it runs (False).
 
@@ -111,7 +118,8 @@ async def _index(run: RunDir, plan: Plan, say: Say) -> str:
     if plan.corpus and report.new:
         say(f"corpus: {report.files} files indexed as {report.passages} passages")
     if report.skipped_total:
-        say(f"corpus: {report.skipped_total} files left out, the first is {report.skipped[0]}")
+        for line in left_out(report):
+            say(line)
     return report.path
 
 

@@ -1,0 +1,55 @@
+"""What the commands that look, and those that start a mesh, make of what they are told."""
+
+from __future__ import annotations
+
+from mesh_core.api.schema import ReplicaView
+from whisper_tui.commands.show import _agreement, _compared
+from whisper_tui.supervisor.launch import CorpusReport, left_out
+
+
+def replica(root: str, heads: dict[str, int], missing: int = 0, records: int | None = None) -> ReplicaView:
+    return ReplicaView(
+        root, "vector", sum(heads.values()) if records is None else records, heads, missing, {}, []
+    )
+
+
+def test_a_replica_misses_what_any_other_holds() -> None:
+    held = {
+        "operator": replica("r", {"a": 200, "b": 99}),
+        "node1": replica("r", {"a": 192, "b": 100}),
+        "node2": replica("r", {"b": 100}, missing=3),
+    }
+    compared = _compared(held)
+    assert {name: view.missing for name, view in compared.items()} == {
+        "operator": 1,
+        "node1": 8,
+        "node2": 200,
+    }
+    assert _agreement(compared) == "converged on one state, 3 replicas still lack records"
+
+
+def test_gaps_a_replica_knows_of_itself_count_when_nobody_else_fills_them() -> None:
+    assert _compared({"node1": replica("r", {"a": 1}, missing=3)})["node1"].missing == 3
+
+
+def test_replicas_with_equal_states_and_records_are_converged() -> None:
+    assert _agreement(_compared({name: replica("r", {"a": 7}) for name in ("node1", "node2")})) == "converged"
+
+
+def test_replicas_of_different_length_are_said_to_be() -> None:
+    shortened = {"node1": replica("r", {"a": 7}), "node2": replica("r", {"a": 7}, records=3)}
+    assert _agreement(_compared(shortened)) == "converged, of different length (3 to 7 records kept)"
+
+
+def test_different_roots_are_a_divergence() -> None:
+    assert _agreement({"node1": replica("r", {}), "node2": replica("s", {})}) == "diverged"
+
+
+def test_files_left_out_of_a_corpus_are_named_each_with_its_reason() -> None:
+    skipped = ["a.md: empty", "b.txt: binary"]
+    assert left_out(CorpusReport("p", "h", 1, 1, True, skipped, 2)) == [
+        "corpus: 2 files left out",
+        "  a.md: empty",
+        "  b.txt: binary",
+    ]
+    assert left_out(CorpusReport("p", "h", 1, 1, True, skipped, 9))[-1] == "  and 7 more"
