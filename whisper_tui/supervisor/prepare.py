@@ -63,6 +63,23 @@ def differences(plan: Plan, wishes: Wishes) -> list[str]:
     ]
 
 
+def kept_from_before(plan: Plan, wishes: Wishes) -> str:
+    """One line about settings that are neither asked for nor the plain ones, empty when there are none."""
+    plain = Plan()
+    told = {
+        "exec_delay": (f"answers held {plan.exec_delay:g} s", f"--exec-delay {plain.exec_delay:g}"),
+        "fast": ("FAST timers", "--no-fast"),
+        "count": (f"{plan.count} node{'s' if plan.count > 1 else ''}", f"--count {plain.count}"),
+        "light": ("light", "--no-light"),
+    }
+    asked = wishes.said()
+    kept = [told[name] for name in told if name not in asked and getattr(plan, name) != getattr(plain, name)]
+    if not kept:
+        return ""
+    settings, flags = (list(words) for words in zip(*kept, strict=True))
+    return f"kept from before: {', '.join(settings)}; change with {' '.join(flags)}"
+
+
 def _shown(value: object) -> str:
     return str(value) or "built in" if not isinstance(value, bool) else ("on" if value else "off")
 

@@ -16,7 +16,15 @@ from whisper_tui.errors import BadInput
 from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor import ports
 from whisper_tui.supervisor.plan import Plan, ports_of
-from whisper_tui.supervisor.prepare import SUBMITTERS, Wishes, differences, make_plan, new_provider, prepare
+from whisper_tui.supervisor.prepare import (
+    SUBMITTERS,
+    Wishes,
+    differences,
+    kept_from_before,
+    make_plan,
+    new_provider,
+    prepare,
+)
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.settings_files import toml
 
@@ -91,6 +99,17 @@ def test_only_what_was_asked_for_can_differ(plan: Plan) -> None:
     assert differences(plan, Wishes(count=6, fast=True)) == ["count 2", "fast off"]
     assert differences(plan, Wishes(corpus="/else")) == []  # said in a sentence of its own
     assert differences(plan, Wishes(axl_node="/else")) == ["axl-node built in"]
+
+
+def test_what_was_kept_without_being_asked_for_is_told_in_one_line() -> None:
+    before = Plan(count=4, fast=True, exec_delay=15.0, light=True)
+    assert kept_from_before(before, Wishes()) == (
+        "kept from before: answers held 15 s, FAST timers, 4 nodes, light; "
+        "change with --exec-delay 0 --no-fast --count 6 --no-light"
+    )
+    asked = Wishes(count=4, fast=True, exec_delay=15.0)
+    assert kept_from_before(before, asked) == "kept from before: light; change with --no-light"
+    assert kept_from_before(Plan(), Wishes()) == ""
 
 
 def test_keys_are_private_and_named_by_the_plan(run: RunDir, plan: Plan) -> None:
