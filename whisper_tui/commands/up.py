@@ -21,7 +21,7 @@ from whisper_tui.reach import Reach
 from whisper_tui.settings import Settings
 from whisper_tui.supervisor.launch import launch, not_up, until_answered
 from whisper_tui.supervisor.plan import OPERATOR
-from whisper_tui.supervisor.prepare import Wishes
+from whisper_tui.supervisor.prepare import Wishes, kept_from_before
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import ProcessView, Status
 
@@ -54,15 +54,19 @@ async def _up(run: RunDir, wishes: Wishes, settings: Settings, manner: Manner, *
         progress.say("starting …")
         started = await launch(run, wishes, settings, progress.tell)
         try:
-            status = await _until_met(run, progress)
+            # One that runs already may be partitioned on purpose: whoever comes to look need not wait for it.
+            status = await (_until_met(run, progress) if started else until_answered(run))
         except BaseException:
             if started:
                 await actions(run).down()
             raise
+        kept = kept_from_before(status.plan, wishes) if started and not manner.as_json else ""
+        if kept:
+            progress.tell(kept)
     if foreground:
         _tell(run, status, manner.as_json, time.monotonic() - began if started else None)
         if started and not manner.detach:
-            await _stay(run, manner.as_json)
+            await stay(run, manner.as_json)
     return started
 
 
@@ -89,8 +93,10 @@ def _tell(run: RunDir, status: Status, as_json: bool, took_s: float | None) -> N
         print_json({"started": took_s is not None, "took_s": took_s, "status": status})
         return
     how = "running already" if took_s is None else f"up and converged in {took_s:.2f} s"
-    up = status.plan.count - len(not_up(status))
-    print_line(f"{up} providers and the operator {how}: {status.run_dir}")
+    lost = not_up(status)
+    up = status.plan.count - len(lost.keys() - {OPERATOR})
+    operator = "the operator" if OPERATOR not in lost else "no operator"
+    print_line(f"{up} providers and {operator} {how}: {status.run_dir}")
     question = "How does a network learn from its mistakes?"
     print_line(typed(f'ask something:  whisper-tui submit "{question}"', run.root))
     print_line(
@@ -98,8 +104,8 @@ def _tell(run: RunDir, status: Status, as_json: bool, took_s: float | None) -> N
     )
 
 
-async def _stay(run: RunDir, as_json: bool) -> None:
-    """Follow the supervisor until it ends; Ctrl-C ends it."""
+async def stay(run: RunDir, as_json: bool) -> None:
+    """Follow the supervisor until it is ended, here by Ctrl-C or elsewhere; MeshUnreachable when it breaks off."""
     if not as_json:
         print_line("Ctrl-C ends it all")
     interrupted = asyncio.Event()
@@ -118,11 +124,20 @@ async def _stay(run: RunDir, as_json: bool) -> None:
 
 
 async def _follow(run: RunDir, as_json: bool) -> None:
-    async with aclosing(Reach(run).supervisor.events()) as events:
-        async for event in events:
-            if not as_json:
-                for line in _lines(run, event):
-                    print_line(line)
+    ended_by = ""
+    try:
+        async with aclosing(Reach(run).supervisor.events()) as events:
+            async for event in events:
+                if event.kind == "action" and event.data["action"] == "down":
+                    ended_by = "a signal" if event.data["by"] == "signal" else "`whisper-tui down`"
+                if not as_json:
+                    for line in _lines(run, event):
+                        print_line(line)
+    except MeshUnreachable:
+        if not ended_by:
+            raise
+    if ended_by and not as_json:
+        print_line(f"ended by {ended_by}")
 
 
 def _lines(run: RunDir, event: Event) -> list[str]:
