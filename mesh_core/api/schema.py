@@ -250,8 +250,7 @@ class Counters(Struct, frozen=True):
     """Totals over jobs, counted from certificates: those of one node's replica, or of all stores of a mesh.
 
     `jobs_settled_twice`: jobs of submitters with credit that have certificates for two values. `jobs_lost`: settled,
-    and unreadable to their submitter; over all stores also those accepted that are not final though their quorum
-    lives. `executions`: leases under which somebody had to run the job. `rescued`: jobs with a result that was decided
+    and unreadable to their submitter. `executions`: leases under which somebody had to run the job. `rescued`: jobs with a result that was decided
     under a later lease than the first.
     """
 

@@ -45,8 +45,8 @@ class JobProof(Struct, frozen=True):
     """One job as far as the live stores prove it. `state` is that of docs/protocol.md.
 
     `accepted`: on the disks of a quorum. `values`: different values with a valid certificate in any store, also
-    of those that are gone; `contradiction` says what it means when there are two. `lost`: accepted and a quorum
-    lives, yet not final; or settled, and the submitter cannot open what is left of the result. `writer` is the backend that wrote a result that cites passages.
+    of those that are gone; `contradiction` says what it means when there are two. `open`: accepted and a quorum
+    lives, yet not final. `lost`: settled, and the submitter cannot open what is left of the result. `writer` is the backend that wrote a result that cites passages.
     """
 
     job: str
@@ -61,6 +61,7 @@ class JobProof(Struct, frozen=True):
     leases: int
     executions: int
     rescued: bool
+    open: bool
     lost: bool
     writer: str
 
@@ -87,8 +88,9 @@ class Secrecy(Struct, frozen=True):
 
 class Audit(Struct, frozen=True):
     """Everything. `counters` leave out jobs of submitters that no participant gives credit: whoever wants to may sign
-    any number of those, with a committee of invented keys, and nobody runs them. `writers` counts results that cite passages by the backend that wrote them; `balance_micro` is
-    the sum of all accounts, zero when money is neither made nor lost."""
+    any number of those, with a committee of invented keys, and nobody runs them. `open` counts jobs that were still to be
+    done, of the same submitters. `writers` counts results that cite passages by the backend that wrote them;
+    `balance_micro` is the sum of all accounts, zero when money is neither made nor lost."""
 
     counters: Counters
     replicas: list[Replica]
@@ -96,6 +98,7 @@ class Audit(Struct, frozen=True):
     secrecy: Secrecy
     writers: dict[str, int]
     balance_micro: int
+    open: int
 
 
 class AuditError(Exception):
@@ -252,6 +255,7 @@ def _judge(disks: Sequence[_Disk]) -> Audit:
         secrecy=_secrecy(list(everything.jobs.values()), disks),
         writers=dict(Counter(job.writer for job in jobs if job.writer)),
         balance_micro=sum(account.balance_micro for account in proven.accounts.values()),
+        open=sum(job.open for job in counted),
     )
 
 
@@ -289,7 +293,6 @@ def _prove(
     accepted = weight_of(job.job, holding) >= needed
     settled = job.value is not None and job.value.outcome == "result"
     result = _result(job, disks)
-    unfinished = accepted and live_weight >= needed and not job.final
     return JobProof(
         job=job.id.hex(),
         label=job.job.label,
@@ -303,7 +306,8 @@ def _prove(
         leases=len(job.leases),
         executions=job.executions,
         rescued=job.rescued,
-        lost=unfinished or (settled and result is None),
+        open=accepted and live_weight >= needed and not job.final,
+        lost=settled and result is None,
         writer=_writer(result),
     )
 

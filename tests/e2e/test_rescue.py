@@ -34,6 +34,7 @@ expect = [
   { path = "query.${q}.settled", eq = "NODES/NODES" },
   { path = "audit.jobs_settled_twice", eq = 0 },
   { path = "audit.jobs_lost", eq = 0 },
+  { path = "audit.jobs_open", eq = 0 },
   { path = "audit.balance_micro", eq = 0 },
   { path = "audit.roots", eq = 1 },
 ]
@@ -161,6 +162,7 @@ expect = [
   { path = "query.${q}.settled", eq = "2/3" },
   { path = "audit.jobs_settled", eq = 3 },
   { path = "audit.jobs_lost", eq = 0 },
+  { path = "audit.jobs_open", eq = 0 },
 ]
 """
     code, _, progress = scripts.run(text)

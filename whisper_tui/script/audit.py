@@ -40,13 +40,15 @@ class Secrecy(Struct, frozen=True):
 
 
 class Audit(Struct, frozen=True):
-    """What the stores prove together. `writers` counts results that cite passages, by backend."""
+    """What the stores prove together. `open` counts accepted jobs that are not final though their quorum lives,
+    `writers` results that cite passages, by backend."""
 
     counters: Counters
     replicas: list[Replica]
     secrecy: Secrecy
     writers: dict[str, int]
     balance_micro: int
+    open: int
 
 
 async def audit(run: RunDir, live: Iterable[str], gone: Iterable[str]) -> Audit:

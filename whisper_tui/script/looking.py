@@ -127,6 +127,7 @@ _AUDIT: Mapping[str, Callable[[Audit], Value]] = {
     "jobs_settled": lambda audit: audit.counters.jobs_settled,
     "jobs_settled_twice": lambda audit: audit.counters.jobs_settled_twice,
     "jobs_lost": lambda audit: audit.counters.jobs_lost,
+    "jobs_open": lambda audit: audit.open,
     "executions": lambda audit: audit.counters.executions,
     "rescued": lambda audit: audit.counters.rescued,
     "results_by_search": lambda audit: audit.writers.get(SEARCH, 0),

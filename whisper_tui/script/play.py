@@ -250,6 +250,7 @@ class Play:
             took_ms=round((time.monotonic() - self._began) * 1000, 1),
             answers=answers,
             failure=self._failure,
+            jobs_open=self._audit.open if self._audit else None,
         )
 
     def _not_reached(self) -> list[StepReport]:

@@ -83,7 +83,7 @@ class Progress:
         if counters is not None:
             self._plain(
                 f"jobs: {counters.jobs_submitted} submitted, {counters.jobs_settled} settled, "
-                f"{counters.jobs_settled_twice} settled twice, {counters.jobs_lost} lost, "
+                f"{counters.jobs_settled_twice} settled twice, {counters.jobs_lost} lost, {report.jobs_open or 0} open, "
                 f"{counters.rescued} rescued, {counters.executions} executions"
             )
         for incident in report.incidents:

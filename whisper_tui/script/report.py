@@ -82,7 +82,7 @@ class Failure(Struct, frozen=True):
 
 class Report(Struct, frozen=True):
     """Everything about one run. `counters` are what the survivors' stores prove after its end, null when there
-    are none; `backend` is what wrote the answers."""
+    are none, and `jobs_open` what they leave to be done; `backend` is what wrote the answers."""
 
     name: str
     source: str
@@ -98,6 +98,7 @@ class Report(Struct, frozen=True):
     took_ms: float
     answers: list[AnswerReport]
     failure: Failure | None
+    jobs_open: int | None
 
 
 def versions() -> dict[str, str]:

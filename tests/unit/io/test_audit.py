@@ -173,13 +173,15 @@ def test_the_same_value_certified_at_two_epochs_is_settled_once(mesh: Mesh) -> N
     assert audit(homes, []).counters.jobs_settled_twice == 0
 
 
-def test_an_accepted_job_that_is_not_final_though_its_quorum_lives_is_lost(mesh: Mesh) -> None:
+def test_an_accepted_job_that_is_not_final_though_its_quorum_lives_is_open(mesh: Mesh) -> None:
     people = mesh.people
     job = submit(people)
     storing = [*people.providers[:3], people.submitter]
     live = [mesh.keep(one, job.entry, job.envelope.payload) for one in storing]
     gone = [mesh.keep(one) for one in people.providers[3:]]
-    assert only_job(audit(live, gone)).lost
+    found = audit(live, gone)
+    assert (only_job(found).open, only_job(found).lost) == (True, False)
+    assert (found.open, found.counters.jobs_lost) == (1, 0)
 
 
 def test_a_job_whose_quorum_is_dead_waits_and_is_not_lost(mesh: Mesh) -> None:
@@ -187,7 +189,9 @@ def test_a_job_whose_quorum_is_dead_waits_and_is_not_lost(mesh: Mesh) -> None:
     job = submit(people)
     homes = [mesh.keep(one, job.entry, job.envelope.payload) for one in [*people.providers, people.submitter]]
     proof = only_job(audit(homes[4:], homes[:4]))
-    assert (proof.live_weight, proof.quorum, proof.accepted, proof.lost) == (3, 4, True, False)
+    assert (proof.live_weight, proof.quorum, proof.accepted) == (3, 4, True)
+    assert not proof.open
+    assert not proof.lost
 
 
 def test_a_job_that_never_reached_a_quorum_of_disks_was_never_accepted(mesh: Mesh) -> None:

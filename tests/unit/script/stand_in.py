@@ -36,7 +36,7 @@ def plan(**backend: str) -> Plan:
 def proof(**changes: Any) -> Audit:
     """Stores of a mesh that settled seven jobs as it should."""
     replicas = [Replica(name, True, 30, 7, "ab") for name in [*PROVIDERS, "operator"]]
-    found = Audit(Counters(7, 7, 0, 0, 10, 3), replicas, Secrecy(7, 0, 7), {}, 0)
+    found = Audit(Counters(7, 7, 0, 0, 10, 3), replicas, Secrecy(7, 0, 7), {}, 0, 0)
     counters = {name: changes.pop(name) for name in list(changes) if hasattr(found.counters, name)}
     return msgspec.structs.replace(
         found, counters=msgspec.structs.replace(found.counters, **counters), **changes

@@ -50,4 +50,4 @@ def test_every_argument_is_listed() -> None:
 def test_the_example_is_a_sound_script() -> None:
     example = re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     assert example is not None
-    assert len(parse(example[1], "docs/scripts.md", {}).steps) == 5
+    assert len(parse(example[1], "docs/scripts.md", {}).steps) == 6

@@ -46,8 +46,9 @@ def test_a_model_is_ready_when_its_server_answers_or_will_never_be_there(state: 
 def test_what_the_stores_prove_is_there_only_once_they_were_read() -> None:
     feeder = rescue_story()
     assert read(view(feeder), "audit.jobs_lost") is None
-    found = proof(jobs_lost=2, balance_micro=-5)
+    found = proof(jobs_lost=2, open=1, balance_micro=-5)
     assert read(view(feeder, audit=found), "audit.jobs_lost") == 2
+    assert read(view(feeder, audit=found), "audit.jobs_open") == 1
     assert read(view(feeder, audit=found), "audit.balance_micro") == -5
     assert read(view(feeder, audit=found), "audit.node4.settled") == 7
     assert read(view(feeder, audit=found), "audit.nobody.settled") is None

@@ -70,6 +70,7 @@ async def test_the_report_has_exactly_the_promised_fields_and_some_more(mesh: St
         "executions": 10,
         "rescued": 3,
     }
+    assert found["jobs_open"] == 0
     incident = found["incidents"][0]
     stages = ["suspected_ms", "confirmed_ms", "reclaimed_ms", "finished_ms", "converged_ms"]
     assert list(incident) == ["action", "killed", *stages]
