@@ -38,7 +38,8 @@ async def submit(run: RunDir, text: str, terms: Terms, wait: bool, as_json: bool
     taken = await actions(run).ask(text, terms)
     if wait:
         reach = Reach(run)
-        answer.show(await answer.wait_for(reach.control(reach.plan().operator), taken.query), as_json)
+        control = reach.control(reach.plan().operator)
+        answer.show(await answer.wait_for(control, taken.query, terms.total_ms), as_json)
     elif as_json:
         print_json(taken)
     else:

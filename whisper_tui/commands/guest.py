@@ -77,7 +77,7 @@ async def submit(run: RunDir, text: str, visit: Visit) -> None:
             except ControlError as error:
                 raise ActionError(str(error)) from error
             if visit.wait:
-                answer.show(await answer.wait_for(control, taken.query), visit.as_json)
+                answer.show(await answer.wait_for(control, taken.query, visit.terms.total_ms), visit.as_json)
             elif visit.as_json:
                 print_json(taken)
             else:
