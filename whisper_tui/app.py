@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -101,6 +102,8 @@ async def run_console(source: EventSource, actions: Actions, *, options: Console
             "the console needs a terminal: it reads keys from stdin and draws on stderr",
             "do not redirect them, or use `--no-console` or `--script`",
         )
+    # A console without its terminal has nothing to do: it ends with it, also where this signal was ignored (nohup).
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     console = Console(source, actions, options)
     choice = await console.run_async()
     if choice is None and console.return_code:

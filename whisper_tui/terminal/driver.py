@@ -44,6 +44,12 @@ class TerminalDriver(LinuxDriver):
             return
         super().process_message(message)
 
+    def _sigcont_application(self, *_: object) -> None:
+        """Take the terminal back after Ctrl-Z, and only then: a hang-up is followed by SIGCONT as well, and whoever was
+        stopped from outside still has it. A second reader of keys would never end."""
+        if self._must_signal_resume:
+            super()._sigcont_application()
+
     def stop_application_mode(self) -> None:
         """Give the terminal back; nothing is left on its way."""
         if self._link is not None:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import sys
 import termios
@@ -25,13 +26,14 @@ ANSWER = b"\x1b[40;1R"
 class Terminal:
     """The other end of a terminal in which a console was started; `answers` says whether it answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, hangup: signal.Handlers = signal.SIG_DFL) -> None:
         self.answers = True
         self.asked = 0
         self.written = ""
         self.picture = Picture(COLUMNS, ROWS)
         self.pid, self._end = pty.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGHUP, hangup)
             os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
             os.execv(sys.executable, [sys.executable, "-m", "tests.unit.console.on_terminal"])
         fcntl.ioctl(self._end, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
@@ -56,11 +58,10 @@ class Terminal:
     def screen(self) -> str:
         return "\n".join("".join(char for char, _ in row).rstrip() for row in self.picture.cells())
 
-    def close(self) -> None:
-        """Hang up."""
+    def close(self) -> int | None:
+        """Hang up; the exit code, None when it had ended before."""
         os.close(self._end)
-        if self.pid:
-            self._ended()
+        return self._ended() if self.pid else None
 
     def _ended(self) -> int:
         pid, self.pid = self.pid, 0
@@ -108,3 +109,9 @@ def test_a_terminal_that_answers_nothing_is_drawn_on_all_the_same(terminal: Term
     terminal.answers = False
     terminal.until("q1 answered")
     assert terminal.asked == 1
+
+
+def test_a_console_ends_with_its_terminal_also_where_hangups_are_ignored() -> None:
+    terminal = Terminal(hangup=signal.SIG_IGN)
+    terminal.until("q1 answered")
+    assert terminal.close() == -signal.SIGHUP
