@@ -23,18 +23,41 @@ _DROPPED_KEPT = 4096
 """Names of blobs that were dropped: by the time so many others were, the store has followed."""
 
 _RETRY_S = 0.25
+_RETRY_DOUBLINGS = 4
+"""How often the wait doubles, once per round of silent sources: those far away must be able to answer in their turn."""
 
 
 @dataclass(slots=True)
 class _Fetch:
-    """A blob that is to come. `sources` are asked in turn; `needs` maps each need to its newest form; `unanswered`
-    counts requests in a row."""
+    """A blob that is to come. `sources` are asked in turn, `asked` now; `needs` maps each need to its newest form;
+    `unanswered` counts requests in a row, `silent` those since the last chunk. `givers` sent what has come; `unmixed`
+    once that came to nothing or was altered: then each source is tried alone, and the `liars` are found."""
 
     sources: list[PeerId] = field(default_factory=list)
     needs: dict[Need, Need] = field(default_factory=dict)
     data: bytearray = field(default_factory=bytearray)
+    total: int = 0
     turn: int = 0
+    asked: PeerId | None = None
     unanswered: int = 0
+    silent: int = 0
+    givers: set[PeerId] = field(default_factory=set)
+    unmixed: bool = False
+    liars: set[PeerId] = field(default_factory=set)
+
+    def start_over(self) -> None:
+        """Let go of what has come."""
+        self.data.clear()
+        self.givers.clear()
+
+    def was_altered(self) -> None:
+        """What has come is not the blob: who sent all of it is not asked again."""
+        if len(self.givers) == 1:
+            self.liars |= self.givers
+            self.sources = [peer for peer in self.sources if peer not in self.liars]
+        else:
+            self.unmixed = True
+        self.start_over()
 
 
 class Blobs:
@@ -109,7 +132,8 @@ class Blobs:
             self._here.append(need)
             return
         fetch = self._fetches.setdefault(blob, _Fetch())
-        new = [peer for peer in sources if peer != self._context.me and peer not in fetch.sources]
+        known = {self._context.me, *fetch.sources, *fetch.liars}
+        new = [peer for peer in sources if peer not in known]
         fetch.sources += new
         fetch.needs.pop(need, None)
         fetch.needs[need] = need
@@ -166,10 +190,16 @@ class Blobs:
             return
         fetch.turn += 1
         fetch.unanswered += 1
+        fetch.silent += 1
+        if fetch.silent >= len(fetch.sources) > 1:
+            # What one of them began, none goes on with: it may be no part of the blob.
+            fetch.unmixed = True
+            fetch.start_over()
         others_wait = self._fresh or self._stalled
         if fetch.unanswered >= len(fetch.sources) and others_wait:
             # What has come of it goes too: memory is for those whose turn it is.
-            fetch.data.clear()
+            fetch.start_over()
+            fetch.asked = None
             del self._asked[blob]
             self._stalled[blob] = None
             self._ask_more(now)
@@ -186,11 +216,15 @@ class Blobs:
 
     def _ask(self, now: float, blob: bytes, fetch: _Fetch) -> None:
         """Ask the next source in turn, those that seem dead last."""
-        self._context.timers.set(("blob", blob), now + _RETRY_S)
+        rounds = fetch.silent // max(1, len(fetch.sources))
+        self._context.timers.set(("blob", blob), now + _RETRY_S * 2 ** min(rounds, _RETRY_DOUBLINGS))
+        fetch.asked = None
         if fetch.sources:
             order = sorted(fetch.sources, key=self._is_dead)
-            source = order[fetch.turn % len(order)]
-            self._context.send(source, FetchBlob(blob, len(fetch.data)))
+            fetch.asked = order[fetch.turn % len(order)]
+            if fetch.unmixed and fetch.asked not in fetch.givers:
+                fetch.start_over()
+            self._context.send(fetch.asked, FetchBlob(blob, len(fetch.data)))
 
     # ----------------------------------------------------------------------------------------- messages
 
@@ -203,36 +237,56 @@ class Blobs:
         self._context.send(sender, BlobChunk(message.hash, message.offset, len(data), chunk))
 
     def on_chunk(self, now: float, sender: PeerId, message: BlobChunk) -> None:
-        """Take the chunk that comes next; anything else is dropped."""
+        """Take the chunk that was asked for, or a whole blob from any of its sources; anything else changes nothing."""
         fetch = self._fetches.get(message.hash)
-        if fetch is None or sender not in fetch.sources or message.offset != len(fetch.data):
+        if fetch is None or sender not in fetch.sources:
             return
-        if not 0 < message.total <= limit("blob_bytes_max") or not message.data:
-            return
-        if message.hash in self._asked:
-            del self._asked[message.hash]
-            self._make_room(len(fetch.data) + len(message.data))
-            self._asked[message.hash] = None  # the last to start over when another needs room
-        elif len(message.data) < message.total:
-            return  # nobody asked for it now: only what is whole takes no room
+        if sender == fetch.asked and _answers(fetch, message):
+            self._take(now, sender, fetch, message)
+        elif _is_whole(message):
+            self.put(message.data)  # late, or its turn has not come: it needs no assembly
+
+    def _take(self, now: float, sender: PeerId, fetch: _Fetch, message: BlobChunk) -> None:
+        del self._asked[message.hash]
+        self._make_room(len(fetch.data) + len(message.data))
+        self._asked[message.hash] = None  # the last to start over when another needs room
         fetch.data += message.data
-        if len(fetch.data) < message.total:
+        fetch.total = message.total
+        fetch.givers.add(sender)
+        fetch.silent = 0
+        if len(fetch.data) < fetch.total:
             fetch.unanswered = 0
-            self._ask(now, message.hash, fetch)
+        elif digest(data := bytes(fetch.data)) == message.hash:
+            self.put(data)
             return
-        data = bytes(fetch.data)
-        if digest(data) != message.hash:
-            fetch.data.clear()
+        else:
+            fetch.was_altered()
             self._context.dropped["blob_altered"] += 1
-            return
-        self.put(data)
+        self._ask(now, message.hash, fetch)
 
     def _make_room(self, size: int) -> None:
         """Let go of what has come of other blobs, longest without progress first, so that `size` bytes fit in."""
-        others = [self._fetches[blob].data for blob in self._asked]
-        held = size + sum(map(len, others))
-        for data in others:
+        others = [self._fetches[blob] for blob in self._asked]
+        held = size + sum(len(other.data) for other in others)
+        for other in others:
             if held <= limit("fetched_bytes_max"):
                 return
-            held -= len(data)
-            data.clear()
+            held -= len(other.data)
+            other.start_over()
+
+
+def _answers(fetch: _Fetch, chunk: BlobChunk) -> bool:
+    """Whether a chunk is the one that comes next, of the size that every holder cuts: crumbs would never come to an end."""
+    left = chunk.total - chunk.offset
+    return (
+        chunk.offset == len(fetch.data)
+        and 0 < chunk.total <= limit("blob_bytes_max")
+        and chunk.total == (fetch.total if fetch.data else chunk.total)
+        and min(left, limit("blob_chunk_bytes")) <= len(chunk.data) <= left
+        and left > 0
+    )
+
+
+def _is_whole(chunk: BlobChunk) -> bool:
+    """Whether a chunk is all of its blob."""
+    return len(chunk.data) <= limit("blob_chunk_bytes") and digest(chunk.data) == chunk.hash

@@ -178,3 +178,74 @@ def test_pieces_of_a_blob_whose_turn_has_not_come_are_not_kept() -> None:
     waiting = b"%032d" % limit("fetches_max")
     desk.blobs.on_chunk(0.0, ALICE, BlobChunk(waiting, 0, 1 << 20, bytes(1 << 19)))
     assert desk.blobs.received(waiting) == 0
+
+
+def test_a_source_that_was_not_asked_cannot_keep_a_blob_from_coming() -> None:
+    desk = Desk()
+    data = want(desk, 1, ALICE, GHOST, BOB)
+    asked = desk.asked()
+    for tick in range(1, 200):
+        asked += desk.at(tick / 100)
+        desk.blobs.on_chunk(desk.context.now, GHOST, BlobChunk(digest(data), 0, len(data), b"!"))
+    assert (BOB, digest(data)) in asked, "its turn has come although another sends without end"
+    while desk.at(desk.context.now + 0.1)[-1:] != [(BOB, digest(data))]:
+        pass
+    desk.come(BOB, data)
+    assert list(desk.blobs.here()) == [OpenResult(b"job 1")]
+
+
+def test_who_sent_all_of_an_altered_blob_is_not_asked_again() -> None:
+    desk = Desk()
+    data = want(desk, 1, ALICE, BOB)
+    desk.blobs.on_chunk(0.0, ALICE, BlobChunk(digest(data), 0, len(data), b"!" * len(data)))
+    want(desk, 1, ALICE, BOB)
+    assert {peer for peer, _ in desk.at(5.0)[1:]} == {BOB}
+
+
+def test_an_honest_source_is_not_blamed_for_the_first_half_of_another() -> None:
+    desk = Desk()
+    half = limit("blob_chunk_bytes")
+    data = bytes(half) + b"x" * half
+    name = digest(data)
+    desk.blobs.want(0.0, name, [GHOST, BOB], OpenResult(b"job"))
+    desk.asked()
+    desk.blobs.on_chunk(0.0, GHOST, BlobChunk(name, 0, len(data), b"!" * half))
+    assert desk.at(0.3)[-1] == (BOB, name)
+    desk.blobs.on_chunk(0.3, BOB, BlobChunk(name, half, len(data), data[half:]))
+    assert desk.blobs.received(name) == 0
+    for tick in range(4, 100):
+        for peer, _ in desk.at(tick / 10):
+            if peer == BOB:
+                offset = desk.blobs.received(name)
+                desk.blobs.on_chunk(
+                    tick / 10, BOB, BlobChunk(name, offset, len(data), data[offset : offset + half])
+                )
+    assert list(desk.blobs.here()) == [OpenResult(b"job")]
+
+
+def test_sources_further_away_than_the_retry_takes_answer_in_their_turn() -> None:
+    desk = Desk()
+    half = limit("blob_chunk_bytes")
+    data = bytes(2 * half)
+    name = digest(data)
+    desk.blobs.want(0.0, name, [ALICE, BOB], OpenResult(b"job"))
+    on_the_way: list[tuple[float, bytes]] = []
+    for tick in range(100):
+        now = tick / 10
+        on_the_way += [(now + 0.4, peer) for peer, _ in desk.at(now)]
+        while on_the_way and on_the_way[0][0] <= now:
+            _, peer = on_the_way.pop(0)
+            offset = desk.blobs.received(name)
+            desk.blobs.on_chunk(now, peer, BlobChunk(name, offset, len(data), data[offset : offset + half]))
+    assert list(desk.blobs.here()) == [OpenResult(b"job")]
+
+
+def test_a_first_piece_of_a_blob_that_is_too_long_does_not_keep_it_from_coming() -> None:
+    desk = Desk()
+    data = want(desk, 1, GHOST, BOB)
+    desk.asked()
+    piece = bytes(limit("blob_chunk_bytes"))
+    desk.blobs.on_chunk(0.0, GHOST, BlobChunk(digest(data), 0, limit("blob_bytes_max"), piece))
+    while desk.blobs.received(digest(data)):
+        desk.at(desk.context.now + 0.1)
+        assert desk.context.now < 5.0
