@@ -133,7 +133,7 @@ class Node:
             holder.executions,
         )
         self.auctioneer = auctioneer = Auctioneer(context, ledger, membership, succession, replication, blobs)
-        self.queries = Queries(context, ledger, membership, auctioneer, blobs)
+        self.queries = Queries(context, ledger, membership, auctioneer, blobs, credit)
         self.cancellations = Cancellations(context, ledger, candidate)
         votes_of = partial(known_votes, ledger, holder.claims, witness.ballots)
         self.past = Past(context, ledger, membership, votes_of, lambda: holder.lay_down(context.now))

@@ -22,6 +22,7 @@ from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.needs import OpenResult
 from mesh_core.market.auction import Auction, Auctioneer, JobPlan
+from mesh_core.market.balance import Credit
 from mesh_core.membership.membership import Membership
 from mesh_core.wire.messages import Streamed, Work
 from mesh_core.wire.statements import Value
@@ -86,6 +87,7 @@ class Queries:
     _membership: Membership
     _auctioneer: Auctioneer
     _blobs: Blobs
+    _credit: Credit
 
     def __post_init__(self) -> None:
         self.queries: dict[bytes, Query] = {}
@@ -131,6 +133,28 @@ class Queries:
             )
         if request.label and any(query.state.label == request.label for query in self.queries.values()):
             raise Refusal(f"there is a query called {request.label} already")
+        self._check_credit((len(request.shards) + 1) * request.options.max_price_micro)
+
+    def _check_credit(self, needed_micro: int) -> None:
+        """Raise Refusal when the committees, who trust this node as far as it does itself, could not take a question's
+        jobs. Nothing is checked where this node's own limit is not known."""
+        me = self._context.me
+        if not self._credit.is_granted(me):
+            return
+        combines = (
+            query.options for query in self.queries.values() if not (query.finished or query.state.combine)
+        )
+        reserved_micro = self._ledger.open_jobs.reserved_micro(me, limit("sequence_max"))
+        reserved_micro += sum(options.max_price_micro for options in combines)
+        free_micro = self._credit.funds_micro(me) - reserved_micro
+        if needed_micro <= free_micro:
+            return
+        what = f"this may cost {needed_micro / 1e6:g} AXL and {max(0, free_micro) / 1e6:g} AXL of credit are free"
+        if reserved_micro:
+            raise Refusal(
+                f"busy: {what}; {reserved_micro / 1e6:g} AXL are reserved, try again when some jobs are done"
+            )
+        raise Refusal(f"{what}: ask with a lower maximum price, or have the providers raise the limit")
 
     def _next_label(self) -> str:
         taken = {query.state.label for query in self.queries.values()}

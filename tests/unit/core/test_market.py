@@ -105,6 +105,20 @@ def test_a_submitter_is_told_in_one_line_what_is_wrong_with_its_question() -> No
     assert "busy" in refusal(world, SubmitQuery("why?", "", "c", tuple(range(2_001)), options))
 
 
+def test_a_question_beyond_ones_own_credit_is_refused_before_it_becomes_jobs() -> None:
+    world = running_world()
+    poor = SubmitQuery("why?", "", "c", (1,), JobOptions(max_price_micro=60_000_000))
+    assert refusal(world, poor).startswith(
+        "this may cost 120 AXL and 100 AXL of credit are free: ask with a lower"
+    )
+    world.submit("operator", "how?", [1], JobOptions(max_price_micro=20_000_000), "q1")
+    refused = refusal(world, SubmitQuery("why?", "", "c", (1, 2), JobOptions(max_price_micro=21_000_000)))
+    assert refused.startswith("busy: this may cost 63 AXL and 60 AXL of credit are free; 40 AXL are reserved")
+    world.submit("operator", "why?", [1, 2], JobOptions(max_price_micro=20_000_000), "q2")
+    world.run_for(8.0)
+    assert "reserved" not in refusal(world, poor)
+
+
 def test_two_queries_cannot_have_one_name() -> None:
     world = running_world()
     world.submit("operator", "why?", [1], JobOptions(), "mine")
@@ -112,7 +126,11 @@ def test_two_queries_cannot_have_one_name() -> None:
 
 
 def test_a_submitter_without_credit_is_refused_by_every_provider_and_its_job_stays_pending() -> None:
-    world = running_world()
+    world = World(Setup(seed="market"))
+    operator = world.hosts["operator"]
+    operator.config = replace(operator.config, credit={})  # it does not know what the providers think of it
+    world.start()
+    world.run_for(0.5)
     world.submit("operator", "why?", [1], JobOptions(max_price_micro=1_000_000_000), "q1")
     world.run_for(1.0)
     node = world.hosts["operator"].node
