@@ -48,7 +48,9 @@ class Timing:
     )
     claim_giveup_s: float = _timer(1.0, 1.0, "a claim without quorum is released, so that another may win")
     unseen_certificate_s: float = _timer(
-        0.4, 0.4, "a promise whose certificate the witness has not seen protects its holder only this long"
+        0.4,
+        0.4,
+        "a promise whose lease is not seen protects its holder so long, twice as long after each that came to none",
     )
     park_s: float = _timer(1.0, 1.0, "a refused promise request waits this long for its guard to open")
     rank_step_s: float = _timer(0.15, 0.15, "each place on the succession list waits this much longer")

@@ -17,6 +17,9 @@ from mesh_core.wire import statements as st
 PHASES = ("promise", "accept", "lock", "settle")
 """What a witness writes down, of the phases of `PutVote`."""
 
+_PATIENCE_DOUBLINGS_MAX = 3
+"""Every epoch that came to no lease makes this witness twice as patient with the next one, up to this often."""
+
 _locks: msgspec.msgpack.Decoder[st.Accepted] = msgspec.msgpack.Decoder(st.Accepted)
 
 
@@ -29,7 +32,8 @@ class Ballot:
     is what this witness's promises show: the value it voted for last or, where votes may lie, locked last. `votes` and
     `settle_votes` are what it has signed, by epoch; `turns` how many epochs each holder has had, as far as it has seen;
     `ahead` the highest epoch that each member is proven to have promised; `cancel` is the submitter's signed wish.
-    `failed` have signed a failure or let their lease run out; `favours` counts promises for a job that this node would
+    `vain` epochs in a row came to no lease that this witness has seen; `failed` have signed a failure or let their lease
+    run out; `favours` counts promises for a job that this node would
     not take in.
     """
 
@@ -44,6 +48,7 @@ class Ballot:
     released_at: float | None = None
     turns: dict[PeerId, int] = field(default_factory=dict)
     ahead: dict[PeerId, int] = field(default_factory=dict)
+    vain: int = 0
     late: bool = False
     award_at: float | None = None
     accepted: st.Accepted | None = None
@@ -65,6 +70,7 @@ class Ballot:
         """Go on to a higher epoch, promised or seen certified."""
         if self.holder is not None and self.overdue(now) and not self.released:
             self.failed.add(self.holder)
+        self.vain = 0 if self.certified or self.holder is None else self.vain + 1
         self.granted_at, self.late = now, self.expired(now)
         self.epoch, self.holder, self.promise = epoch, holder, promise
         self.certified, self.released_at = False, None
@@ -89,7 +95,9 @@ class Ballot:
         lapses_at = self.renewed_at + timing.lease_s
         if self.certified:
             return min(lapses_at, self.granted_at + self.job.job.execution_ms / 1000)
-        return min(lapses_at, self.granted_at + timing.unseen_certificate_s)
+        # Where disks are slow a quorum takes its time: contenders that wait too little would preempt each other for ever.
+        patience = 2 ** min(self.vain, _PATIENCE_DOUBLINGS_MAX)
+        return min(lapses_at, self.granted_at + timing.unseen_certificate_s * patience)
 
     def expired(self, now: float) -> bool:
         """Whether the job's total time-out has passed on this node's clock."""

@@ -279,6 +279,9 @@ def _altered(
 ) -> HostSpec:
     if spec.name in liars:
         spec = make_liar(spec, liars[spec.name], Random(f"{seed}/liar/{spec.name}"))
+    # Who does not know how little it is trusted submits more than it can pay, and its last jobs have to wait.
+    credit = {**spec.config.credit, spec.config.peer: GENEROUS_CREDIT_MICRO}
+    spec = replace(spec, config=replace(spec.config, credit=credit))
     return spec if alter is None else alter(spec)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mesh_core.after_disk import AfterDisk
@@ -331,10 +333,12 @@ def test_members_that_never_answered_get_no_seat() -> None:
 
 def test_a_submitter_at_its_limit_does_not_stop_its_own_accepted_jobs() -> None:
     world = World(Setup(seed="limit"))
+    operator = world.hosts[OPERATOR]
+    share = operator.config.credit[operator.peer] // 4
+    believed = {operator.peer: 100 * share}  # the providers know better
+    operator.config = replace(operator.config, credit={**operator.config.credit, **believed})
     world.start()
     world.run_for(1.0)
-    credit = world.hosts[OPERATOR].config.credit[world.hosts[OPERATOR].peer]
-    share = credit // 4
     for number in range(3):
         world.submit(OPERATOR, "why?", [1, 2], JobOptions(max_price_micro=share), f"q{number}")
     node = world.hosts[OPERATOR].node

@@ -98,6 +98,23 @@ def test_a_promise_whose_lease_is_not_seen_protects_its_holder_for_a_moment_only
     assert promised(ask(seat, second, 2)) == 2
 
 
+def test_every_epoch_that_comes_to_no_lease_makes_a_witness_more_patient_until_one_does(
+    people: People,
+) -> None:
+    seat = Seat(people, people.providers[0], people.submitter.record("job", people.job()))
+    ballot = seat.node.witness.ballots[seat.job.id]
+    holder, patience = people.providers[1].peer, []
+    for epoch in range(1, 7):
+        ballot.move(0.0, epoch, holder, None)
+        ballot.renewed_at = 10.0
+        patience.append(ballot.free_at(FAST) / FAST.unseen_certificate_s)
+    assert patience == pytest.approx([1, 2, 4, 8, 8, 8])
+    ballot.certify(0.0)
+    ballot.move(0.0, 7, holder, None)
+    ballot.renewed_at = 10.0
+    assert ballot.free_at(FAST) == pytest.approx(FAST.unseen_certificate_s)
+
+
 def test_a_lease_that_is_seen_and_renewed_protects_its_holder_until_its_time_to_run_is_over(
     people: People,
 ) -> None:
