@@ -322,12 +322,17 @@ class Candidate:
             self.consider(now, job)
         elif name == "go" and claim is None:
             if self._may_execute(job) and self._free(now, job):
-                self._claim_unless_full(now, job, key)
+                self._claim_if_still_due(now, job, key)
         elif name == "resend" and claim is not None and claim.phase is Phase.CLAIMING:
             self._go_on_asking(now, claim, key)
 
-    def _claim_unless_full(self, now: float, job: LedgerJob, key: tuple[Hashable, ...]) -> None:
-        """It was this node's turn when it looked; if it has filled up since, the next one may be quicker."""
+    def _claim_if_still_due(self, now: float, job: LedgerJob, key: tuple[Hashable, ...]) -> None:
+        """It was this node's turn when it looked. Others may have come and gone since, which makes it yield to some
+        again; and if it has filled up, the next one may be quicker."""
+        due = self._turns.yields_until(self._witness.ballots[job.id], self._context.me)
+        if due > now:
+            self._context.timers.set(key, due)
+            return
         outlook = self._outlooks.of(job.id)
         if len(self._holder.claims) >= self._context.config.slots and not outlook.gave_way:
             outlook.gave_way = True

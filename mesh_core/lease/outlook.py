@@ -8,9 +8,10 @@ from mesh_core.context import Context
 from mesh_core.effects import JobId
 
 _JITTER_S = 0.3
-"""Each claim lost makes the next attempt wait up to this much longer, so that contenders do not meet again."""
+"""After a lost claim the next attempt waits up to so long, and up to twice as long after each further loss, so that
+contenders do not meet for ever: where disks are slow, a claim takes seconds, and one may need every vote."""
 
-_LOSSES_COUNTED = 4
+_DOUBLINGS_MAX = 4
 """Losses beyond this many add nothing."""
 
 
@@ -29,7 +30,7 @@ class Outlook:
     @property
     def jitter_s(self) -> float:
         """Upper bound of the random wait before the next attempt."""
-        return _JITTER_S * min(self.losses, _LOSSES_COUNTED)
+        return _JITTER_S * 2 ** min(self.losses - 1, _DOUBLINGS_MAX) if self.losses else 0.0
 
 
 class Outlooks:
