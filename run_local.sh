@@ -134,6 +134,8 @@ main() {
       *) rest+=("$argument") ;;
     esac
   done
+  [ "$test" = no ] || [ "${#rest[@]}" -eq 0 ] || [ "${rest[*]}" = --light ] ||
+    die "--test takes no other option but --light"
   python=$(find_python)
   from=$(fingerprint "$python")
   is_current "$from" "$test" "$model" || make_environment "$python" "$from" "$test" "$model"
@@ -142,7 +144,6 @@ main() {
     say "the local model could not be installed: answers come from search (whisper-tui doctor tells how to add it)"
   fi
   if [ "$test" = yes ]; then
-    [ "${#rest[@]}" -eq 0 ] || [ "${rest[*]}" = --light ] || die "--test takes no other option but --light"
     run_tests
   elif [ "${#rest[@]}" -eq 0 ] && ! { [ -t 0 ] && [ -t 2 ]; }; then
     say "no terminal here: running the script judge (options of \`up\` start a mesh instead)"

@@ -247,7 +247,9 @@ def job(
 
 @app.command()
 def bids(
-    job: Annotated[str | None, typer.Argument(help="Label or id; all jobs without.")] = None,
+    job: Annotated[
+        str | None, typer.Argument(help="Label or id of a job or question; all jobs without.")
+    ] = None,
     run_dir: RunDirOption = None,
     json: JsonOption = False,
 ) -> None:

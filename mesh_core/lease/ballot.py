@@ -96,7 +96,7 @@ class Ballot:
         if self.certified:
             return min(lapses_at, self.granted_at + self.job.job.execution_ms / 1000)
         # Where disks are slow a quorum takes its time: contenders that wait too little would preempt each other for ever.
-        patience = 2 ** min(self.vain, _PATIENCE_DOUBLINGS_MAX)
+        patience = 1 << min(self.vain, _PATIENCE_DOUBLINGS_MAX)
         return min(lapses_at, self.granted_at + timing.unseen_certificate_s * patience)
 
     def expired(self, now: float) -> bool:

@@ -142,11 +142,20 @@ def test_everything_can_be_looked_at(mesh: Mesh) -> None:
     ledger = mesh.json("ledger", "--tail", "3")
     assert set(ledger["replicas"]) == {"node1", "node2", "operator"}
     assert len(ledger["records"]) == 3
+    assert mesh.json("ledger", "--tail", "0")["records"] == []
+    assert [job["label"] for job in mesh.json("bids", label)] == [f"{label}.{part}" for part in "12c"]
     labels = [job["label"] for job in mesh.json("jobs")]
     assert [job["label"] for job in mesh.json("jobs", "--tail", "2")] == labels[-2:]
     assert (mesh.json("jobs", "--tail", "0"), mesh.json("jobs", "--tail", "999")) == ([], mesh.json("jobs"))
     detached = mesh.whisper("submit", QUESTION, "--detach").stdout
     assert re.search(rf"job --run-dir \S*{mesh.folder.name} q", detached)
+
+
+def test_a_partition_says_who_is_on_which_side(mesh: Mesh) -> None:
+    try:
+        assert mesh.whisper("partition", "2").stdout == "partition: node1 operator | node2\n"
+    finally:
+        assert mesh.whisper("heal").stdout == "the partition is healed\n"
 
 
 def test_the_terms_of_a_question_are_those_of_its_jobs(mesh: Mesh) -> None:

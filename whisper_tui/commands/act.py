@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from whisper_tui.actions.actions import Actions
 from whisper_tui.actions.terms import Terms
 from whisper_tui.commands import answer
-from whisper_tui.commands.output import print_json, print_line
+from whisper_tui.commands.output import partition_line, print_json, print_line
 from whisper_tui.program import typed
 from whisper_tui.reach import Reach
 from whisper_tui.supervisor.rundir import RunDir
@@ -26,6 +26,9 @@ async def report(done: Awaitable[Outcome], as_json: bool) -> None:
     outcome = await done
     if as_json:
         print_json(outcome)
+        return
+    if outcome.action.action in ("partition", "heal"):
+        print_line(partition_line(outcome.sides) if outcome.sides else "the partition is healed")
         return
     for view in outcome.processes:
         print_line(f"{view.name} {view.part}: {view.state}" + (f", pid {view.pid}" if view.pid else ""))

@@ -54,6 +54,11 @@ def axl(micro: int) -> str:
     return f"{micro / 1_000_000:.4f}"
 
 
+def partition_line(sides: list[list[str]]) -> str:
+    """The sides of a partition."""
+    return "partition: " + " | ".join(" ".join(side) for side in sides)
+
+
 def short(key: str) -> str:
     """The beginning of a key or hash, enough to tell it from others and to type it."""
     return key[:12]

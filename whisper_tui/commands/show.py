@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from mesh_core.api.client import ControlError
 from mesh_core.api.schema import FINAL_STATES, JobView, ReplicaView, State
 from whisper_tui.commands.answer import answer_lines
-from whisper_tui.commands.output import axl, print_json, print_line, print_table, short
+from whisper_tui.commands.output import axl, partition_line, print_json, print_line, print_table, short
 from whisper_tui.errors import ActionError, BadInput
 from whisper_tui.model.inert import inert
 from whisper_tui.model.selectors import NotFound, find_job
@@ -19,6 +19,8 @@ from whisper_tui.program import typed
 from whisper_tui.reach import Reach, picture_of
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import Status
+
+T = TypeVar("T")
 
 NOTHING = "–"
 NO_JOBS = 'no job yet: whisper-tui submit "your question"'
@@ -69,7 +71,7 @@ async def nodes(run: RunDir, as_json: bool) -> None:
         if view.note and view.part != "model":
             print_line(f"{view.name} {view.part}: {inert(view.note)}")
     if status.sides:
-        print_line("partition: " + " | ".join(" ".join(side) for side in status.sides))
+        print_line(partition_line(status.sides))
 
 
 def _node_rows(status: Status, state: State) -> list[dict[str, Any]]:
@@ -90,7 +92,7 @@ async def jobs(run: RunDir, tail: int | None, as_json: bool) -> None:
     """The jobs the operator's node knows, the newest last; only the `tail` newest if a number is given."""
     state = await Reach(run).state()
     in_order = sorted(state.jobs, key=lambda job: (job.submitted_ms, job.label))
-    shown = in_order if tail is None else in_order[len(in_order) - min(tail, len(in_order)) :]
+    shown = in_order if tail is None else _newest(in_order, tail)
     if as_json:
         print_json(shown)
         return
@@ -119,10 +121,15 @@ async def jobs(run: RunDir, tail: int | None, as_json: bool) -> None:
 
 
 async def bids(run: RunDir, word: str | None, as_json: bool) -> None:
-    """The auctions of all jobs, or of one."""
+    """The auctions of all jobs, of one, or of all jobs of a question."""
     reach = Reach(run)
     state = await reach.state()
-    chosen = [await _find(reach, state, word)] if word else state.jobs
+    asked = [query for query in state.queries if query.label == word]
+    if asked:
+        newest = max(asked, key=lambda query: query.submitted_ms).query
+        chosen = [job for job in state.jobs if job.query == newest]
+    else:
+        chosen = [await _find(reach, state, word)] if word else state.jobs
     if as_json:
         print_json([{"job": job.job, "label": job.label, "auction": job.auction} for job in chosen])
         return
@@ -181,7 +188,7 @@ async def ledger(run: RunDir, tail: int, as_json: bool) -> None:
     replicas = _compared({name: state.replica for name, state in states.items()})
     converged = _same_root(replicas)
     observer = next(iter(states.values()), None)
-    records = sorted(observer.records if observer else [], key=lambda record: record.at_ms)[-tail:]
+    records = _newest(sorted(observer.records if observer else [], key=lambda record: record.at_ms), tail)
     if as_json:
         print_json({"converged": converged, "replicas": replicas, "records": records})
         return
@@ -316,6 +323,10 @@ async def _find(reach: Reach, state: State, word: str) -> JobView:
         return find_job(picture_of(await reach.status(), state), word)
     except NotFound as error:
         raise ActionError(str(error)) from error
+
+
+def _newest(in_order: list[T], count: int) -> list[T]:
+    return in_order[max(0, len(in_order) - count) :]
 
 
 def _names(state: State) -> dict[str, str]:

@@ -67,14 +67,27 @@ class RunDir:
         self.submitters = root / "submitters"
 
     def make(self) -> None:
-        """Create the directory, private to its owner; BadInput when that is impossible."""
+        """Create the directory, private to its owner; BadInput when that is impossible, or when it is somebody's folder
+        of other things."""
         try:
+            self._refuse_strange_files()
             for folder in (self.root, self.corpus, self.logs, self.submitters):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise BadInput(
                 f"run directory {self.root}: {error.strerror}", "choose another one with --run-dir DIR"
             ) from error
+
+    def _refuse_strange_files(self) -> None:
+        if not self.root.is_dir() or self.plan.exists():
+            return
+        ours = {path.name for path in vars(self).values()}
+        strange = sorted(path.name for path in self.root.iterdir() if path.name not in ours)
+        if strange:
+            raise BadInput(
+                f"run directory {self.root}: it has other files in it, such as {strange[0]}",
+                "name a new or empty folder with --run-dir DIR",
+            )
 
     def participant(self, name: str) -> ParticipantDir:
         """Where the participant called `name` keeps its files."""

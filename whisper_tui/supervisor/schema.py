@@ -66,9 +66,11 @@ class Status(Struct, frozen=True):
 class Outcome(Struct, frozen=True):
     """Answer to a command: what was done and when, and the processes it concerned as they are now.
 
-    `skipped` has a line about each participant that needed nothing to be done.
+    `skipped` has a line about each participant that needed nothing to be done; `sides` are those of a partition from now
+    on, empty when there is none.
     """
 
     action: ActionMoment
     processes: list[ProcessView]
     skipped: list[str] = []
+    sides: list[list[str]] = []

@@ -237,7 +237,7 @@ class Supervisor:
         failures = [line for line in await asyncio.gather(*map(self._hide_from, reachable)) if line]
         if failures:
             raise HttpError(502, "; ".join(failures))
-        return _outcome(action, reachable)
+        return _outcome(action, reachable, sides=self._sides)
 
     async def _hide_from(self, participant: Participant) -> str:
         """Empty, or one line why the participant could not be told."""
@@ -286,9 +286,14 @@ class Supervisor:
         task.add_done_callback(self._tasks.discard)
 
 
-def _outcome(action: ActionMoment, chosen: list[Participant], skipped: Sequence[str] = ()) -> Outcome:
+def _outcome(
+    action: ActionMoment,
+    chosen: list[Participant],
+    skipped: Sequence[str] = (),
+    sides: Sequence[list[str]] = (),
+) -> Outcome:
     views = [child.view for participant in chosen for child in participant.children]
-    return Outcome(action, views, list(skipped))
+    return Outcome(action, views, list(skipped), list(sides))
 
 
 def _names(chosen: list[Participant]) -> list[str]:

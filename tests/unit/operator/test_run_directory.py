@@ -48,6 +48,18 @@ def test_elsewhere_a_used_checkout_that_the_program_is_installed_from_wins(
     assert find(None).root == checkout / ".whisper"
 
 
+def test_a_folder_of_other_things_does_not_become_a_run_directory(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    run.make()
+    run.ensure_token()
+    run.make()
+    (tmp_path / "thesis.txt").write_text("do not touch")
+    with pytest.raises(BadInput, match="it has other files in it, such as thesis"):
+        run.make()
+    run.plan.write_text("{}")
+    run.make()
+
+
 def test_a_token_is_made_once_and_is_private(run: RunDir) -> None:
     token = run.ensure_token()
     assert run.ensure_token() == token == run.token()
