@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from Crypto.Protocol.SecretSharing import Shamir
@@ -32,8 +32,9 @@ _VERIFIED_MAX = 8192
 class KeyCrypto:
     """Implements `mesh_core.identity.crypto.Crypto` for the holder of one key."""
 
-    def __init__(self, seed: bytes) -> None:
-        """`seed` is the 32-byte private key of RFC 8032, as it stands in the PEM file."""
+    def __init__(self, seed: bytes, entropy: Callable[[int], bytes] = os.urandom) -> None:
+        """`seed` is the 32-byte private key of RFC 8032, as it stands in the PEM file; `entropy` gives random bytes."""
+        self.entropy = entropy
         self.peer, self._signing_key = sodium.crypto_sign_seed_keypair(seed)
         self._box_key = sodium.crypto_sign_ed25519_sk_to_curve25519(self._signing_key)
         self._box_public = sodium.crypto_sign_ed25519_pk_to_curve25519(self.peer)
@@ -67,11 +68,11 @@ class KeyCrypto:
 
     def new_secret(self) -> bytes:
         """16 fresh random bytes."""
-        return os.urandom(SECRET_BYTES)
+        return self.entropy(SECRET_BYTES)
 
     def encrypt(self, secret: bytes, data: bytes) -> bytes:
         """Authenticated encryption under a key derived from the 16-byte `secret`."""
-        nonce = os.urandom(_NONCE_BYTES)
+        nonce = self.entropy(_NONCE_BYTES)
         sealed: bytes = sodium.crypto_aead_chacha20poly1305_ietf_encrypt(
             data, None, nonce, _payload_key(secret)
         )
