@@ -105,6 +105,10 @@ def up(
     light: Annotated[
         bool | None, typer.Option("--light/--no-light", help="Answer by search, start no model.")
     ] = None,
+    credit: Annotated[
+        list[str] | None,
+        typer.Option(help="PEER=AXL: how much a guest with a key of its own may ask for; repeatable."),
+    ] = None,
     console: Annotated[
         bool, typer.Option("--console/--no-console", help="Without: stay in the foreground.")
     ] = True,
@@ -116,7 +120,7 @@ def up(
     """Start providers and an operator, and open the console. On a running mesh: attach to it."""
     from whisper_tui import settings as environment
     from whisper_tui.commands.up import Manner, up
-    from whisper_tui.supervisor.prepare import Wishes
+    from whisper_tui.supervisor.prepare import Wishes, read_credit
 
     settings = environment.read()
     base, auto = _port_base(port_base)
@@ -131,6 +135,7 @@ def up(
         port_base=base,
         auto_ports=auto,
         light=light,
+        credit=read_credit(credit) if credit else None,
     )
     return up(_run(run_dir), wishes, settings, Manner(console, detach, ascii_only, json))
 

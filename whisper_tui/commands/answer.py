@@ -93,7 +93,12 @@ def _check_taken(job: JobView) -> None:
         and job.auction.state == "closed"
         and len(refusals) == len(job.auction.bids) > 0
     ):
-        raise ActionError(f"{inert(job.label)}: nobody takes it: {inert(refusals[0])}")
+        raise ActionError(
+            f"{inert(job.label)}: nobody takes it: {inert(refusals[0])}",
+            f"its providers can grant it: whisper-tui up --credit {job.submitter}=10"
+            if "credit" in refusals[0]
+            else "",
+        )
 
 
 def _interrupted(reason: str) -> MeshUnreachable:

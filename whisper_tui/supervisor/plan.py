@@ -49,7 +49,7 @@ class Plan(Struct, frozen=True):
 
     `exec_delay` is in seconds, `created` in seconds since 1970; `corpus` is a folder, empty for the built-in
     texts; `axl_node` is a program, empty for the built-in node; `light` means that no model is started;
-    `auto_ports` that `port_base` was chosen because its ports were free.
+    `auto_ports` that `port_base` was chosen because its ports were free; `credit` maps peer ids of guests to micro-AXL.
     """
 
     network: str = LOCAL_NETWORK
@@ -66,6 +66,7 @@ class Plan(Struct, frozen=True):
     corpus_index: str = ""
     backend: Backend = field(default_factory=Backend)
     participants: list[Seat] = field(default_factory=list)
+    credit: dict[str, int] = field(default_factory=dict)
 
     def seat(self, name: str) -> Seat:
         """The participant called `name`; KeyError when there is none."""

@@ -5,14 +5,16 @@ What is there already stays: the same directory always has the same keys and sto
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from axl.keys import KeyFileError, PrivateKey, load, make
+from mesh_core.config import MICRO_PER_AXL
 from whisper_tui.errors import BadInput
 from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor import ports
@@ -48,10 +50,25 @@ class Wishes(msgspec.Struct, frozen=True):
     port_base: int | None = None
     auto_ports: bool | None = None
     light: bool | None = None
+    credit: dict[str, int] | None = None
 
     def said(self) -> dict[str, Any]:
         """Field and value of everything that was asked for, as fields of a plan."""
         return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+
+
+def read_credit(words: Sequence[str]) -> dict[str, int]:
+    """Micro-AXL by peer id, as granted by `--credit PEER=AXL`; BadInput for what is none."""
+    granted: dict[str, int] = {}
+    for word in words:
+        peer, _, axl = word.partition("=")
+        if not re.fullmatch("[0-9a-f]{64}", peer) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", axl):
+            raise BadInput(
+                f"--credit {word}: expected a peer id of 64 hex digits, = and an amount of AXL",
+                "whisper-tui keys --make FILE makes a key and tells its peer id",
+            )
+        granted[peer] = round(float(axl) * MICRO_PER_AXL)
+    return granted
 
 
 def differences(plan: Plan, wishes: Wishes) -> list[str]:
@@ -59,7 +76,11 @@ def differences(plan: Plan, wishes: Wishes) -> list[str]:
     return [
         f"{name.replace('_', '-')} {_shown(getattr(plan, name))}"
         for name, value in wishes.said().items()
-        if name != "corpus" and getattr(plan, name) != value
+        if name not in ("corpus", "credit") and getattr(plan, name) != value
+    ] + [
+        f"credit {peer[:12]}={plan.credit.get(peer, 0) / MICRO_PER_AXL:g}"
+        for peer, micro in (wishes.credit or {}).items()
+        if plan.credit.get(peer, 0) != micro
     ]
 
 
@@ -92,6 +113,8 @@ def make_plan(stored: Plan | None, wishes: Wishes) -> Plan:
     said = wishes.said()
     if "port_base" in said:
         said["auto_ports"] = False
+    if "credit" in said and stored is not None:
+        said["credit"] = {**stored.credit, **said["credit"]}
     plan = msgspec.structs.replace(stored or Plan(created=time.time()), **said)
     if stored is None or "count" in said:
         plan = msgspec.structs.replace(plan, shards_total=plan.count)
@@ -173,7 +196,7 @@ def _write_files(run: RunDir, plan: Plan, seat: Seat, credit: Mapping[str, int])
 
 def _credit(run: RunDir, plan: Plan) -> dict[str, int]:
     submitters = [ensure_key(run.submitter(name).key).peer.hex() for name in SUBMITTERS]
-    return dict.fromkeys([plan.operator.peer, *submitters], CREDIT_MICRO)
+    return {**plan.credit, **dict.fromkeys([plan.operator.peer, *submitters], CREDIT_MICRO)}
 
 
 def check_keys(run: RunDir, plan: Plan) -> None:

@@ -24,6 +24,7 @@ from whisper_tui.supervisor.prepare import (
     make_plan,
     new_provider,
     prepare,
+    read_credit,
 )
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.settings_files import toml
@@ -194,3 +195,22 @@ def test_what_is_written_as_toml_is_read_as_it_was() -> None:
 def test_a_path_that_is_not_text_is_refused(run: RunDir) -> None:
     with pytest.raises(BadInput, match="is not text"):
         toml({"path": str(Path("/tmp/\udcff"))})
+
+
+def test_credit_of_guests_is_kept_added_to_and_given_to_every_provider(run: RunDir) -> None:
+    ann, bob = "a" * 64, "b" * 64
+    granted = make_plan(None, Wishes(count=2, auto_ports=True, credit=read_credit([f"{ann}=10", f"{bob}=0.5"])))
+    assert granted.credit == {ann: 10_000_000, bob: 500_000}
+    raised = make_plan(granted, Wishes(credit={bob: 2_000_000}))
+    assert raised.credit == {ann: 10_000_000, bob: 2_000_000}
+    assert differences(granted, Wishes(credit={bob: 500_000})) == []
+    assert differences(granted, Wishes(credit={bob: 2_000_000})) == ["credit bbbbbbbbbbbb=0.5"]
+    prepare(run, raised)
+    settings = tomllib.loads(run.participant("node2").settings.read_text())
+    assert settings["credit"][ann] == 10_000_000
+
+
+@pytest.mark.parametrize("word", ["", "10", "ann=10", f"{'a' * 64}", f"{'a' * 64}=-1", f"{'a' * 64}=1e3"])
+def test_credit_that_is_none_is_refused_in_one_line(word: str) -> None:
+    with pytest.raises(BadInput, match="expected a peer id of 64 hex digits"):
+        read_credit([word])
