@@ -85,3 +85,8 @@ class Context:
             self.local.append(message)
         else:
             self.outbox.send(to, message)
+
+    def send_at_once(self, to: PeerId, message: Message) -> None:
+        """Send to another node without waiting for the disk: what a slow one must not delay, and nothing this node is
+        bound by."""
+        self.outbox.send(to, message, after_disk=False)

@@ -92,18 +92,7 @@ class Node:
         self.ledger = ledger = Ledger(
             doors.crypto, config.network, self._hooks(), Chains(self._is_known), budget=budget
         )
-        self.membership = membership = Membership(
-            me=config.peer,
-            network=config.network,
-            timing=config.timing,
-            crypto=doors.crypto,
-            rng=doors.rng,
-            outbox=context.outbox,
-            timers=context.timers,
-            announcement=config.announcement,
-            boot=boot,
-            on_change=self._on_member,
-        )
+        self.membership = membership = Membership(context, self._on_member)
         self.blobs = blobs = Blobs(context, stored.blobs, membership.is_dead)
         self.credit = credit = Credit(context, ledger)
         self.replication = replication = Replication(context, ledger, membership.live, self._on_own_found)

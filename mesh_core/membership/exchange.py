@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from mesh_core.config import Timing, limit
-from mesh_core.effects import Outbox, PeerId
+from dataclasses import dataclass
+
+from mesh_core.config import limit
+from mesh_core.context import Context
+from mesh_core.effects import PeerId
 from mesh_core.membership.members import Member, Roster
 from mesh_core.membership.own import OwnStatement
 from mesh_core.wire.messages import Exchange
 
 
+@dataclass(eq=False)
 class Exchanger:
     """Sends the whole table. Only members that this node has reached itself are passed on: neither an invented
     member nor one that all others have forgotten can live on by hearsay."""
 
-    def __init__(self, *, timing: Timing, outbox: Outbox, roster: Roster, own: OwnStatement) -> None:
-        self._timing = timing
-        self._outbox = outbox
-        self._roster = roster
-        self._own = own
+    _context: Context
+    _roster: Roster
+    _own: OwnStatement
 
     def ask(self, now: float, peer: PeerId) -> None:
         """Send everything to `peer`, member or not, and ask for the same."""
@@ -25,12 +27,12 @@ class Exchanger:
 
     def answer(self, now: float, member: Member) -> None:
         """Answer a member that asked, at most once per probe time-out: the answer may be much larger."""
-        if now - member.exchanged >= self._timing.probe_timeout_s:
+        if now - member.exchanged >= self._context.timing.probe_timeout_s:
             member.exchanged = now
             self._send(now, member.peer, reply=False)
 
     def _send(self, now: float, to: PeerId, *, reply: bool) -> None:
-        gone_since = now - self._timing.dead_memory_s / 2
+        gone_since = now - self._context.timing.dead_memory_s / 2
         updates = [self._own.update]
         for member in self._roster.by_id.values():
             if member.proven_since is not None and (member.is_live or member.since > gone_since):
@@ -39,4 +41,4 @@ class Exchanger:
         for first in range(0, len(updates), size):
             is_last = first + size >= len(updates)
             part = tuple(updates[first : first + size])
-            self._outbox.send(to, Exchange(part, reply and is_last), after_disk=False)
+            self._context.send_at_once(to, Exchange(part, reply and is_last))

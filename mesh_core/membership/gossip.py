@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from mesh_core.config import Timing, limit
-from mesh_core.effects import Outbox, PeerId
-from mesh_core.identity.crypto import Rng
+from dataclasses import dataclass
+
+from mesh_core.config import limit
+from mesh_core.context import Context
+from mesh_core.effects import PeerId
 from mesh_core.membership.broadcast import Broadcast, transmissions_max
 from mesh_core.membership.members import Roster
 from mesh_core.membership.own import OwnStatement
-from mesh_core.timers import Timers
 from mesh_core.wire.messages import Gossip, Update
 
 FANOUT = 3
@@ -17,24 +18,21 @@ FANOUT = 3
 _FLUSH = ("membership", "gossip")
 
 
+@dataclass(eq=False)
 class Gossiper:
     """Owns the broadcast queue. Without news it sends nothing and sets no timer."""
 
-    def __init__(
-        self, *, timing: Timing, rng: Rng, timers: Timers, outbox: Outbox, roster: Roster, own: OwnStatement
-    ) -> None:
-        self._timing = timing
-        self._rng = rng
-        self._timers = timers
-        self._outbox = outbox
-        self._roster = roster
-        self._own = own
+    _context: Context
+    _roster: Roster
+    _own: OwnStatement
+
+    def __post_init__(self) -> None:
         self._broadcast = Broadcast()
 
     def tell(self, now: float, subject: PeerId, author: PeerId, update: Update) -> None:
         """Spread what `author` says of `subject`, beginning as soon as the inbox is drained."""
         self._broadcast.put(subject, author, update)
-        self._timers.set(_FLUSH, now)
+        self._context.timers.set(_FLUSH, now)
 
     def retract(self, subject: PeerId) -> None:
         """Stop spreading what has been said of `subject`."""
@@ -62,9 +60,9 @@ class Gossiper:
     def fire(self, now: float) -> None:
         """Send news to a few random members, and again one period later while there is any left."""
         alive = [member.peer for member in self._roster.live() if member.state == "alive"]
-        for peer in self._rng.sample(alive, min(FANOUT, len(alive))):
+        for peer in self._context.doors.rng.sample(alive, min(FANOUT, len(alive))):
             if not self._broadcast:
                 return
-            self._outbox.send(peer, Gossip(self.carry(peer)), after_disk=False)
+            self._context.send_at_once(peer, Gossip(self.carry(peer)))
         if self._broadcast:
-            self._timers.set(_FLUSH, now + self._timing.gossip_period_s)
+            self._context.timers.set(_FLUSH, now + self._context.timing.gossip_period_s)

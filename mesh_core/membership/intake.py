@@ -7,15 +7,19 @@ already. What is wrong is counted by cause in `rejected` and otherwise ignored.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from mesh_core.config import Timing, limit
-from mesh_core.effects import Outbox, PeerId
-from mesh_core.identity.crypto import Crypto
+from mesh_core.config import limit
+from mesh_core.context import Context
+from mesh_core.effects import PeerId
 from mesh_core.identity.statement import StatementError, check, peek
+from mesh_core.membership.arrivals import Arrivals
 from mesh_core.membership.members import Member, Roster
 from mesh_core.membership.own import OwnStatement
 from mesh_core.membership.precedence import Claim, Ruling, ruling
+from mesh_core.membership.presence import Presence
+from mesh_core.membership.probe import Prober
 from mesh_core.membership.suspects import Suspects
 from mesh_core.wire.messages import Gossip, Update
 from mesh_core.wire.statements import Accusation, Alive, Signed
@@ -24,44 +28,19 @@ _PEER_BYTES = 32
 _KINDS: dict[str, type[Alive] | type[Accusation]] = {"alive": Alive, "accusation": Accusation}
 
 
+@dataclass(eq=False)
 class Intake:
-    """Takes updates and says what follows from them.
+    """Takes updates and hands each to whom it concerns. Everything handed on is verified."""
 
-    `introduce` is called with a newcomer's statement, `renew` with a member's newer one, `look` with a member
-    that should be probed, `outbid` with an incarnation of this node's own former life, `refute` with who sent and
-    who signed an accusation of this node. Everything handed on is verified.
-    """
+    _context: Context
+    _roster: Roster
+    _own: OwnStatement
+    _prober: Prober
+    _suspects: Suspects
+    _presence: Presence
+    _arrivals: Arrivals
 
-    def __init__(
-        self,
-        *,
-        me: PeerId,
-        network: str,
-        timing: Timing,
-        crypto: Crypto,
-        outbox: Outbox,
-        roster: Roster,
-        own: OwnStatement,
-        suspects: Suspects,
-        introduce: Callable[[float, Alive, Signed], None],
-        renew: Callable[[float, Member, Alive, Signed], None],
-        look: Callable[[float, PeerId], None],
-        outbid: Callable[[float, int], None],
-        refute: Callable[[float, PeerId, PeerId], None],
-    ) -> None:
-        self._me = me
-        self._network = network
-        self._timing = timing
-        self._crypto = crypto
-        self._outbox = outbox
-        self._roster = roster
-        self._own = own
-        self._suspects = suspects
-        self._introduce = introduce
-        self._renew = renew
-        self._look = look
-        self._outbid = outbid
-        self._refute = refute
+    def __post_init__(self) -> None:
         self.rejected: Counter[str] = Counter()
 
     def take(self, now: float, sender: PeerId, updates: Sequence[Update]) -> None:
@@ -81,34 +60,34 @@ class Intake:
             if answer is not None:
                 answers[statement.author if isinstance(statement, Alive) else statement.subject] = answer
         if answers:
-            self._outbox.send(sender, Gossip(tuple(answers.values())), after_disk=False)
+            self._context.send_at_once(sender, Gossip(tuple(answers.values())))
 
     def _take_alive(self, now: float, sender: PeerId, alive: Alive, signed: Signed) -> Update | None:
         claim: Claim = "left" if alive.left else "alive"
-        if alive.author == self._me:
+        if alive.author == self._context.me:
             verdict = ruling(claim, "me", alive.incarnation, self._own.incarnation)
             if verdict is Ruling.REFUTE and self._verify(signed, Alive):
-                self._outbid(now, alive.incarnation)
+                self._presence.outbid(now, alive.incarnation)
             return self._own.update if verdict is Ruling.ANSWER else None
         member = self._roster.get(alive.author)
         if member is None:
             if self._may_enter(sender, alive) and self._verify(signed, Alive):
-                self._introduce(now, alive, signed)
+                self._arrivals.introduce(now, alive, signed)
             return None
         verdict = ruling(claim, member.state, alive.incarnation, member.incarnation)
         if verdict is Ruling.APPLY and self._verify(signed, Alive):
-            self._renew(now, member, alive, signed)
+            self._arrivals.renew(now, member, alive, signed)
         return Update("alive", member.signed) if verdict is Ruling.ANSWER else None
 
     def _take_accusation(
         self, now: float, sender: PeerId, accusation: Accusation, signed: Signed
     ) -> Update | None:
-        if accusation.author in {self._me, accusation.subject}:
+        if accusation.author in {self._context.me, accusation.subject}:
             return None
-        if accusation.subject == self._me:
+        if accusation.subject == self._context.me:
             verdict = ruling("accused", "me", accusation.incarnation, self._own.incarnation)
             if verdict is Ruling.REFUTE and self._verify(signed, Accusation):
-                self._refute(now, sender, accusation.author)
+                self._presence.accused(now, sender, accusation.author)
             return self._own.update if verdict is Ruling.ANSWER else None
         member = self._roster.get(accusation.subject)
         if member is None:
@@ -121,8 +100,8 @@ class Intake:
     def _weigh(self, now: float, member: Member, accusation: Accusation, signed: Signed) -> None:
         """An accusation of what is held here: it counts, or it is at most a reason to look."""
         if not self._suspects.counts(now, accusation.author):
-            if member.state == "alive" and now - member.answered > self._timing.probe_period_s:
-                self._look(now, member.peer)
+            if member.state == "alive" and now - member.answered > self._context.timing.probe_period_s:
+                self._prober.probe(now, member.peer)
         elif self._suspects.would_count(member, accusation.author) and self._verify(signed, Accusation):
             self._suspects.accused(now, member, accusation.author, signed)
 
@@ -150,14 +129,14 @@ class Intake:
         except StatementError:
             self.rejected["malformed"] += 1
             return None
-        if statement.network != self._network:
+        if statement.network != self._context.config.network:
             self.rejected["other_network"] += 1
             return None
         return statement
 
     def _verify(self, signed: Signed, kind: type[Alive] | type[Accusation]) -> bool:
         try:
-            check(self._crypto, signed, kind, self._network)
+            check(self._context.crypto, signed, kind, self._context.config.network)
         except StatementError:
             self.rejected["bad_signature"] += 1
             return False

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from mesh_core.config import Timing, limit
+from mesh_core.config import limit
+from mesh_core.context import Context
 from mesh_core.effects import PeerId
-from mesh_core.timers import Timers
 
 
+@dataclass(eq=False)
 class Joins:
     """Peers that were asked for all they know. `ask` sends the question.
 
@@ -16,17 +18,17 @@ class Joins:
     its AXL node; a stranger that was only heard of is asked once per wait.
     """
 
-    def __init__(self, *, timing: Timing, timers: Timers, ask: Callable[[float, PeerId], None]) -> None:
-        self._timing = timing
-        self._timers = timers
-        self._ask = ask
+    _context: Context
+    _ask: Callable[[float, PeerId], None]
+
+    def __post_init__(self) -> None:
         self._wait_s: dict[PeerId, float] = {}
 
     def want(self, now: float, peer: PeerId) -> None:
         """Ask `peer` once the inbox is drained and it has not introduced itself by then."""
         if peer not in self._wait_s and len(self._wait_s) < limit("members_max"):
             self._wait_s[peer] = 0.0
-            self._timers.set(("membership", "join", peer), now)
+            self._context.timers.set(("membership", "join", peer), now)
 
     def again(self, now: float, peer: PeerId) -> None:
         """Ask `peer` now, whatever was asked before: it has just become reachable."""
@@ -36,7 +38,7 @@ class Joins:
     def done(self, peer: PeerId) -> None:
         """Stop asking: it is a member now."""
         if self._wait_s.pop(peer, None) is not None:
-            self._timers.clear(("membership", "join", peer))
+            self._context.timers.clear(("membership", "join", peer))
 
     def fire(self, now: float, peer: PeerId, *, still_wanted: bool) -> None:
         """Ask; again after twice as long while it is `still_wanted`, else forget about it."""
@@ -44,7 +46,9 @@ class Joins:
         if waited_s and not still_wanted:
             del self._wait_s[peer]
             return
-        wait_s = min(2 * waited_s, self._timing.exchange_period_s) or self._timing.probe_period_s
+        wait_s = (
+            min(2 * waited_s, self._context.timing.exchange_period_s) or self._context.timing.probe_period_s
+        )
         self._wait_s[peer] = wait_s
-        self._timers.set(("membership", "join", peer), now + wait_s)
+        self._context.timers.set(("membership", "join", peer), now + wait_s)
         self._ask(now, peer)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from mesh_core.config import Timing, limit
-from mesh_core.effects import Outbox, PeerId
-from mesh_core.identity.crypto import Crypto, Rng
+from mesh_core.config import limit
+from mesh_core.context import Context
+from mesh_core.effects import PeerId
+from mesh_core.membership.arrivals import Arrivals
 from mesh_core.membership.departed import UNTRACKED, Departed
 from mesh_core.membership.exchange import Exchanger
 from mesh_core.membership.gossip import Gossiper
@@ -23,9 +25,8 @@ from mesh_core.membership.presence import Presence
 from mesh_core.membership.probe import Prober
 from mesh_core.membership.relay import Relays
 from mesh_core.membership.suspects import Suspects
-from mesh_core.timers import Timers
-from mesh_core.wire.messages import Ack, Exchange, Gossip, Nack, Ping, PingRequest, Update
-from mesh_core.wire.statements import Alive, Announcement, Signed
+from mesh_core.wire.messages import Ack, Exchange, Gossip, Nack, Ping, PingRequest
+from mesh_core.wire.statements import Announcement
 
 MembershipMessage: TypeAlias = Ping | Ack | PingRequest | Nack | Gossip | Exchange
 
@@ -35,112 +36,36 @@ PERIOD_JITTER = 1.02
 """Longest probe period, as a multiple of the configured one."""
 
 
+@dataclass(eq=False)
 class Membership:
-    """Who is there, as far as this node can tell. Pure: effects go to `outbox`, deadlines to `timers`.
+    """Who is there, as far as this node can tell.
 
     `on_change(now, peer, old, new)` is called after a member entered (`old` None), changed its state, or — with
     `old == new` — changed in what it says of itself, who accuses it, or its link. The node calls `fire` for
     each due timer whose key begins with "membership", after it has handled everything in its inbox.
     """
 
-    def __init__(
-        self,
-        *,
-        me: PeerId,
-        network: str,
-        timing: Timing,
-        crypto: Crypto,
-        rng: Rng,
-        outbox: Outbox,
-        timers: Timers,
-        announcement: Announcement,
-        boot: int,
-        on_change: OnChange,
-    ) -> None:
-        self._timing = timing
-        self._rng = rng
-        self._outbox = outbox
-        self._timers = timers
+    _context: Context
+    _on_change: OnChange
+
+    def __post_init__(self) -> None:
+        context = self._context
         self._exchange_due = NEVER
-        self._own = OwnStatement(me, network, crypto, announcement, boot)
-        self._on_change = on_change
-        self._roster = Roster(limit("members_max"), outbox, self._changed)
-        self._health = LocalHealth()
-        self._gossiper = Gossiper(
-            timing=timing, rng=rng, timers=timers, outbox=outbox, roster=self._roster, own=self._own
-        )
+        self._own = own = OwnStatement(context)
+        self._roster = roster = Roster(limit("members_max"), context.outbox, self._changed)
+        self._health = health = LocalHealth()
+        self._gossiper = gossiper = Gossiper(context, roster, own)
         numbers = itertools.count(UNTRACKED + 1)
-        self._prober = Prober(
-            timing=timing,
-            rng=rng,
-            timers=timers,
-            outbox=outbox,
-            roster=self._roster,
-            health=self._health,
-            numbers=numbers,
-            carry=self._gossiper.carry,
-            answered=self._on_answered,
-            failed=self._on_failed,
-        )
-        self._relays = Relays(
-            timers=timers,
-            outbox=outbox,
-            roster=self._roster,
-            numbers=numbers,
-            urgent=self._gossiper.urgent,
-            carry=self._gossiper.carry,
-        )
-        self._exchanger = Exchanger(timing=timing, outbox=outbox, roster=self._roster, own=self._own)
-        self._joins = Joins(timing=timing, timers=timers, ask=self._exchanger.ask)
-        self._departed = Departed(timing=timing, rng=rng, timers=timers, outbox=outbox, roster=self._roster)
-        self._neighbours = Neighbours(
-            me=me,
-            outbox=outbox,
-            roster=self._roster,
-            joins=self._joins,
-            lost=self._prober.probe_every_way,
-            back=self._departed.contact,
-        )
-        self._suspects = Suspects(
-            me=me,
-            network=network,
-            timing=timing,
-            crypto=crypto,
-            rng=rng,
-            timers=timers,
-            outbox=outbox,
-            roster=self._roster,
-            gossiper=self._gossiper,
-            timeout_s=lambda: self._prober.timeout_s,
-            confirm=self._prober.probe,
-        )
-        self._presence = Presence(
-            me=me,
-            timing=timing,
-            rng=rng,
-            timers=timers,
-            outbox=outbox,
-            roster=self._roster,
-            gossiper=self._gossiper,
-            health=self._health,
-            own=self._own,
-            counts=self._suspects.counts,
-        )
-        self._intake = Intake(
-            me=me,
-            network=network,
-            timing=timing,
-            crypto=crypto,
-            outbox=outbox,
-            roster=self._roster,
-            own=self._own,
-            suspects=self._suspects,
-            introduce=self._introduce,
-            renew=self._renew,
-            look=self._prober.probe,
-            outbid=self._presence.outbid,
-            refute=self._presence.accused,
-        )
+        self._prober = prober = Prober(context, roster, health, gossiper, numbers, self._on_failed)
+        self._relays = Relays(context, roster, gossiper, numbers)
+        self._exchanger = Exchanger(context, roster, own)
+        self._joins = joins = Joins(context, self._exchanger.ask)
+        self._departed = Departed(context, roster)
+        self._neighbours = Neighbours(context, roster, joins, prober, self._departed)
+        self._suspects = suspects = Suspects(context, roster, gossiper, prober)
+        self._presence = Presence(context, roster, gossiper, health, own, suspects)
+        arrivals = Arrivals(roster, self._neighbours, joins, gossiper, prober, suspects)
+        self._intake = Intake(context, roster, own, prober, suspects, self._presence, arrivals)
         self._handlers: dict[type[Any], Callable[[float, PeerId, Any], None]] = {
             Ping: self._on_ping,
             Ack: self._on_ack,
@@ -211,8 +136,10 @@ class Membership:
 
     def start(self, now: float) -> None:
         """Begin to probe, at a random phase."""
-        self._exchange_due = now + self._timing.exchange_period_s
-        self._timers.set(_PERIOD, now + self._rng.uniform(0.0, self._timing.probe_period_s))
+        self._exchange_due = now + self._context.timing.exchange_period_s
+        self._context.timers.set(
+            _PERIOD, now + self._context.doors.rng.uniform(0.0, self._context.timing.probe_period_s)
+        )
 
     def handle(self, now: float, sender: PeerId, message: MembershipMessage) -> None:
         """Handle a message of a frame whose signature has been checked; statements inside are checked here."""
@@ -256,7 +183,7 @@ class Membership:
         member = self._roster.get(sender)
         if member is not None:
             member.asked = now
-        self._outbox.send(sender, Ack(ping.number, self._gossiper.carry(sender)), after_disk=False)
+        self._context.send_at_once(sender, Ack(ping.number, self._gossiper.carry(sender)))
 
     def _on_ack(self, now: float, sender: PeerId, ack: Ack) -> None:
         self._intake.take(now, sender, ack.updates)
@@ -285,13 +212,13 @@ class Membership:
         """Probe the next in turn; now and then exchange everything instead, so that the load stays the same."""
         live = self._roster.live()
         if live and now >= self._exchange_due:
-            self._exchange_due = now + self._timing.exchange_period_s
-            self._exchanger.ask(now, self._rng.choice(live).peer)
+            self._exchange_due = now + self._context.timing.exchange_period_s
+            self._exchanger.ask(now, self._context.doors.rng.choice(live).peer)
         else:
             self._prober.next_in_turn(now)
         # A little more than a period, by chance: nodes that were started together do not stay in step.
-        period_s = self._timing.probe_period_s * self._rng.uniform(1.0, PERIOD_JITTER)
-        self._timers.set(_PERIOD, now + period_s * self._health.stretch)
+        period_s = self._context.timing.probe_period_s * self._context.doors.rng.uniform(1.0, PERIOD_JITTER)
+        self._context.timers.set(_PERIOD, now + period_s * self._health.stretch)
 
     def _fire_join(self, now: float, peer: PeerId) -> None:
         self._joins.fire(now, peer, still_wanted=peer in self._neighbours)
@@ -302,28 +229,6 @@ class Membership:
         if new in {"dead", "left"}:
             self._departed.departed(now)
         self._on_change(now, peer, old, new)
-
-    def _introduce(self, now: float, alive: Alive, signed: Signed) -> None:
-        member = self._roster.add(now, alive, signed)
-        self._neighbours.mark(member)
-        self._joins.done(member.peer)
-        self._prober.greet(now, member.peer)
-
-    def _renew(self, now: float, member: Member, alive: Alive, signed: Signed) -> None:
-        returns = not member.is_live and not alive.left
-        self._suspects.acquit(member)
-        self._gossiper.retract(member.peer)
-        self._roster.renew(now, member, alive, signed)
-        if returns:
-            self._prober.greet(now, member.peer)
-        elif member.proven_since is not None:
-            self._gossiper.tell(now, member.peer, member.peer, Update("alive", signed))
-
-    def _on_answered(self, now: float, member: Member) -> None:
-        member.answered = now
-        if member.proven_since is None:
-            member.proven_since = now
-            self._gossiper.tell(now, member.peer, member.peer, Update("alive", member.signed))
 
     def _on_failed(self, now: float, member: Member) -> None:
         self._suspects.accuse(now, member)

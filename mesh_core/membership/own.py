@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mesh_core.effects import PeerId
-from mesh_core.identity.crypto import Crypto
+from dataclasses import dataclass
+
+from mesh_core.context import Context
 from mesh_core.identity.statement import sign
 from mesh_core.wire.messages import Update
 from mesh_core.wire.statements import Alive, Announcement
@@ -11,20 +12,19 @@ from mesh_core.wire.statements import Alive, Announcement
 INCARNATIONS_PER_BOOT_BITS = 20
 
 
+@dataclass(eq=False)
 class OwnStatement:
     """Incarnations never go back: they begin at boot · 2^20, and the boot counter is on disk before a start.
 
     So nothing is written for a refutation, and a restarted node at once outbids what was said of its former life.
     """
 
-    def __init__(
-        self, me: PeerId, network: str, crypto: Crypto, announcement: Announcement, boot: int
-    ) -> None:
-        self._me = me
-        self._network = network
-        self._crypto = crypto
-        self.incarnation = boot << INCARNATIONS_PER_BOOT_BITS
-        self.announcement = announcement
+    _context: Context
+
+    def __post_init__(self) -> None:
+        config = self._context.config
+        self.incarnation = self._context.boot << INCARNATIONS_PER_BOOT_BITS
+        self.announcement = config.announcement
         self.left = False
         self.update = self._sign()
 
@@ -44,5 +44,7 @@ class OwnStatement:
         self.outbid(self.incarnation)
 
     def _sign(self) -> Update:
-        alive = Alive(self._network, self._me, self.incarnation, self.announcement, self.left)
-        return Update("alive", sign(self._crypto, alive))
+        alive = Alive(
+            self._context.config.network, self._context.me, self.incarnation, self.announcement, self.left
+        )
+        return Update("alive", sign(self._context.crypto, alive))

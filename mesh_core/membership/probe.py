@@ -6,14 +6,14 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from mesh_core.config import Timing, limit
-from mesh_core.effects import Outbox, PeerId
-from mesh_core.identity.crypto import Rng
+from mesh_core.config import limit
+from mesh_core.context import Context
+from mesh_core.effects import PeerId
+from mesh_core.membership.gossip import Gossiper
 from mesh_core.membership.local_health import LocalHealth
 from mesh_core.membership.members import NEVER, Member, Roster
 from mesh_core.membership.rotation import Rotation
 from mesh_core.membership.round_trip import RoundTrips
-from mesh_core.timers import Timers
 from mesh_core.wire.messages import Ping, PingRequest, Update
 
 RELAYS = 3
@@ -46,43 +46,25 @@ class _Probe:
     nacked: set[PeerId] = field(default_factory=set)
 
 
+@dataclass(eq=False)
 class Prober:
-    """Sends probes and says, through `answered` and `failed`, how each ended.
+    """Sends probes; `failed` is called with a live member that none reached. A member has at most one outstanding probe."""
 
-    `carry` gives the updates that ride along to a peer. A member has at most one outstanding probe.
-    """
+    _context: Context
+    _roster: Roster
+    _health: LocalHealth
+    _gossiper: Gossiper
+    _numbers: Iterator[int]
+    _failed: Callable[[float, Member], None]
 
-    def __init__(
-        self,
-        *,
-        timing: Timing,
-        rng: Rng,
-        timers: Timers,
-        outbox: Outbox,
-        roster: Roster,
-        health: LocalHealth,
-        numbers: Iterator[int],
-        carry: Callable[[PeerId], tuple[Update, ...]],
-        answered: Callable[[float, Member], None],
-        failed: Callable[[float, Member], None],
-    ) -> None:
-        self._timing = timing
-        self._rng = rng
-        self._timers = timers
-        self._outbox = outbox
-        self._roster = roster
-        self._health = health
-        self._numbers = numbers
-        self._carry = carry
-        self._answered = answered
-        self._failed = failed
+    def __post_init__(self) -> None:
         self._probes: dict[int, _Probe] = {}
         self._number_of: dict[PeerId, int] = {}
         self._judged: OrderedDict[int, tuple[PeerId, float]] = OrderedDict()
-        self._round_trips = RoundTrips(timing.probe_timeout_s)
+        self._round_trips = RoundTrips(self._context.timing.probe_timeout_s)
         self._last_burst = NEVER
         self._newcomers: deque[PeerId] = deque(maxlen=limit("members_max"))
-        self._rotation = Rotation(rng)
+        self._rotation = Rotation(self._context.doors.rng)
 
     @property
     def timeout_s(self) -> float:
@@ -120,7 +102,7 @@ class Prober:
         if member is not None and member.is_live:
             number = self._send(now, peer)
             self._ask_relays(now, number)
-            plain_s = self._timing.probe_timeout_s * self._health.stretch
+            plain_s = self._context.timing.probe_timeout_s * self._health.stretch
             self._wait(number, self._probes[number], now + plain_s)
 
     def on_ack(self, now: float, sender: PeerId, number: int) -> None:
@@ -137,7 +119,7 @@ class Prober:
         self._health.improve()
         member = self._roster.get(probe.target)
         if member is not None:
-            self._answered(now, member)
+            self._reached(now, member)
         self._greet_more(now)
 
     def on_nack(self, sender: PeerId, number: int) -> None:
@@ -177,12 +159,12 @@ class Prober:
         death the link would tell at once, and not for ever: the way there has to be tried, too.
         """
         member = self._roster.by_id[peer]
-        round_s = self._timing.probe_period_s * len(self._roster.live())
+        round_s = self._context.timing.probe_period_s * len(self._roster.live())
         return (
             member.attached
             and member.state == "alive"
             and member.proven_since is not None
-            and now - member.asked < min(round_s, SHOWN_PERIODS_MAX * self._timing.probe_period_s)
+            and now - member.asked < min(round_s, SHOWN_PERIODS_MAX * self._context.timing.probe_period_s)
             and now - member.answered < OWN_PROBE_ROUNDS * round_s
         )
 
@@ -190,22 +172,22 @@ class Prober:
         number = next(self._numbers)
         timeout_s = self.timeout_s
         stretch = self._health.stretch
-        judged_s = max(self._timing.probe_period_s - timeout_s, timeout_s) * stretch
+        judged_s = max(self._context.timing.probe_period_s - timeout_s, timeout_s) * stretch
         probe = _Probe(peer, now, now + timeout_s * stretch, judged_s)
         self._probes[number] = probe
         self._number_of[peer] = number
-        self._timers.set(("membership", "probe", number), probe.deadline)
-        self._outbox.send(peer, Ping(number, self._carry(peer)), after_disk=False)
+        self._context.timers.set(("membership", "probe", number), probe.deadline)
+        self._context.send_at_once(peer, Ping(number, self._gossiper.carry(peer)))
         return number
 
     def _ask_relays(self, now: float, number: int) -> None:
         probe = self._probes[number]
         able = [m.peer for m in self._roster.live() if m.state == "alive" and m.peer != probe.target]
-        probe.relays = frozenset(self._rng.sample(able, min(RELAYS, len(able))))
+        probe.relays = frozenset(self._context.doors.rng.sample(able, min(RELAYS, len(able))))
         probe.indirect = True
         for relay in sorted(probe.relays):
-            request = PingRequest(number, probe.target, self._carry(relay))
-            self._outbox.send(relay, request, after_disk=False)
+            request = PingRequest(number, probe.target, self._gossiper.carry(relay))
+            self._context.send_at_once(relay, request)
         self._wait(number, probe, now + probe.judged_s)
 
     def _burst(self, now: float) -> None:
@@ -214,8 +196,15 @@ class Prober:
             return
         self._last_burst = now
         others = [m.peer for m in self._roster.live() if m.state == "alive" and m.peer not in self._number_of]
-        for peer in self._rng.sample(others, min(BURST, len(others))):
+        for peer in self._context.doors.rng.sample(others, min(BURST, len(others))):
             self.probe(now, peer)
+
+    def _reached(self, now: float, member: Member) -> None:
+        """What a member says of itself is told from the moment on that it has been reached."""
+        member.answered = now
+        if member.proven_since is None:
+            member.proven_since = now
+            self._gossiper.tell(now, member.peer, member.peer, Update("alive", member.signed))
 
     def _judge(self, now: float, number: int, probe: _Probe) -> None:
         self._drop(number)
@@ -238,8 +227,8 @@ class Prober:
 
     def _wait(self, number: int, probe: _Probe, until: float) -> None:
         probe.deadline = until
-        self._timers.set(("membership", "probe", number), until)
+        self._context.timers.set(("membership", "probe", number), until)
 
     def _drop(self, number: int) -> None:
         del self._number_of[self._probes.pop(number).target]
-        self._timers.clear(("membership", "probe", number))
+        self._context.timers.clear(("membership", "probe", number))

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from mesh_core.config import FAST, Timing
+from mesh_core.context import Context, Doors, NodeConfig
 from mesh_core.effects import Notify, Outbox, PeerId, Send
 from mesh_core.identity.crypto import SecrecyError
 from mesh_core.membership import Membership, MemberState
@@ -51,6 +52,14 @@ def announcement(name: str, price_micro: int = 1) -> Announcement:
     return Announcement(name, "provider", ("search",), price_micro, (), (), "")
 
 
+def context(
+    name: str, peer: PeerId, signer: Signer, rng: random.Random, timing: Timing = FAST, boot: int = 1
+) -> Context:
+    """What the machines of a test member share."""
+    config = NodeConfig(NETWORK, peer, timing, announcement(name), executes=False, credit={})
+    return Context(config, Doors(signer, rng, wall_ms=lambda: 0), boot=boot)
+
+
 @dataclass
 class Host:
     """One node of the cluster and everything around it."""
@@ -74,19 +83,10 @@ class Host:
         """Start, or start again, with nothing remembered but the boot counter."""
         self.boot += 1
         self.up = True
-        self.timers, self.outbox, self.inbox = Timers(), Outbox(), []
-        self.membership = Membership(
-            me=self.peer,
-            network=NETWORK,
-            timing=timing,
-            crypto=self.signer,
-            rng=self.rng,
-            outbox=self.outbox,
-            timers=self.timers,
-            announcement=announcement(f"node{self.name}"),
-            boot=self.boot,
-            on_change=lambda *change: self.changes.append(change),
-        )
+        self.inbox = []
+        shared = context(f"node{self.name}", self.peer, self.signer, self.rng, timing, self.boot)
+        self.timers, self.outbox = shared.timers, shared.outbox
+        self.membership = Membership(shared, lambda *change: self.changes.append(change))
         self.membership.start(now)
 
     def step(self, now: float) -> list[Send]:

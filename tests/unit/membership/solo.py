@@ -7,13 +7,12 @@ from collections.abc import Collection
 from typing import Any, TypeVar
 
 from mesh_core.config import FAST, Timing
-from mesh_core.effects import Notify, Outbox, PeerId, Send
+from mesh_core.effects import Notify, PeerId, Send
 from mesh_core.identity.statement import sign
 from mesh_core.membership import Membership
-from mesh_core.timers import Timers
 from mesh_core.wire.messages import Ack, Exchange, Gossip, Ping, Update
 from mesh_core.wire.statements import Accusation, Alive
-from tests.unit.membership.cluster import NETWORK, Signer, announcement, key
+from tests.unit.membership.cluster import NETWORK, Signer, announcement, context, key
 
 ME = key("me")
 
@@ -55,22 +54,13 @@ class Solo:
         self.now = 100.0
         self.timing = timing
         self.signer = Signer(ME)
-        self.timers = Timers()
-        self.outbox = Outbox()
+        shared = context("me", ME, self.signer, random.Random(seed), timing, boot)
+        self.timers, self.outbox = shared.timers, shared.outbox
         self.changes: list[tuple[PeerId, str | None, str]] = []
         self._moments: list[tuple[str, dict[str, Any]]] = []
         self._sends: list[Send] = []
         self.membership = Membership(
-            me=ME,
-            network=NETWORK,
-            timing=timing,
-            crypto=self.signer,
-            rng=random.Random(seed),
-            outbox=self.outbox,
-            timers=self.timers,
-            announcement=announcement("me"),
-            boot=boot,
-            on_change=lambda _now, peer, old, new: self.changes.append((peer, old, new)),
+            shared, lambda _now, peer, old, new: self.changes.append((peer, old, new))
         )
         self.membership.start(self.now)
 

@@ -1,21 +1,24 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from mesh_core.config import FAST
 from mesh_core.effects import PeerId
 from mesh_core.membership.joins import Joins
-from mesh_core.timers import Timers
-from tests.unit.membership.cluster import key
+from tests.unit.membership.cluster import Signer, context, key
 
 PEER = key("peer")
 
 
 class Asking:
     def __init__(self) -> None:
-        self.timers = Timers()
+        me = key("me")
+        shared = context("me", me, Signer(me), random.Random(0))
+        self.timers = shared.timers
         self.asked: list[float] = []
-        self.joins = Joins(timing=FAST, timers=self.timers, ask=self._ask)
+        self.joins = Joins(shared, self._ask)
 
     def _ask(self, now: float, peer: PeerId) -> None:
         assert peer == PEER
