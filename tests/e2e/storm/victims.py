@@ -1,0 +1,241 @@
+"""The mesh in a storm: processes as the supervisor shows them, and what is done to them from outside.
+
+Who kills and stops is not the supervisor: signals come from here, as they would from the kernel. Bringing back, cutting off
+and healing are the product's own commands. A disk is full for one process by a limit on the size of its files, which
+the kernel enforces: writes are refused or end in their middle, the store's, its log's and its mark's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+
+from mesh_core.api.client import ControlClient
+from mesh_core.api.schema import Event
+from tests.e2e.processes import limit_files
+from tests.e2e.storm.schedule import Blow, Step
+from whisper_tui.actions.actions import Actions
+from whisper_tui.errors import ActionError
+from whisper_tui.reach import Reach
+from whisper_tui.sources.live import Endpoint, LiveSource
+from whisper_tui.supervisor.plan import OPERATOR
+from whisper_tui.supervisor.rundir import RunDir
+from whisper_tui.supervisor.schema import GONE, SUPERVISOR, WORKING, ProcessView
+from whisper_tui.supervisor.stopped import stopped
+
+PATIENCE_S = 30.0
+"""For one thing that is done to the mesh."""
+
+LOOK_S = 0.01
+
+FULL_AT_START_S = 0.7
+"""How long a participant that is started on a full disk has to wait for room."""
+
+
+class Victims:
+    """Follows the operator's and the supervisor's events; carries out what a schedule says."""
+
+    def __init__(self, run: RunDir) -> None:
+        self.run = run
+        self.actions = Actions(run, "storm")
+        self.reach = Reach(run)
+        self.plan = self.reach.plan()
+        self.processes: dict[tuple[str, str], ProcessView] = {}
+        self.done: Counter[str] = Counter()
+        self.told: list[str] = []
+        """What was done and what came of it, for whoever has to find out."""
+        self._listeners: list[Callable[[Event], None]] = []
+        self._wakers: set[asyncio.Event] = set()
+
+    # ------------------------------------------------------------------------------------------- watching
+
+    @property
+    def names(self) -> list[str]:
+        """Everybody."""
+        return [seat.name for seat in self.plan.participants]
+
+    def control(self, name: str) -> ControlClient:
+        """A participant's API."""
+        return self.reach.control(self.plan.seat(name))
+
+    def listen(self, listener: Callable[[Event], None]) -> None:
+        """`listener` gets every event of the operator and the supervisor from now on."""
+        self._listeners.append(listener)
+
+    @contextlib.asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """While the block runs, events are followed."""
+        following = asyncio.create_task(self._follow())
+        try:
+            await self.until(lambda: len(self.processes) == 2 * len(self.names))
+            yield
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    async def _follow(self) -> None:
+        async with aclosing(self.events_of([OPERATOR])) as events:
+            async for event in events:
+                if event.node == SUPERVISOR and event.kind == "process":
+                    view = msgspec.convert(event.data, ProcessView)
+                    self.processes[view.name, view.part] = view
+                for listener in self._listeners:
+                    listener(event)
+                for waker in self._wakers:
+                    waker.set()
+
+    def events_of(self, names: list[str]) -> Any:
+        """The events of these participants and the supervisor, over all interruptions."""
+        supervisor = self.run.running()
+        assert supervisor is not None, "the supervisor has ended"
+        token = self.run.token()
+        source = LiveSource(
+            [
+                Endpoint(seat.name, f"http://127.0.0.1:{seat.control_port}", seat.peer)
+                for seat in self.plan.participants
+                if seat.name in names
+            ],
+            f"http://127.0.0.1:{supervisor.port}",
+            lambda url: ControlClient(url, token),
+        )
+        return source.events()
+
+    async def until(self, holds: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
+        """Wait until `holds`: looked at after every event, and only then."""
+        waker = asyncio.Event()
+        self._wakers.add(waker)
+        try:
+            async with asyncio.timeout(within_s):
+                while not holds():
+                    waker.clear()
+                    await waker.wait()
+        finally:
+            self._wakers.discard(waker)
+
+    # ----------------------------------------------------------------------------------------- what is done
+
+    async def suffer(self, steps: Iterable[Step], lasting_s: float) -> None:
+        """Carry out one step after the other. When the time is over nothing more befalls anybody, and what has is mended."""
+        now = asyncio.get_running_loop().time
+        ends_s = now() + lasting_s
+        before_s = 0.0
+        fallen: set[Blow] = set()
+        for step in steps:
+            if step.falls and now() + step.at_s - before_s >= ends_s:
+                continue
+            if step.falls or step.blow in fallen:
+                await asyncio.sleep(step.at_s - before_s)
+                before_s = step.at_s
+                fallen.add(step.blow)
+                await self.perform(step)
+        await asyncio.sleep(ends_s - now())
+
+    async def perform(self, step: Step) -> None:
+        """Carry one step out and wait until it is."""
+        self.told.append(str(step))
+        blow = step.blow
+        if step.falls:
+            self.done[blow.kind] += len(blow.names)
+            await self._fall(blow)
+        else:
+            await self._mend(blow)
+
+    async def _fall(self, blow: Blow) -> None:
+        match blow.kind:
+            case "kill" | "full at start":
+                await self._end(blow, signal.SIGKILL)
+            case "terminate":
+                await self._end(blow, signal.SIGTERM)
+            case "stop":
+                await self._stop([view.pid for view in self._views(blow)])
+            case "cut":
+                await self.actions.partition([], blow.names)
+            case "full" | "full and killed":
+                for view in self._views(blow):
+                    limit_files(view.pid, self._room(view, blow.room_bytes))
+
+    async def _mend(self, blow: Blow) -> None:
+        match blow.kind:
+            case "kill" | "terminate":
+                await self._revive(blow)
+            case "stop" if blow.part == "axl":
+                for view in self._views(blow):
+                    os.kill(view.pid, signal.SIGCONT)
+            case "stop":
+                await self._revive(blow)  # which also tells whoever slept of partitions
+            case "cut":
+                await self.actions.heal()
+            case "full":
+                for view in self._views(blow):
+                    limit_files(view.pid, None)
+            case "full and killed":
+                await self._end(blow, signal.SIGKILL)
+                await self._revive(blow)
+            case "full at start":
+                await self._revive_without_disk(blow)
+
+    def _views(self, blow: Blow) -> Iterator[ProcessView]:
+        """The processes it is about."""
+        for name in blow.names:
+            for part in ("provider", "axl"):
+                if blow.part in {"both", part}:
+                    yield self.processes[name, part]
+
+    def _room(self, view: ProcessView, room_bytes: int | None) -> int:
+        """How large files may be so that a participant's write-ahead log grows by no more than this."""
+        if room_bytes is None:
+            return 0
+        log = self.run.participant(view.name).store.with_name("store.db-wal")
+        return log.stat().st_size + room_bytes
+
+    async def _end(self, blow: Blow, number: signal.Signals) -> None:
+        views = list(self._views(blow))
+        for view in views:
+            os.kill(view.pid, number)
+        ended = {(view.name, view.part): view.pid for view in views}
+        await self.until(lambda: all(self.processes[name].pid != pid for name, pid in ended.items()))
+
+    async def _stop(self, pids: list[int]) -> None:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        async with asyncio.timeout(PATIENCE_S):
+            # One that waits for its disk stops after that, and nobody tells.
+            while stopped(pids) != set(pids):  # noqa: ASYNC110
+                await asyncio.sleep(LOOK_S)
+
+    async def _revive(self, blow: Blow) -> None:
+        await self.actions.revive(blow.names)
+        await self.until(lambda: all(view.state in WORKING for view in self._views(blow)))
+
+    async def _revive_without_disk(self, blow: Blow) -> None:
+        """Started while nothing can be written: it waits for room, or says in one line why it cannot start."""
+        supervisor = self.run.running()
+        assert supervisor is not None
+        before = {(view.name, view.part): view.pid for view in self._views(blow)}
+        limit_files(supervisor.pid, 0)  # its children inherit it
+        reviving = asyncio.create_task(self.actions.revive(blow.names))
+        try:
+            await self.until(
+                lambda: all(self.processes[one].pid not in {0, pid} for one, pid in before.items())
+            )
+        finally:
+            limit_files(supervisor.pid, None)
+        started = list(self._views(blow))
+        await asyncio.sleep(FULL_AT_START_S)
+        for view in started:
+            with contextlib.suppress(ProcessLookupError):
+                limit_files(view.pid, None)
+        try:
+            await reviving
+        except ActionError as refusal:
+            self.told.append(f"{' ' * 12}refused: {refusal.message}")
+            await self.until(lambda: any(view.state in GONE for view in self._views(blow)))
+            await self._revive(blow)
