@@ -145,7 +145,6 @@ class Membership:
         """Handle a message of a frame whose signature has been checked; statements inside are checked here."""
         if not self._own.left:
             self._handlers[type(message)](now, sender, message)
-            self.heard_from(now, sender)
 
     def fire(self, now: float, key: tuple[Any, ...]) -> None:
         """A timer of this machine is due."""
@@ -153,11 +152,13 @@ class Membership:
             self._timeouts[key[1]](now, *key[2:])
 
     def heard_from(self, now: float, peer: PeerId) -> None:
-        """A verified frame of `peer` has arrived.
+        """A verified frame of `peer` has arrived; what it holds is handled after this.
 
         It proves nothing of a member's health, but a stranger is asked who it is, unless it introduces itself
         in the same frame, and one held for dead hears of it at once, so that it can refute.
         """
+        if self._own.left:
+            return
         member = self._roster.get(peer)
         if member is None:
             self._joins.want(now, peer)

@@ -93,6 +93,7 @@ class Host:
         """Drain the inbox, then judge the timers, as the runtime does; what is to be sent."""
         inbox, self.inbox = self.inbox, []
         for sender, messages in inbox:
+            self.membership.heard_from(now, sender)
             for message in messages:
                 self.membership.handle(now, sender, message)
         for timer in self.timers.due(now):

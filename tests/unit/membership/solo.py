@@ -68,6 +68,7 @@ class Solo:
 
     def deliver(self, sender: str, message: Any) -> None:
         """A verified frame with one message arrives."""
+        self.membership.heard_from(self.now, key(sender))
         self.membership.handle(self.now, key(sender), message)
 
     def gossip(self, sender: str, *updates: Update) -> None:

@@ -127,3 +127,14 @@ def test_who_leaves_says_so_to_everybody_and_then_nothing_more(solo: Solo) -> No
     solo.deliver("a", Ping(1, ()))
     solo.wait(5.0)
     assert solo.take() == []
+
+
+def test_who_has_left_does_not_even_tell_the_dead_that_they_are_held_for_dead(solo: Solo) -> None:
+    solo.gossip("b", *(accusation(other, "a") for other in "bcd"))
+    solo.wait(FAST.suspicion_min_s, answering=("b", "c", "d"))
+    assert solo.state("a") == "dead"
+    solo.membership.leave(solo.now)
+    solo.take()
+    solo.sleep(5.0)
+    solo.deliver("a", Ping(1, ()))
+    assert solo.take() == []
