@@ -1,0 +1,101 @@
+"""Admission: who may have jobs done here, and that a job that was taken in stays in, and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+import mesh_core.market.auction as auctions
+from mesh_core.effects import JobOptions, PeerId, Persist, PutMeta
+from mesh_core.identity.crypto import Crypto
+from mesh_core.identity.statement import digest
+from mesh_core.secrecy.envelope import Envelope, seal_work
+from mesh_core.simulation.workload import Appetite
+from mesh_core.simulation.world import OPERATOR, Setup, World
+from mesh_core.wire import messages as ms
+from mesh_core.wire import statements as st
+from tests.unit.core.people import NETWORK, People
+from tests.unit.core.seat import Seat
+
+LIMIT_MICRO = 100_000
+
+
+@pytest.fixture
+def people() -> People:
+    return People()
+
+
+@pytest.fixture
+def seat(people: People) -> Seat:
+    """A provider that has taken in a job of the submitter, with its payload."""
+    seat = Seat(people, people.providers[0], people.submitter.record("job", people.job()))
+    (stored,) = seat.tell(people.submitter, ms.StoreJob(seat.job.entry.signed, b"payload"))
+    assert isinstance(stored, ms.JobStored) and not stored.refused
+    return seat
+
+
+def refusal(seat: Seat, people: People, of: str, **terms: object) -> str:
+    """What a provider says to a job of somebody that names the payload it has already."""
+    person = people.submitter if of == "submitter" else people.person(of)
+    committee = tuple(st.Seat(one.peer, 1) for one in [*people.providers, person])
+    record = person.record("job", people.job(committee=committee, **terms))
+    (answer,) = seat.tell(person, ms.StoreJob(record.signed, b""))
+    assert isinstance(answer, ms.JobStored)
+    return answer.refused
+
+
+def test_who_names_the_payload_of_another_job_is_not_let_in_by_it(seat: Seat, people: People) -> None:
+    assert "credit" in refusal(seat, people, "stranger")
+    assert refusal(seat, people, "submitter") == ""
+    assert "credit" in refusal(seat, people, "submitter", max_price_micro=10**12)
+
+
+def test_a_stranger_with_a_copied_payload_gets_no_more_favours_than_any_other(
+    seat: Seat, people: People
+) -> None:
+    stranger = people.person("stranger")
+    committee = tuple(st.Seat(one.peer, 1) for one in [*people.providers, stranger])
+    copy = stranger.record("job", people.job(committee=committee))
+    seat.tell(stranger, ms.StoreJob(copy.signed, b""))
+    seat.tell(stranger, ms.CancelRequest(stranger.sign(st.Cancel(NETWORK, stranger.peer, copy.hash, "go"))))
+    asked = [seat.tell(stranger, ms.PromiseRequest(copy.hash, epoch, ())) for epoch in range(1, 60)]
+    given = sum(isinstance(answer, ms.Promised) for answers in asked for answer in answers)
+    assert 0 < given <= 16
+
+
+def test_one_sealed_payload_for_many_jobs_buys_no_more_than_its_submitters_credit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sealed: dict[object, Envelope] = {}
+
+    def seal_once(crypto: Crypto, work: ms.Work, providers: Sequence[PeerId], threshold: int) -> Envelope:
+        key = (work.kind, work.text, work.shard, work.inputs, tuple(providers))
+        return sealed.setdefault(key, seal_work(crypto, work, providers, threshold))
+
+    monkeypatch.setattr(auctions, "seal_work", seal_once)
+    world = World(Setup("thrifty", credit_micro=LIMIT_MICRO, appetite=Appetite(0.02, 0.05)))
+    operator = world.hosts[OPERATOR]
+    operator.config = replace(operator.config, credit={})  # it does not know its limit
+    world.start()
+    world.run_for(2.0)
+    for number in range(15):
+        world.submit(OPERATOR, "why?", [1], JobOptions(), f"q{number}")
+        world.run_for(1.5)
+    node = world.hosts["node1"].node
+    assert node is not None
+    assert -LIMIT_MICRO <= node.ledger.account(operator.peer).balance_micro < 0
+
+
+def test_what_was_taken_in_is_remembered_until_it_is_decided(seat: Seat, people: People) -> None:
+    ours, decided = seat.job.id, digest(b"decided long ago")
+    node = seat.node
+    assert len(node.admission) == 1
+    node.admission.restore({f"taken:{job.hex()}": b"" for job in (ours, decided)})
+    node.admission.on_settled(ours)
+    persisted = [one for one in node.context.outbox.take() if isinstance(one, Persist)]
+    assert [write for one in persisted for write in one.writes] == [
+        PutMeta(f"taken:{job.hex()}", None) for job in (decided, ours)
+    ]
+    assert len(node.admission) == 0
