@@ -15,6 +15,8 @@ from mesh_core.wire.statements import Accusation, Alive
 from tests.unit.membership.cluster import NETWORK, Signer, announcement, context, key
 
 ME = key("me")
+OTHERS = ("b", "c", "d")
+"""As many accusers as it takes to end a suspicion early."""
 
 M = TypeVar("M")
 
@@ -115,6 +117,13 @@ class Solo:
             self.deliver(name, Exchange((alive(name),), False))
         self.answer(*names)
         self.wait(10 * self.timing.probe_period_s + 0.001, answering=names)
+        self.take()
+
+    def kill(self, name: str) -> None:
+        """The others accuse a member, and it does not answer."""
+        self.gossip(OTHERS[0], *(accusation(other, name) for other in OTHERS))
+        self.wait(self.timing.suspicion_min_s, answering=OTHERS)
+        assert self.state(name) == "dead"
         self.take()
 
     def state(self, name: str) -> str:

@@ -4,28 +4,11 @@ import pytest
 
 from mesh_core.config import FAST
 from mesh_core.wire.messages import Ping
-from tests.unit.membership.solo import Solo, accusation, alive
-
-OTHERS = ("b", "c", "d")
-
-
-@pytest.fixture
-def solo() -> Solo:
-    machine = Solo()
-    machine.meet("a", *OTHERS)
-    return machine
-
-
-def kill(solo: Solo, name: str) -> None:
-    """Three believed accusers, and no answer."""
-    solo.gossip("b", *(accusation(other, name) for other in OTHERS))
-    solo.wait(FAST.suspicion_min_s, answering=OTHERS)
-    assert solo.state(name) == "dead"
-    solo.take()
+from tests.unit.membership.solo import OTHERS, Solo, accusation, alive
 
 
 def test_the_dead_are_contacted_now_and_then(solo: Solo) -> None:
-    kill(solo, "a")
+    solo.kill("a")
     solo.wait(10.0, answering=OTHERS)
     contacts = solo.sent(Ping, "a")
     assert len(contacts) == pytest.approx(10.0 / FAST.dead_contact_s, abs=1)
@@ -40,7 +23,7 @@ def test_a_member_that_left_is_not_contacted(solo: Solo) -> None:
 
 
 def test_a_dead_member_is_forgotten_after_a_day(solo: Solo) -> None:
-    kill(solo, "a")
+    solo.kill("a")
     solo.sleep(FAST.dead_memory_s - 1.0)
     solo.answer(*OTHERS)
     solo.wait(0.0, answering=OTHERS)
@@ -55,7 +38,7 @@ def test_members_that_were_once_reached_are_contacted_before_invented_ones(solo:
     solo.gossip("b", alive("invented"))
     while solo.state("invented") != "dead":
         solo.wait(0.1, answering=("a", *OTHERS))
-    kill(solo, "a")
+    solo.kill("a")
     solo.wait(10.0, answering=OTHERS)
     assert solo.sent(Ping, "a")
     assert not solo.sent(Ping, "invented")
@@ -63,5 +46,5 @@ def test_members_that_were_once_reached_are_contacted_before_invented_ones(solo:
 
 def test_nothing_is_scheduled_while_nobody_is_gone(solo: Solo) -> None:
     assert ("membership", "contact") not in solo.timers
-    kill(solo, "a")
+    solo.kill("a")
     assert ("membership", "contact") in solo.timers

@@ -1,28 +1,9 @@
 from __future__ import annotations
 
-import pytest
-
 from mesh_core.config import FAST, limit
 from mesh_core.wire.messages import Exchange
 from tests.unit.membership.cluster import key
-from tests.unit.membership.solo import Solo, accusation, alive
-
-OTHERS = ("b", "c", "d")
-
-
-@pytest.fixture
-def solo() -> Solo:
-    machine = Solo()
-    machine.meet("a", *OTHERS)
-    return machine
-
-
-def kill(solo: Solo, name: str) -> None:
-    """Three believed accusers, and no answer."""
-    solo.gossip("b", *(accusation(other, name) for other in OTHERS))
-    solo.wait(FAST.suspicion_min_s, answering=OTHERS)
-    assert solo.state(name) == "dead"
-    solo.take()
+from tests.unit.membership.solo import OTHERS, Solo, accusation, alive
 
 
 def test_an_exchange_is_answered_but_not_for_every_request(solo: Solo) -> None:
@@ -35,7 +16,7 @@ def test_an_exchange_is_answered_but_not_for_every_request(solo: Solo) -> None:
 
 
 def test_an_exchange_shows_deaths_with_their_accusations(solo: Solo) -> None:
-    kill(solo, "a")
+    solo.kill("a")
     solo.deliver("b", Exchange((), True))
     updates = solo.sent(Exchange, "b")[0].updates
     assert {alive("a"), accusation("b", "a"), accusation("c", "a")} <= set(updates)
@@ -47,7 +28,7 @@ def test_a_stranger_gets_no_answer_before_it_says_who_it_is(solo: Solo) -> None:
 
 
 def test_a_member_dead_for_half_a_day_is_not_passed_on(solo: Solo) -> None:
-    kill(solo, "a")
+    solo.kill("a")
     solo.sleep(FAST.dead_memory_s / 2 + 1.0)
     solo.take()
     solo.deliver("b", Exchange((), True))

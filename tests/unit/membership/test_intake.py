@@ -12,13 +12,6 @@ from tests.unit.membership.solo import ME, Solo, accusation, alive
 P = FAST.probe_period_s
 
 
-@pytest.fixture
-def solo() -> Solo:
-    machine = Solo()
-    machine.meet("a", "b", "c", "d")
-    return machine
-
-
 # ------------------------------------------------------------------------------------------ cheap when idle
 
 

@@ -5,10 +5,9 @@ import pytest
 from mesh_core.config import FAST
 from mesh_core.wire.messages import Exchange, Ping, PingRequest
 from tests.unit.membership.cluster import key
-from tests.unit.membership.solo import ME, Solo, accusation, alive
+from tests.unit.membership.solo import ME, OTHERS, Solo, accusation, alive
 
 T = FAST.probe_timeout_s
-OTHERS = ("b", "c", "d")
 
 
 def show(solo: Solo, *names: str, detached: tuple[str, ...] = ()) -> None:
@@ -17,20 +16,10 @@ def show(solo: Solo, *names: str, detached: tuple[str, ...] = ()) -> None:
 
 
 @pytest.fixture
-def solo() -> Solo:
-    machine = Solo()
-    machine.meet("a", *OTHERS)
-    show(machine, "a", *OTHERS)
-    machine.take()
-    return machine
-
-
-def kill(solo: Solo, name: str) -> None:
-    """Three believed accusers, and no answer."""
-    solo.gossip("b", *(accusation(other, name) for other in OTHERS))
-    solo.wait(FAST.suspicion_min_s, answering=OTHERS)
-    assert solo.state(name) == "dead"
+def solo(solo: Solo) -> Solo:
+    show(solo, "a", *OTHERS)
     solo.take()
+    return solo
 
 
 def not_lately_contacted(solo: Solo, name: str) -> None:
@@ -116,14 +105,14 @@ def test_links_are_shown_in_the_table(solo: Solo) -> None:
 
 def test_a_dead_neighbour_that_is_back_hears_at_once_that_it_is_held_for_dead(solo: Solo) -> None:
     show(solo, *OTHERS)
-    kill(solo, "a")
+    solo.kill("a")
     not_lately_contacted(solo, "a")
     show(solo, "a", *OTHERS)
     assert accusation("b", "a") in solo.sent(Ping, "a")[0].updates
 
 
 def test_a_dead_member_that_is_heard_from_is_told_at_once_but_not_for_every_frame(solo: Solo) -> None:
-    kill(solo, "a")
+    solo.kill("a")
     not_lately_contacted(solo, "a")
     for _ in range(50):
         solo.membership.heard_from(solo.now, key("a"))

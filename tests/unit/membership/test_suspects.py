@@ -5,18 +5,10 @@ import pytest
 from mesh_core.config import FAST
 from mesh_core.wire.messages import Gossip, Ping
 from tests.unit.membership.cluster import key
-from tests.unit.membership.solo import Solo, accusation, alive
+from tests.unit.membership.solo import OTHERS, Solo, accusation, alive
 
 SHORTEST = FAST.suspicion_min_s
 LONGEST = SHORTEST * FAST.suspicion_max_factor
-OTHERS = ("b", "c", "d")
-
-
-@pytest.fixture
-def solo() -> Solo:
-    machine = Solo()
-    machine.meet("a", "b", "c", "d")
-    return machine
 
 
 def lasted(solo: Solo) -> float:
