@@ -50,7 +50,7 @@ ANSWERS_KEPT = QUERIES_SHOWN + ANSWERS_SHOWN
 
 @dataclass(slots=True)
 class About:
-    """What a node does not know of itself: its process. `problem` is one line, empty while all is well."""
+    """What a node does not know of itself: what its process was told, and whether it reaches its AXL node."""
 
     name: str
     role: str
