@@ -12,7 +12,8 @@ from typing import TypeAlias
 from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId, PutMeta
-from mesh_core.identity.statement import StatementError, check
+from mesh_core.identity.pen import PHASES
+from mesh_core.identity.statement import VOTES, StatementError, check
 from mesh_core.ledger.chain import AuthorChain
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
@@ -41,12 +42,7 @@ _REFUSALS_APART_S = 1.0
 
 VotesOf: TypeAlias = Callable[[PeerId], Iterable[SignedVote]]
 
-_VOTES: Mapping[str, type[st.Promise] | type[st.Proposal] | type[st.AcceptVote] | type[st.SettleVote]] = {
-    "promise": st.Promise,
-    "propose": st.Proposal,
-    "accept": st.AcceptVote,
-    "settle": st.SettleVote,
-}
+_VOTES = {PHASES[vote]: vote for vote in VOTES}
 
 
 class Past:

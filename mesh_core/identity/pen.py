@@ -10,20 +10,14 @@ from typing import Any, TypeAlias
 
 from mesh_core.effects import DropPromises, JobId, PutVote, Write
 from mesh_core.identity.crypto import Crypto
-from mesh_core.identity.statement import sign
+from mesh_core.identity.statement import KINDS, VOTES, sign
 from mesh_core.wire import statements as st
 
 Vote: TypeAlias = st.Promise | st.Proposal | st.AcceptVote | st.SettleVote | st.Release | st.Cancel
 
-PHASES: dict[type[Any], str] = {
-    st.Promise: "promise",
-    st.Proposal: "propose",
-    st.AcceptVote: "accept",
-    st.SettleVote: "settle",
-    st.Release: "release",
-    st.Cancel: "cancel",
-}
-"""Under which phase of `PutVote` each vote is written down."""
+PHASES: dict[type[Any], str] = {kind: KINDS[kind] for kind in (*VOTES, st.Release, st.Cancel)}
+PHASES[st.Proposal] = "propose"
+"""Under which phase of `PutVote` each vote is written down; stores have called a proposal otherwise ever since."""
 
 
 class NotEntitledError(Exception):

@@ -28,6 +28,14 @@ KINDS: dict[type[Any], str] = {
     st.Cancel: "cancel",
 }
 
+VOTES: tuple[type[st.Promise] | type[st.Proposal] | type[st.AcceptVote] | type[st.SettleVote], ...] = (
+    st.Promise,
+    st.Proposal,
+    st.AcceptVote,
+    st.SettleVote,
+)
+"""What is said once per job and epoch: two that differ prove that their author lies."""
+
 _DECODERS: dict[type[Any], msgspec.msgpack.Decoder[Any]] = {
     kind: msgspec.msgpack.Decoder(kind) for kind in KINDS
 }

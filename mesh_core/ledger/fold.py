@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mesh_core.identity.crypto import Verifier
-from mesh_core.identity.statement import StatementError, check, encode
+from mesh_core.identity.statement import KINDS, VOTES, StatementError, check, encode
 from mesh_core.lease.certificate import CertificateError, check_lease, check_settlement
 from mesh_core.lease.committee import weight_of
 from mesh_core.ledger.award import award_is_sound
@@ -22,12 +22,7 @@ from mesh_core.ledger.record import Entry, check_record
 from mesh_core.ledger.set_hash import SetHash
 from mesh_core.wire import statements as st
 
-_VOTES: dict[str, type[st.Promise] | type[st.Proposal] | type[st.AcceptVote] | type[st.SettleVote]] = {
-    "promise": st.Promise,
-    "proposal": st.Proposal,
-    "accept": st.AcceptVote,
-    "settle": st.SettleVote,
-}
+_VOTES = {KINDS[vote]: vote for vote in VOTES}
 
 
 @dataclass(slots=True)
