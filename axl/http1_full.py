@@ -21,6 +21,8 @@ class FullReader:
         self._body_bytes_max = body_bytes_max
         self._start: h11.Request | h11.Response | None = None
         self._body = bytearray()
+        self._rest = b""
+        """What came after the message and was not given to h11."""
 
     @property
     def held_bytes(self) -> int:
@@ -28,8 +30,23 @@ class FullReader:
         return len(self._body)
 
     def read(self, data: bytes) -> Message | None:
-        """The message, once `data` completes it. Raises HttpError."""
-        self._connection.receive_data(data)
+        """The message, once `data` completes it. Raises HttpError.
+
+        h11 gets no more at once than one event may have: it would take a longer one that it sees whole, and refuse
+        the same in pieces.
+        """
+        start = 0
+        while start < len(data):
+            end = start + HEAD_BYTES_MAX + 1 - len(self._connection.trailing_data[0])
+            self._connection.receive_data(data[start:end])
+            message = self._next()
+            if message is not None:
+                self._rest = data[end:]
+                return message
+            start = end
+        return None
+
+    def _next(self) -> Message | None:
         try:
             while True:
                 event = self._connection.next_event()
@@ -41,14 +58,14 @@ class FullReader:
                         raise HttpError(413, f"body of more than {self._body_bytes_max} bytes")
                 elif isinstance(event, h11.EndOfMessage):
                     return self._finish()
-                else:
+                elif not isinstance(event, h11.InformationalResponse):
                     return None
         except h11.RemoteProtocolError as error:
             raise HttpError(error.error_status_hint, str(error)) from None
 
     def unread(self) -> bytes:
         """What came after the message."""
-        return bytes(self._connection.trailing_data[0])
+        return self._connection.trailing_data[0] + self._rest
 
     def interim(self) -> bytes:
         """What to send to a client that holds its body back until it is asked for it; else nothing."""

@@ -73,7 +73,7 @@ def parse_env_file(path: Path) -> dict[str, str]:
             continue
         name, equals, value = bare.partition("=")
         name = name.strip()
-        if not equals or not name.isidentifier():
+        if not equals or not name.isidentifier() or "\0" in value:
             raise BadInput(f"{path} line {number}: expected NAME=VALUE")
         values[name] = _unquoted(value.strip())
     return values

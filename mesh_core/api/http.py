@@ -201,7 +201,9 @@ class _Exchange:
         while True:
             event = self._http.next_event()
             if event is h11.NEED_DATA:
-                self._http.receive_data(await self._reader.read(HEAD_BYTES_MAX))
+                # No more than one event may have: h11 would take a longer one that it sees whole.
+                room = HEAD_BYTES_MAX + 1 - len(self._http.trailing_data[0])
+                self._http.receive_data(await self._reader.read(room))
             elif isinstance(event, h11.Request):
                 head = event
             elif isinstance(event, h11.Data):

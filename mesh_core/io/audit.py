@@ -156,6 +156,7 @@ def _open(path: Path, live: bool) -> _Disk:
         try:
             store.execute("BEGIN")  # one moment of a store that may still be written to
             store_file.check_identity(store, file, crypto.peer)
+            store_file.check_whole(store, file)
             statements = {statement.signed: None for statement in store_file.read_statements(store, file)}
             blobs = {row[0] for row in store.execute("SELECT hash FROM blob")}
             snapshot = _snapshot(store, file)
@@ -164,7 +165,7 @@ def _open(path: Path, live: bool) -> _Disk:
             raise
     except (SettingsError, KeyFileError, StoreError) as error:
         raise AuditError(str(error)) from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise AuditError(f"the store of {path} cannot be read: {error}") from error
     credited = frozenset(bytes.fromhex(peer) for peer, limit_micro in settings.credit.items() if limit_micro)
     return _Disk(settings.name, live, settings.network, credited, crypto, store, statements, blobs, snapshot)

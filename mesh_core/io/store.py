@@ -57,11 +57,13 @@ class Store:
             if not path.exists() and mark.read() > 0:
                 raise StoreBehindError(path, 0, mark.read())
             store_file.create_if_missing(path, peer)
-            if path.stat().st_size == 0:
-                raise StoreDamagedError(path, "it is empty")
+            if path.stat().st_size < store_file.PAGE_BYTES:
+                # SQLite would take it for an empty one, and delete its log.
+                raise StoreDamagedError(path, "it is cut short")
             path.chmod(0o600)
             with closing(store_file.look(path)) as looking:
                 store_file.check_identity(looking, path, peer)
+                store_file.check_whole(looking, path)
                 commits = store_file.read_commits(looking)
             if commits < mark.read():
                 raise StoreBehindError(path, commits, mark.read())
@@ -132,7 +134,7 @@ def _one_line(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         raise StoreError(f"store {path} cannot be read: {error}") from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # what SQLite says may quote what is damaged
         raise StoreDamagedError(path, str(error)) from error
     except OSError as error:
         raise StoreError(f"store {path} cannot be opened: {error.strerror}") from error

@@ -23,6 +23,8 @@ COMMITS_KEY = "store:commits"
 _APPLICATION_ID = 0x57485350  # "WHSP"
 _CACHE_KIB = 512
 _LOG_BYTES_KEPT = 4 << 20
+_DETAIL_CHARS_MAX = 120
+PAGE_BYTES = 4096
 
 # Rows are keyed tables with a rowid: large values stay out of the index (WITHOUT ROWID doubled the file).
 # `check_sum` covers key and value, because SQLite itself notices only damage to its own structure.
@@ -105,6 +107,7 @@ def create_if_missing(path: Path, peer: bytes) -> None:
         os.close(os.open(building, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         connection = sqlite3.connect(building, isolation_level=None)
         try:
+            connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             connection.executescript("PRAGMA synchronous = EXTRA; BEGIN;" + _SCHEMA)
             connection.execute("INSERT INTO owner VALUES (?)", (peer,))
             connection.execute("COMMIT")
@@ -150,8 +153,20 @@ def check_identity(connection: sqlite3.Connection, path: Path, peer: bytes) -> N
     if len(owners) != 1:
         raise StoreDamagedError(path, "its owner is missing")
     owner = owners[0][0]
+    if not isinstance(owner, bytes):
+        raise StoreDamagedError(path, "its owner was altered")
     if owner != peer:
         raise StoreError(f"store {path} belongs to key {owner.hex()}, this participant's key is {peer.hex()}")
+
+
+def check_whole(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse tables that have lost rows, or whose index has: what is left would pass for all there was, and a vote whose
+    index is gone could be cast again. Blobs need no such look, they can be fetched anew. Raises StoreDamagedError.
+    """
+    for table in ("owner", "statement", "vote", "meta"):
+        found = str(connection.execute(f"PRAGMA integrity_check({table})").fetchone()[0])
+        if found != "ok":
+            raise StoreDamagedError(path, " ".join(found.split())[:_DETAIL_CHARS_MAX])
 
 
 def check_sum(*parts: bytes | str | int) -> int:
@@ -163,9 +178,9 @@ def check_sum(*parts: bytes | str | int) -> int:
 
 
 def read_commits(connection: sqlite3.Connection) -> int:
-    """How many commits the store holds; 0 for one that counted none."""
+    """How many commits the store holds; 0 for one that counted none, or whose count is damaged."""
     row = connection.execute("SELECT value FROM meta WHERE key = ?", (COMMITS_KEY,)).fetchone()
-    return int(row[0]) if row is not None and row[0].isdigit() else 0
+    return int(row[0]) if row is not None and isinstance(row[0], bytes) and row[0].isdigit() else 0
 
 
 def read_statements(connection: sqlite3.Connection, path: Path) -> Iterator[PutStatement]:
@@ -175,7 +190,7 @@ def read_statements(connection: sqlite3.Connection, path: Path) -> Iterator[PutS
     )
     for author, seq, hash_, signed, expected in rows:
         if check_sum(author, seq, hash_, signed) != expected:
-            raise StoreDamagedError(path, f"record {seq} of {author.hex()[:8]} was altered")
+            raise StoreDamagedError(path, f"record {seq} of {_named(author)} was altered")
         yield PutStatement(author, seq, hash_, signed)
 
 
@@ -185,9 +200,7 @@ def read_votes(connection: sqlite3.Connection, path: Path) -> Iterator[PutVote]:
         "SELECT * FROM vote ORDER BY job, epoch, phase"
     ):
         if check_sum(job, epoch, phase, signed) != expected:
-            raise StoreDamagedError(
-                path, f"the {phase} vote for job {job.hex()[:8]} epoch {epoch} was altered"
-            )
+            raise StoreDamagedError(path, f"the {phase} vote for job {_named(job)} epoch {epoch} was altered")
         yield PutVote(job, epoch, phase, signed)
 
 
@@ -200,3 +213,8 @@ def read_meta(connection: sqlite3.Connection, path: Path) -> dict[str, bytes]:
         found[key] = value
     found.pop(COMMITS_KEY, None)
     return found
+
+
+def _named(value: object) -> str:
+    """The beginning of a key or hash; damage can make anything of it."""
+    return value.hex()[:8] if isinstance(value, bytes) else repr(value)[:20]

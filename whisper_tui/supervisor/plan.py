@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from mesh_core.config import LOCAL_NETWORK
 from whisper_tui.errors import BadInput
@@ -20,6 +21,8 @@ CONTROL_PORT_OFFSET = -114
 LISTEN_PORT_OFFSET = 100
 
 Role: TypeAlias = Literal["provider", "operator", "submitter"]
+Port: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
+_NAME = re.compile(f"node[1-9][0-9]{{0,3}}|{OPERATOR}")
 
 
 class Seat(Struct, frozen=True):
@@ -28,9 +31,9 @@ class Seat(Struct, frozen=True):
     name: str
     role: Role
     peer: str
-    axl_port: int
-    listen_port: int
-    control_port: int
+    axl_port: Port
+    listen_port: Port
+    control_port: Port
 
 
 class Backend(Struct, frozen=True):
@@ -101,14 +104,26 @@ def next_ports(plan: Plan, index: int) -> tuple[int, int, int]:
 def load(path: Path) -> Plan | None:
     """The plan in `path`, None when there is none; BadInput when it cannot be understood."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Plan)
+        plan = msgspec.json.decode(path.read_bytes(), type=Plan)
+        _check(plan)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(
             f"{path} cannot be used: {error}",
             "move it away and run `whisper-tui up`: keys and stores are kept, a new one is made",
         ) from error
+    return plan
+
+
+def _check(plan: Plan) -> None:
+    """What types cannot say. Raises msgspec.ValidationError."""
+    names = [seat.name for seat in plan.participants]
+    strange = [name for name in names if not _NAME.fullmatch(name)]
+    if strange or len(set(names)) < len(names):
+        raise msgspec.ValidationError(f"participants: {(strange or names)[0]!r} is no name, or there twice")
+    if OPERATOR not in names:
+        raise msgspec.ValidationError("participants: the operator is missing")
 
 
 def save(path: Path, plan: Plan) -> None:

@@ -135,7 +135,7 @@ class RunDir:
             return msgspec.json.decode(self.supervisor_file.read_bytes(), type=SupervisorFile)
         except FileNotFoundError:
             return None  # it has just been started or is about to end
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise MeshUnreachable(
                 f"{self.supervisor_file} cannot be read: {error}",
                 "a supervisor runs here, but its port is unknown: end it by its pid, its children follow",

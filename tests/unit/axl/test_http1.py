@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from axl.http1 import RequestReader, ResponseReader, response_bytes
 from axl.http1_full import FullReader
-from axl.http_message import HttpError, Request, Response
+from axl.http_message import HEAD_BYTES_MAX, HttpError, Request, Response
 
 BODY_MAX = 1000
 SEND = (
@@ -243,3 +243,26 @@ def test_a_chunked_response_as_the_go_node_sends_for_long_bodies_is_read() -> No
     )
     assert response is not None
     assert (response.status, response.body) == (200, b"abc")
+
+
+def test_a_response_behind_an_interim_one_is_read_though_both_come_at_once() -> None:
+    response = read_response(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    assert response is not None
+    assert (response.status, response.body) == (200, b"ok")
+
+
+@pytest.mark.parametrize("size", [HEAD_BYTES_MAX - 1000, HEAD_BYTES_MAX, 2 * HEAD_BYTES_MAX])
+def test_how_much_may_stand_between_two_chunks_does_not_depend_on_how_it_comes(size: int) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    stream = head + b"1;" + b"x" * size + b"\r\na\r\n0\r\n\r\n" + SEND
+    found = []
+    for length in (len(stream), 16 * 1024, 1000, 7):
+        reader = RequestReader(BODY_MAX)
+        bodies = []
+        with suppress(HttpError):
+            for at in range(0, len(stream), length):
+                reader.receive(stream[at : at + length])
+                while (request := reader.next_request()) is not None:
+                    bodies.append(request.body)
+        found.append(bodies)
+    assert found == [[b"a", b"hello"] if size < HEAD_BYTES_MAX - 2 else []] * 4

@@ -592,3 +592,83 @@ def test_a_store_without_the_snapshot_it_goes_on_from_is_damaged(tmp_path: Path)
         waiter.wait_for(store.submit([PutMeta("ledger:base", base)]))
         with pytest.raises(StoreDamagedError, match="snapshot"):
             store.load()
+
+
+def filled(path: Path) -> None:
+    """A store whose tables have many pages each."""
+    write(
+        path,
+        tuple(statement(seq, 300) for seq in range(1, 200)),
+        tuple(vote(epoch, b"mine" * 20) for epoch in range(1, 400)),
+        (PutMeta("boot", b"1"),),
+    )
+
+
+def test_a_page_that_claims_fewer_rows_does_not_make_them_vanish(tmp_path: Path) -> None:
+    """Two bytes of each page say how many rows it has; each row's own sum tells nothing of those that are gone."""
+    path = tmp_path / "store.db"
+    filled(path)
+    whole, content = read(path), path.read_bytes()
+    for page in range(1, len(content) // 4096):
+        hurt = bytearray(content)
+        hurt[page * 4096 + 3 : page * 4096 + 5] = b"\0\1"
+        path.write_bytes(hurt)
+        try:
+            found = read(path)
+        except StoreError as error:
+            assert "\n" not in str(error)
+        else:
+            assert (found[0], found[1], found[3]) == (whole[0], whole[1], whole[3]), page
+
+
+def test_an_index_that_has_lost_a_vote_does_not_let_it_be_cast_again(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    filled(path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_vote_1'"
+        (root,) = connection.execute(query).fetchone()
+    content = bytearray(path.read_bytes())
+    content[(root - 1) * 4096 : root * 4096] = b"\x0a\0\0\0\0\x10\0\0" + bytes(
+        4088
+    )  # an empty leaf of an index
+    path.write_bytes(content)
+    with pytest.raises(StoreDamagedError, match="index"):
+        Store.open(path, OWNER)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE owner SET peer = 'text'",
+        "UPDATE meta SET value = 7",
+        "UPDATE statement SET author = 'text'",
+        "UPDATE vote SET job = 5",
+        "UPDATE sqlite_master SET name = CAST(x'6fff776e6572' AS TEXT) WHERE name = 'owner'",
+        "UPDATE sqlite_master SET sql = CAST(x'437265617465ff' AS TEXT) WHERE name = 'owner'",
+    ],
+)
+def test_a_value_of_another_kind_is_damage_in_one_line(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "store.db"
+    write(path, (statement(1), vote(1), PutMeta("boot", b"1")))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(change)
+    path.with_name("store.db.mark").unlink()
+    with pytest.raises(StoreError) as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [0, 1, 4095])
+def test_a_store_cut_short_keeps_its_log(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "live" / "store.db"
+    path.parent.mkdir()
+    with opened(path) as (store, waiter):
+        waiter.wait_for(store.submit((statement(1),)))
+        taken = copy_of(path, tmp_path / "taken", ".mark")
+    log = taken.with_name("store.db-wal").read_bytes()
+    taken.write_bytes(taken.read_bytes()[:size])
+    with pytest.raises(StoreDamagedError, match="cut short"):
+        Store.open(taken, OWNER)
+    assert taken.with_name("store.db-wal").read_bytes() == log

@@ -37,6 +37,14 @@ def test_without_anything_nothing_is_said(tmp_path: Path) -> None:
     assert (found.fast, found.exec_delay) == (None, None)
 
 
+def test_a_value_that_no_process_can_be_given_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_bytes(b"FAST_MODE=1\nWHISPER_MODEL=a\0b\n")
+    with pytest.raises(BadInput, match=r"\.env line 2: expected NAME=VALUE"):
+        settings.read(tmp_path / ".env")
+
+
 def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAST_MODE", "0")
     assert read(tmp_path, "FAST_MODE=1").fast is False

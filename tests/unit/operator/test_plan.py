@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import stat
 import tomllib
@@ -28,6 +29,12 @@ from whisper_tui.supervisor.prepare import (
 )
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.settings_files import toml
+
+
+def seats(*names: str, port: int = 1) -> bytes:
+    """run.json with participants of these names."""
+    fixed = {"role": "provider", "peer": "", "axl_port": 1, "listen_port": 1, "control_port": port}
+    return json.dumps({"participants": [{"name": name, **fixed} for name in names]}).encode()
 
 
 def test_default_ports_are_those_people_know() -> None:
@@ -199,7 +206,9 @@ def test_a_path_that_is_not_text_is_refused(run: RunDir) -> None:
 
 def test_credit_of_guests_is_kept_added_to_and_given_to_every_provider(run: RunDir) -> None:
     ann, bob = "a" * 64, "b" * 64
-    granted = make_plan(None, Wishes(count=2, auto_ports=True, credit=read_credit([f"{ann}=10", f"{bob}=0.5"])))
+    granted = make_plan(
+        None, Wishes(count=2, auto_ports=True, credit=read_credit([f"{ann}=10", f"{bob}=0.5"]))
+    )
     assert granted.credit == {ann: 10_000_000, bob: 500_000}
     raised = make_plan(granted, Wishes(credit={bob: 2_000_000}))
     assert raised.credit == {ann: 10_000_000, bob: 2_000_000}
@@ -214,3 +223,22 @@ def test_credit_of_guests_is_kept_added_to_and_given_to_every_provider(run: RunD
 def test_credit_that_is_none_is_refused_in_one_line(word: str) -> None:
     with pytest.raises(BadInput, match="expected a peer id of 64 hex digits"):
         read_credit([word])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"a":' * 3_000, "recursion"),
+        (b'{"network":"\xff"}', "codec"),
+        (b"{}", "the operator is missing"),
+        (seats("operator", "node1", "node1"), "is no name, or there twice"),
+        (seats("operator", "../elsewhere"), "is no name, or there twice"),
+        (seats("operator", "node1", port=65536), "control_port"),
+    ],
+)
+def test_a_plan_that_cannot_be_one_is_refused_in_one_line(run: RunDir, content: bytes, said: str) -> None:
+    run.plan.write_bytes(content)
+    with pytest.raises(BadInput, match=said) as caught:
+        plans.load(run.plan)
+    assert str(run.plan) in caught.value.message
+    assert "\n" not in caught.value.message

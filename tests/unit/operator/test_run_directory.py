@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.operator.conftest import Running
-from whisper_tui.errors import BadInput
+from whisper_tui.errors import BadInput, MeshUnreachable
 from whisper_tui.supervisor import rundir
 from whisper_tui.supervisor.rundir import PROJECT_MARK, RunDir, find, lock
 
@@ -95,6 +95,16 @@ def test_whoever_holds_the_lock_runs_it(run: RunDir) -> None:
         found = run.running()
     assert found is not None
     assert found.port == 7
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"pid":"\xff"}', b'{"a":' * 3_000])
+def test_a_supervisor_that_is_described_wrongly_is_reported(run: RunDir, content: bytes) -> None:
+    run.supervisor_file.write_bytes(content)
+    with (
+        lock(run.lock_file),
+        pytest.raises(MeshUnreachable, match=r"supervisor\.json cannot be read"),
+    ):
+        run.running()
 
 
 async def test_a_running_supervisor_is_found(running: Running) -> None:
