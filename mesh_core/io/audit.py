@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -31,7 +30,7 @@ from mesh_core.io.settings import SettingsError
 from mesh_core.io.store_file import StoreDamagedError, StoreError
 from mesh_core.lease.committee import quorum, weight_of
 from mesh_core.ledger.checkpoint import snapshot_named
-from mesh_core.ledger.fold import Hooks, Ledger
+from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import Contradiction, LedgerJob
 from mesh_core.ledger.record import Entry, check_record
 from mesh_core.ledger.snapshot import Snapshot, read_snapshot
@@ -185,13 +184,6 @@ def _snapshot(store: sqlite3.Connection, file: Path) -> Snapshot | None:
 # ------------------------------------------------------------------------------------------------- judging
 
 
-def _heard(*_: Any) -> None:
-    """Nobody waits for news here."""
-
-
-_SILENT = Hooks(_heard, _heard, _heard, _heard, _heard, _heard, _heard, _heard)
-
-
 class _Reader:
     """Checks with public keys alone; each signature, record and set of records once, however many disks hold it."""
 
@@ -214,7 +206,7 @@ class _Reader:
         furthest = _furthest(disks)
         held = frozenset(statements if furthest is None else (*statements, furthest.settled))
         if held not in self._ledgers:
-            ledger = self._ledgers[held] = Ledger(self, disks[0].network if disks else "", _SILENT)
+            ledger = self._ledgers[held] = Ledger(self, disks[0].network if disks else "")
             if furthest is not None:
                 furthest.begin(ledger)
             for entry in (self._entry(signed, ledger.network) for signed in statements):

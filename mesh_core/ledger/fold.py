@@ -25,19 +25,23 @@ from mesh_core.wire import statements as st
 _VOTES = {KINDS[vote]: vote for vote in VOTES}
 
 
+def _unheard(*_: object) -> None:
+    """Nobody hears of a fold that only looks back."""
+
+
 @dataclass(slots=True)
 class Hooks:
-    """Who is told when the fold moves. Each is called at most once per record; `on_conflict` (kind and the two signed
+    """Who is told when the fold moves, nobody unless named. Each is called at most once per record; `on_conflict` (kind and the two signed
     records) and `on_equivocator` once per author."""
 
-    on_record: Callable[[Entry], None]
-    on_job: Callable[[LedgerJob], None]
-    on_award: Callable[[LedgerJob, Entry], None]
-    on_lease: Callable[[LedgerJob, int], None]
-    on_settled: Callable[[LedgerJob], None]
-    on_conflict: Callable[[str, bytes, bytes], None]
-    on_equivocator: Callable[[st.PeerId, str], None]
-    on_alarm: Callable[[LedgerJob], None]
+    on_record: Callable[[Entry], None] = _unheard
+    on_job: Callable[[LedgerJob], None] = _unheard
+    on_award: Callable[[LedgerJob, Entry], None] = _unheard
+    on_lease: Callable[[LedgerJob, int], None] = _unheard
+    on_settled: Callable[[LedgerJob], None] = _unheard
+    on_conflict: Callable[[str, bytes, bytes], None] = _unheard
+    on_equivocator: Callable[[st.PeerId, str], None] = _unheard
+    on_alarm: Callable[[LedgerJob], None] = _unheard
 
 
 @dataclass(slots=True)
@@ -59,7 +63,7 @@ class Ledger:
 
     verifier: Verifier
     network: str
-    hooks: Hooks
+    hooks: Hooks = field(default_factory=Hooks)
     chains: Chains = field(default_factory=Chains)
     jobs: dict[st.JobId, LedgerJob] = field(default_factory=dict)
     open_jobs: OpenJobs = field(default_factory=OpenJobs)

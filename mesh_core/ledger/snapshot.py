@@ -21,7 +21,7 @@ from msgspec import Struct
 from mesh_core.config import limit
 from mesh_core.identity.statement import encode
 from mesh_core.ledger.chain import Base
-from mesh_core.ledger.fold import Account, Hooks, Ledger
+from mesh_core.ledger.fold import Account, Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import Entry, read_record
 from mesh_core.ledger.set_hash import SetHash
@@ -170,7 +170,7 @@ def snapshot_at(ledger: Ledger, base: Snapshot | None, cut: Cut) -> Snapshot | N
             return None
         above += path
     below = [read_record(signed) for signed in base.records] if base is not None else []
-    scratch = Ledger(ledger.verifier, ledger.network, silent_hooks(), proven=ledger.accepted())
+    scratch = Ledger(ledger.verifier, ledger.network, proven=ledger.accepted())
     if base is not None:
         scratch.load_accounts(base.settled, base.opened_accounts())
     for entry in (*below, *above):
@@ -227,12 +227,3 @@ def _account(state: AccountState) -> Account:
     earned = {payer: int(micro) for payer, micro in state.earned_micro}
     spent = int(state.spent_micro)
     return Account(sum(earned.values()) - spent, spent, earned, state.settled)
-
-
-def silent_hooks() -> Hooks:
-    """Nobody hears of a fold that only looks back."""
-
-    def heard(*_: object) -> None:
-        return None
-
-    return Hooks(heard, heard, heard, heard, heard, heard, heard, heard)

@@ -3,10 +3,11 @@
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from mesh_core.ledger.fold import Hooks
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import Entry
 from mesh_core.wire import statements as st
-from tests.unit.core.people import People, quiet_hooks
+from tests.unit.core.people import People
 
 
 def history() -> tuple[People, list[Entry]]:
@@ -81,9 +82,7 @@ def test_balances_sum_to_zero_for_any_part_of_the_history(part: list[Entry]) -> 
 
 def test_two_certificates_with_different_values_freeze_the_job_and_pay_nobody() -> None:
     alarms: list[LedgerJob] = []
-    hooks = quiet_hooks()
-    hooks.on_alarm = alarms.append
-    ledger = PEOPLE.ledger(hooks)
+    ledger = PEOPLE.ledger(Hooks(on_alarm=alarms.append))
     for entry in HISTORY:
         ledger.add(entry)
     frozen = next(job for job in ledger.jobs.values() if job.job.label == "q1.3")

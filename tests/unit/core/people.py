@@ -13,20 +13,6 @@ from mesh_core.wire import statements as st
 NETWORK = "local"
 
 
-def quiet_hooks() -> Hooks:
-    """Hooks that do nothing."""
-    return Hooks(
-        on_record=lambda entry: None,
-        on_job=lambda job: None,
-        on_award=lambda job, entry: None,
-        on_lease=lambda job, epoch: None,
-        on_settled=lambda job: None,
-        on_conflict=lambda kind, first, second: None,
-        on_equivocator=lambda author, kind: None,
-        on_alarm=lambda text: None,
-    )
-
-
 def take(ledger: Ledger, entry: Entry) -> bool:
     """Keep what comes from outside, if there is room for it."""
     return ledger.has_room(entry) and ledger.add(entry)
@@ -79,7 +65,7 @@ class People:
 
     def ledger(self, hooks: Hooks | None = None) -> Ledger:
         """An empty replica."""
-        return Ledger(self.submitter.crypto, NETWORK, hooks or quiet_hooks())
+        return Ledger(self.submitter.crypto, NETWORK, hooks or Hooks())
 
     def job(self, **changes: object) -> st.Job:
         """A sound job of the submitter over all six providers: W 7, q 4."""

@@ -16,7 +16,7 @@ from mesh_core.node import Node
 from mesh_core.simulation.world import OPERATOR, Setup, World
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
-from tests.unit.core.people import People, Person, quiet_hooks, take
+from tests.unit.core.people import People, Person, take
 from tests.unit.core.seat import Seat
 
 
@@ -28,7 +28,7 @@ def people() -> People:
 @pytest.fixture
 def ledger(people: People) -> Ledger:
     """A replica that trusts the submitter alone with money."""
-    made = Ledger(people.submitter.crypto, "local", quiet_hooks())
+    made = Ledger(people.submitter.crypto, "local")
     submitter = people.submitter.peer
 
     def is_backed(peer: st.PeerId) -> bool:

@@ -25,6 +25,7 @@ from mesh_core.lease.ballot import Ballot, remember
 from mesh_core.lease.certificate import CertificateError, check_settlement
 from mesh_core.ledger.award import award_is_sound
 from mesh_core.ledger.chain import Chains
+from mesh_core.ledger.fold import Hooks
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import FIRST_PREV, check_record
 from mesh_core.market.price import price_of
@@ -32,7 +33,7 @@ from mesh_core.simulation.world import OPERATOR, Setup, World
 from mesh_core.timers import Timers
 from mesh_core.wire import statements as st
 from mesh_core.wire.messages import Nack, Work
-from tests.unit.core.people import NETWORK, People, quiet_hooks, take
+from tests.unit.core.people import NETWORK, People, take
 
 JOB = b"j" * 32
 
@@ -117,9 +118,7 @@ def test_a_forked_author_gets_no_more_room_than_others() -> None:
 def test_one_proof_per_author_however_often_it_forks() -> None:
     people = People()
     conflicts: list[str] = []
-    hooks = quiet_hooks()
-    hooks.on_conflict = lambda kind, first, second: conflicts.append(kind)
-    ledger = people.ledger(hooks)
+    ledger = people.ledger(Hooks(on_conflict=lambda kind, first, second: conflicts.append(kind)))
     for number in range(20):
         ledger.add(people.submitter.record("note", number, seq=1, prev=FIRST_PREV))
     assert conflicts == ["record"]
