@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
@@ -10,6 +9,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.e2e.processes import belonging_to
 
 WHISPER = [sys.executable, "-c", "from whisper_tui.cli import main; main()"]
 PATIENCE_S = 150.0
@@ -51,17 +52,7 @@ class Scripts:
 
     def leftovers(self) -> list[str]:
         """Command lines of processes that belong to a mesh of one of these scripts."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                with contextlib.suppress(OSError):
-                    line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                    home = str((entry / "cwd").readlink())
-                    if (str(self.folder) in line or home.startswith(str(self.folder))) and entry.name != str(
-                        os.getpid()
-                    ):
-                        found.append(line)
-        return found
+        return list(belonging_to(self.folder).values())
 
     def directories(self) -> list[Path]:
         return sorted(self.folder.glob("whisper-*"))

@@ -10,8 +10,8 @@ import pytest
 
 from tests.e2e.storm.storm import Result, Storm
 
-SEED = 37
-SHORT_S = 22.0
+SEED = 47
+SHORT_S = 14.0
 
 
 @pytest.fixture
@@ -20,7 +20,8 @@ def storm(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storm]:
     minutes, seed = request.config.getoption("--storm"), request.config.getoption("--storm-seed")
     if seed is None:
         seed = SEED if minutes is None else SystemRandom().randrange(1_000_000)
-    made = Storm(tmp_path, seed, SHORT_S if minutes is None else 60 * minutes)
+    lasting_s = SHORT_S if minutes is None else 60 * minutes
+    made = Storm(tmp_path, seed, lasting_s, whole=minutes is None)
     yield made
     made.end()
 

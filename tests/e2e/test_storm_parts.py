@@ -36,17 +36,17 @@ def test_hardly_ever_more_than_three_are_out_and_everybody_comes_back(seed: int)
     for step in steps(dealt):
         assert out.isdisjoint(step.blow.names) == step.falls
         out ^= set(step.blow.names)
-        assert len(out) <= OUT_MAX + 1
+        assert len(out) <= OUT_MAX + 1 or (step.blow.kind == "blackout" and len(out) == len(NAMES))
         beyond += step.falls and len(out) > OUT_MAX
     assert not out
-    assert beyond < len(dealt) / 4
+    assert beyond < len(dealt) / 3
     assert max(blow.ends_s for blow in dealt) <= 120
 
 
 def test_a_short_storm_has_of_everything() -> None:
     dealt = blows(SEED, NAMES, SHORT_S)
     assert {blow.kind for blow in dealt} == {
-        "kill", "terminate", "stop", "cut", "full", "full and killed", "full at start"
+        "kill", "terminate", "stop", "cut", "full", "full and killed", "full at start", "blackout"
     }  # fmt: skip
     assert "operator" in {name for blow in dealt for name in blow.names}
 

@@ -1,8 +1,8 @@
 """What happens to whom and when, from a seed alone.
 
 A participant that is killed, stopped, cut off or without a disk is *out*. Of seven no more than three are out at a time,
-a quorum's complement, save for one blow in seven: then one more may be, and work waits until somebody is back. Everybody
-comes back, so that a storm leaves the mesh whole.
+a quorum's complement, save for some blows: then one more may be, and work waits until somebody is back. A blackout
+takes everybody at once, the supervisor too. Everybody comes back, so that a storm leaves the mesh whole.
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal, TypeAlias
 
-Kind: TypeAlias = Literal["kill", "terminate", "stop", "cut", "full", "full and killed", "full at start"]
+Kind: TypeAlias = Literal[
+    "kill", "terminate", "stop", "cut", "full", "full and killed", "full at start", "blackout"
+]
 Part: TypeAlias = Literal["both", "provider", "axl"]
 
 OUT_MAX = 3
-BEYOND = 1 / 7
+BEYOND = 1 / 8
+"""How often a blow may leave the others without a quorum."""
+
 EVERY_S = 0.7
 """Mean time between blows."""
 
@@ -43,6 +47,7 @@ DECK: Sequence[tuple[Kind, Part]] = (
     ("full", "provider"),
     ("full and killed", "provider"),
     ("full at start", "provider"),
+    ("blackout", "both"),
 )
 """Blows are dealt from this deck, shuffled anew when it is empty: a short storm has of everything."""
 
@@ -96,6 +101,12 @@ def blows(seed: int, names: Sequence[str], lasting_s: float, spared: Collection[
         if not deck:
             deck = rng.sample(DECK, len(DECK))
         kind, part = deck[-1]
+        if kind == "blackout":  # in a moment when nobody is out
+            deck.pop()
+            at_s = max([at_s, *(blow.ends_s for blow in dealt)]) + AWAY_S_MIN
+            if at_s < lasting_s / (4 if spared else 1) - CALM_S:
+                dealt.append(Blow(at_s, at_s, kind, part, tuple(names)))
+            continue
         killable = [name for name in names if name not in spared or at_s < lasting_s / 4]
         chosen_from = names if kind in SPARING else killable
         found = _blow(rng, kind, part, at_s, chosen_from, dealt, lasting_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import re
 import signal
@@ -78,13 +79,15 @@ class Result:
 
 
 class Storm:
-    """One storm over a mesh of its own in `folder`."""
+    """One storm over a mesh of its own in `folder`. Its clock stands still while something is done to the mesh: a storm that
+    is not `whole` ends when `lasting_s` are over on everybody's clock."""
 
-    def __init__(self, folder: Path, seed: int, lasting_s: float) -> None:
+    def __init__(self, folder: Path, seed: int, lasting_s: float, *, whole: bool = False) -> None:
         self.mesh = Mesh(folder / "run")
         self._run = RunDir(self.mesh.folder)
         self.seed = seed
         self._lasting_s = lasting_s
+        self._at_most_s = math.inf if whole else lasting_s
         self._victims: Victims
         self._customers: Customers
 
@@ -121,7 +124,7 @@ class Storm:
         return result
 
     async def _rage(self) -> Result:
-        self._victims = Victims(self._run)
+        self._victims = Victims(self.mesh)
         spared = [Random(self.seed).choice(self._victims.names[:PROVIDERS]), OPERATOR]
         dealt = blows(
             self.seed, self._victims.names, self._lasting_s, spared if self._lasting_s >= WATCHED_S else []
@@ -132,7 +135,7 @@ class Storm:
             watch = Watch(self._pids, lambda: len(self._customers.settled))
             begins_s = now()
             async with _meanwhile(self._customers.ask()), _meanwhile(watch.run()):
-                await self._victims.suffer(steps(dealt), self._lasting_s)
+                await self._victims.suffer(steps(dealt), self._at_most_s)
             ends_s = now()
             states = await self._settled()
             settled_s = now() - ends_s
@@ -161,7 +164,8 @@ class Storm:
         pids = {
             f"{name} {part}": view.pid for (name, part), view in self._victims.processes.items() if view.pid
         }
-        return {**pids, "supervisor": self.mesh.supervisor()}
+        supervisor = self._run.running()
+        return {**pids, "supervisor": supervisor.pid} if supervisor is not None else pids
 
     # ------------------------------------------------------------------------------------------ the calm
 

@@ -12,22 +12,22 @@ import contextlib
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Iterator
 from contextlib import aclosing
-from typing import Any
 
 import msgspec
 
 from mesh_core.api.client import ControlClient
 from mesh_core.api.schema import Event
-from tests.e2e.processes import limit_files
+from tests.e2e.command_line import Mesh
+from tests.e2e.processes import belonging_to, limit_files
 from tests.e2e.storm.schedule import Blow, Step
 from whisper_tui.actions.actions import Actions
 from whisper_tui.errors import ActionError
 from whisper_tui.reach import Reach
 from whisper_tui.sources.live import Endpoint, LiveSource
 from whisper_tui.supervisor.plan import OPERATOR
-from whisper_tui.supervisor.rundir import RunDir
+from whisper_tui.supervisor.rundir import RunDir, SupervisorFile
 from whisper_tui.supervisor.schema import GONE, SUPERVISOR, WORKING, ProcessView
 from whisper_tui.supervisor.stopped import stopped
 
@@ -43,8 +43,9 @@ FULL_AT_START_S = 0.7
 class Victims:
     """Follows the operator's and the supervisor's events; carries out what a schedule says."""
 
-    def __init__(self, run: RunDir) -> None:
-        self.run = run
+    def __init__(self, mesh: Mesh) -> None:
+        self.mesh = mesh
+        self.run = run = RunDir(mesh.folder)
         self.actions = Actions(run, "storm")
         self.reach = Reach(run)
         self.plan = self.reach.plan()
@@ -92,20 +93,21 @@ class Victims:
                 for waker in self._wakers:
                     waker.set()
 
-    def events_of(self, names: list[str]) -> Any:
-        """The events of these participants and the supervisor, over all interruptions."""
-        supervisor = self.run.running()
-        assert supervisor is not None, "the supervisor has ended"
+    def events_of(self, names: Collection[str]) -> AsyncGenerator[Event, None]:
+        """The events of these participants and the supervisor, over all interruptions and wherever they listen by then."""
         token = self.run.token()
-        source = LiveSource(
-            [
-                Endpoint(seat.name, f"http://127.0.0.1:{seat.control_port}", seat.peer)
-                for seat in self.plan.participants
-                if seat.name in names
-            ],
-            f"http://127.0.0.1:{supervisor.port}",
-            lambda url: ControlClient(url, token),
-        )
+
+        def locate(name: str) -> Endpoint | None:
+            supervisor = self.run.running()
+            if name == SUPERVISOR:
+                return Endpoint(name, f"http://127.0.0.1:{supervisor.port}") if supervisor else None
+            if name not in names:
+                return None
+            seat = self.plan.seat(name)
+            return Endpoint(name, f"http://127.0.0.1:{seat.control_port}", seat.peer)
+
+        endpoints = [endpoint for name in [*names, SUPERVISOR] if (endpoint := locate(name))]
+        source = LiveSource(endpoints, None, lambda url: ControlClient(url, token), locate=locate)
         return source.events()
 
     async def until(self, holds: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
@@ -122,10 +124,10 @@ class Victims:
 
     # ----------------------------------------------------------------------------------------- what is done
 
-    async def suffer(self, steps: Iterable[Step], lasting_s: float) -> None:
-        """Carry out one step after the other. When the time is over nothing more befalls anybody, and what has is mended."""
+    async def suffer(self, steps: Iterable[Step], at_most_s: float) -> None:
+        """Carry out one step after the other. After `at_most_s` nothing more befalls anybody, and what has is mended."""
         now = asyncio.get_running_loop().time
-        ends_s = now() + lasting_s
+        ends_s = now() + at_most_s
         before_s = 0.0
         fallen: set[Blow] = set()
         for step in steps:
@@ -136,7 +138,6 @@ class Victims:
                 before_s = step.at_s
                 fallen.add(step.blow)
                 await self.perform(step)
-        await asyncio.sleep(ends_s - now())
 
     async def perform(self, step: Step) -> None:
         """Carry one step out and wait until it is."""
@@ -158,6 +159,8 @@ class Victims:
                 await self._stop([view.pid for view in self._views(blow)])
             case "cut":
                 await self.actions.partition([], blow.names)
+            case "blackout":
+                await self._black_out()
             case "full" | "full and killed":
                 for view in self._views(blow):
                     limit_files(view.pid, self._room(view, blow.room_bytes))
@@ -173,6 +176,8 @@ class Victims:
                 await self._revive(blow)  # which also tells whoever slept of partitions
             case "cut":
                 await self.actions.heal()
+            case "blackout":
+                await self._bring_up()
             case "full":
                 for view in self._views(blow):
                     limit_files(view.pid, None)
@@ -203,6 +208,11 @@ class Victims:
         ended = {(view.name, view.part): view.pid for view in views}
         await self.until(lambda: all(self.processes[name].pid != pid for name, pid in ended.items()))
 
+    def _supervisor(self) -> SupervisorFile:
+        supervisor = self.run.running()
+        assert supervisor is not None, "the supervisor has ended"
+        return supervisor
+
     async def _stop(self, pids: list[int]) -> None:
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
@@ -211,14 +221,27 @@ class Victims:
             while stopped(pids) != set(pids):  # noqa: ASYNC110
                 await asyncio.sleep(LOOK_S)
 
+    async def _black_out(self) -> None:
+        """The supervisor is killed, and all its children end with it."""
+        os.kill(self._supervisor().pid, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE_S):
+            while belonging_to(self.run.root):  # noqa: ASYNC110 - nobody is left to tell
+                await asyncio.sleep(LOOK_S)
+
+    async def _bring_up(self) -> None:
+        up = await asyncio.to_thread(self.mesh.whisper, "up", "--detach")
+        assert up.returncode == 0, up.stderr
+        self.plan = self.reach.plan()  # its ports may have been taken meanwhile
+        pids = {view.pid for view in (await self.reach.status()).processes}
+        await self.until(lambda: {view.pid for view in self.processes.values()} == pids)
+
     async def _revive(self, blow: Blow) -> None:
         await self.actions.revive(blow.names)
         await self.until(lambda: all(view.state in WORKING for view in self._views(blow)))
 
     async def _revive_without_disk(self, blow: Blow) -> None:
         """Started while nothing can be written: it waits for room, or says in one line why it cannot start."""
-        supervisor = self.run.running()
-        assert supervisor is not None
+        supervisor = self._supervisor()
         before = {(view.name, view.part): view.pid for view in self._views(blow)}
         limit_files(supervisor.pid, 0)  # its children inherit it
         reviving = asyncio.create_task(self.actions.revive(blow.names))
