@@ -173,6 +173,18 @@ LIMITS: tuple[Limit, ...] = (
     ),
     Limit("fetches_max", 64, "blobs", "asked for at the same time; others wait in line"),
     Limit(
+        "served_bytes_max",
+        8 << 20,
+        "bytes",
+        "read and sent of blobs for one frame; what is left is asked for again",
+    ),
+    Limit(
+        "wide_questions_max",
+        16,
+        "per frame",
+        "those whose answers grow with the mesh; an honest frame has a few",
+    ),
+    Limit(
         "fetched_bytes_max",
         64 << 20,
         "bytes",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from mesh_core.config import limit
 from mesh_core.context import Context, Doors, NodeConfig
 from mesh_core.effects import (
     CancelJob,
@@ -73,6 +74,9 @@ __all__ = ["Doors", "Node", "NodeConfig", "Refusal"]
 _Handler = Callable[[float, PeerId, Any], object]
 K = TypeVar("K")
 
+_WIDE = (ms.Digest, ms.Vector, ms.SelfQuery, ms.Exchange)
+"""Questions whose answers grow with the mesh: a frame of thousands would keep a node busy for seconds."""
+
 _AFTER_BUG_S = 1.0
 """When a timer whose handler raised fires again."""
 
@@ -99,7 +103,7 @@ class Node:
         self._proofs = Proofs(context, ledger, replication)
         prove = self._proofs.prove
         succession = Succession(context, membership)
-        admission = Admission(ledger, blobs, credit)
+        self.admission = admission = Admission(context, ledger, credit)
         outlooks = Outlooks(context)
         turns = Turns(context, membership, succession)
         self.witness = witness = Witness(context, ledger, succession, turns, admission)
@@ -121,7 +125,9 @@ class Node:
             holder.claims,
             holder.executions,
         )
-        self.auctioneer = auctioneer = Auctioneer(context, ledger, membership, succession, replication, blobs)
+        self.auctioneer = auctioneer = Auctioneer(
+            context, ledger, membership, succession, replication, blobs, admission
+        )
         self.queries = Queries(context, ledger, membership, auctioneer, blobs, credit)
         self.cancellations = Cancellations(context, ledger, candidate)
         votes_of = partial(known_votes, ledger, holder.claims, witness.ballots)
@@ -227,7 +233,7 @@ class Node:
             ms.Digest: lambda now, sender, message: self._on_digest(sender, message),
             ms.Vector: replication.on_vector,
             ms.FetchRange: lambda now, sender, message: replication.on_fetch_range(sender, message),
-            ms.FetchBlob: lambda now, sender, message: self.blobs.on_fetch(sender, message),
+            ms.FetchBlob: self.blobs.on_fetch,
             ms.BlobChunk: self.blobs.on_chunk,
             ms.Truncated: self.checkpoints.on_truncated,
             ms.SelfQuery: lambda now, sender, message: self._on_self_query(sender, message),
@@ -298,10 +304,16 @@ class Node:
             self.context.dropped["partitioned"] += 1
             return
         self.membership.heard_from(now, sender)
+        wide = 0
         for message in self.codec.messages(frame):
             if message is None:
                 self.context.dropped["bad_message"] += 1
                 continue
+            if isinstance(message, _WIDE):
+                wide += 1
+                if wide > limit("wide_questions_max"):
+                    self.context.dropped["asked_for_too_much"] += 1
+                    continue
             self._handlers[type(message)](now, sender, message)
             self._drain(now)
 
@@ -470,7 +482,7 @@ class Node:
         self.holder.on_settled(self.context.now, job)
         self.candidate.on_settled(job)
         self.auctioneer.on_settled(job)
-        self.desk.on_settled(job)
+        self.admission.on_settled(job.id)
         self.cancellations.on_settled(job)
         self.blobs.settled(job.id)
         self.context.pen.forget(job.id)
@@ -541,11 +553,11 @@ class Node:
         self.checkpoints.restore(stored.meta)
         for statement in stored.statements:
             self.ledger.add(read_record(statement.signed))
-        self.desk.restore()
         self.queries.restore(stored.meta)
         self.past.restore(stored.meta)
         self.context.outbox.take()
         self.context.dropped.clear()
+        self.admission.restore(stored.meta)
         self._stored = Stored()
 
     def _on_ready(self, now: float) -> None:

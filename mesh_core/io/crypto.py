@@ -46,7 +46,8 @@ class KeyCrypto:
         return signed[:_SIGNATURE_BYTES]
 
     def verify(self, peer: bytes, data: bytes, signature: bytes) -> bool:
-        """Whether `signature` over `data` is `peer`'s; False also for malformed input.
+        """Whether `signature` over `data` is `peer`'s; False also for malformed input, and for a key that nothing can be
+        sealed to (of mixed order): its owner could take part in everything but what needs a secret.
 
         What was found good is remembered by hash: one promise comes by itself, in its lease certificate and
         in accept requests, and checking it again would cost forty times the lookup.
@@ -59,7 +60,8 @@ class KeyCrypto:
             return True
         try:
             sodium.crypto_sign_open(signed, peer)
-        except CryptoError:
+            _box_key_of(peer)
+        except (CryptoError, SecrecyError):
             return False
         self._verified[name] = None
         if len(self._verified) > _VERIFIED_MAX:

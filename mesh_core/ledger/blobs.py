@@ -83,6 +83,9 @@ class Blobs:
         self._fresh: OrderedDict[bytes, None] = OrderedDict()
         self._stalled: OrderedDict[bytes, None] = OrderedDict()
         self._here: deque[Need] = deque()
+        self._serving: tuple[bytes, bytes] = (b"", b"")
+        self._served_at = 0.0
+        self._served_bytes = 0
 
     def __len__(self) -> int:
         """Blobs that are to come."""
@@ -113,6 +116,8 @@ class Blobs:
         held = self._recent.pop(blob, None)
         if held is not None:
             self._recent_bytes -= len(held)
+        if self._serving[0] == blob:
+            self._serving = (b"", b"")
         self._dropped[blob] = None  # the store may show it a little longer
         if len(self._dropped) > _DROPPED_KEPT:
             self._dropped.popitem(last=False)
@@ -228,13 +233,27 @@ class Blobs:
 
     # ----------------------------------------------------------------------------------------- messages
 
-    def on_fetch(self, sender: PeerId, message: FetchBlob) -> None:
-        """Serve a chunk."""
-        data = self.get(message.hash)
-        if data is None or not 0 <= message.offset < len(data):
+    def on_fetch(self, now: float, sender: PeerId, message: FetchBlob) -> None:
+        """Serve a chunk, unless the frame has asked for too much already: reading a blob costs as much as sending it."""
+        if self._served_at != now:
+            self._served_at, self._served_bytes = now, 0
+        if self._served_bytes >= limit("served_bytes_max"):
+            self._context.dropped["asked_for_too_much"] += 1
             return
-        chunk = data[message.offset : message.offset + limit("blob_chunk_bytes")]
-        self._context.send(sender, BlobChunk(message.hash, message.offset, len(data), chunk))
+        data = self._to_serve(message.hash)
+        if 0 <= message.offset < len(data):
+            chunk = data[message.offset : message.offset + limit("blob_chunk_bytes")]
+            self._served_bytes += len(chunk)
+            self._context.send(sender, BlobChunk(message.hash, message.offset, len(data), chunk))
+
+    def _to_serve(self, blob: bytes) -> bytes:
+        """The blob, empty when it is not here. The last one stays at hand: it is asked for chunk by chunk."""
+        name, data = self._serving
+        if name != blob:
+            data = self.get(blob) or b""
+            self._served_bytes += len(data)
+            self._serving = (blob, data) if data else (b"", b"")
+        return data
 
     def on_chunk(self, now: float, sender: PeerId, message: BlobChunk) -> None:
         """Take the chunk that was asked for, or a whole blob from any of its sources; anything else changes nothing."""

@@ -18,6 +18,7 @@ from mesh_core.ledger.blobs import INLINE_BYTES_MAX, Blobs
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.sync import Replication
+from mesh_core.market.admission import Admission
 from mesh_core.market.bid import Scored, rank, score
 from mesh_core.market.succession import Succession
 from mesh_core.membership.membership import Membership
@@ -65,6 +66,7 @@ class Auctioneer:
     _succession: Succession
     _replication: Replication
     _blobs: Blobs
+    _admission: Admission
 
     def __post_init__(self) -> None:
         self.auctions: dict[JobId, Auction] = {}
@@ -92,6 +94,7 @@ class Auctioneer:
         auction = Auction(job, secret, now)
         auction.stored.add(self._context.me)
         self.auctions[job.id] = auction
+        self._admission.take(job.id)
         self._context.timers.set(("auction", "close", job.id), now + job.job.auction_ms / 1000)
         self._context.timers.set(("auction", "admit", job.id), now + self._context.timing.admission_resend_s)
         return auction

@@ -38,9 +38,6 @@ class Desk:
     _claims: Mapping[JobId, Claim]
     _executions: Executions
 
-    def __post_init__(self) -> None:
-        self._admitted: set[JobId] = set()
-
     def on_store(self, now: float, sender: PeerId, message: ms.StoreJob) -> None:
         """Keep a job and its payload, and answer once both are durable."""
         entry = self._replication.ingest(now, sender, message.record)
@@ -54,26 +51,15 @@ class Desk:
         if self._context.me not in members(job.job) or sender != job.submitter:
             return
         refused = self._admission.problem(job)
-        if not refused:
-            self._admitted.add(job.id)
-        if refused or len(self._admitted) > limit("open_jobs_max"):
-            self._admitted.discard(job.id)
-            reason = refused or "too many open jobs here, try again later"
-            self._context.send(sender, ms.JobStored(job.id, b"", reason))
+        if not refused and len(self._admission) >= limit("open_jobs_max"):
+            refused = "too many open jobs here, try again later"
+        if refused:
+            self._context.send(sender, ms.JobStored(job.id, b"", refused))
             return
+        self._admission.take(job.id)
         if len(message.payload) == job.job.payload_bytes and digest(message.payload) == job.job.payload_hash:
             self._blobs.put(message.payload)
         self._blobs.want(now, job.job.payload_hash, [sender], StorePayload(job.id))
-
-    def restore(self) -> None:
-        """Jobs whose payload former lives kept count as taken in."""
-        for job in self._ledger.open_jobs.values():
-            if self._context.me in members(job.job) and job.job.payload_hash in self._blobs:
-                self._admitted.add(job.id)
-
-    def on_settled(self, job: LedgerJob) -> None:
-        """The job is decided: there is room for another."""
-        self._admitted.discard(job.id)
 
     def on_payload(self, need: StorePayload) -> None:
         """The payload is kept as well: answer, with a bid if this node can do the job."""

@@ -206,3 +206,17 @@ async def test_a_neighbour_that_breaks_the_rules_of_links_loses_its_own(market: 
             bare.write(one)
             await bare.ended()
             bare.close()
+
+
+async def test_frames_full_of_wide_questions_cost_a_bounded_part_of_a_nodes_time(
+    market: Market, mallory: Attacker
+) -> None:
+    victim = market.providers[0]
+    questions: list[ms.Message] = []
+    for number in range(300):
+        questions += [ms.SelfQuery(number), ms.Digest(os.urandom(32), bytes(32), False), ms.Vector(())]
+    async with unharmed(market):
+        for _ in range(20):
+            await mallory.send(victim, *questions)
+        await mallory.is_heard(victim)
+        assert await market.dropped(victim, "asked_for_too_much") == 20 * (900 - limit("wide_questions_max"))

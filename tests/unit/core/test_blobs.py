@@ -249,3 +249,40 @@ def test_a_first_piece_of_a_blob_that_is_too_long_does_not_keep_it_from_coming()
     while desk.blobs.received(digest(data)):
         desk.at(desk.context.now + 0.1)
         assert desk.context.now < 5.0
+
+
+class Counting(dict[bytes, bytes]):
+    """A store that counts how much is read of it."""
+
+    read_bytes = 0
+
+    def get(self, name: bytes, default: bytes | None = None) -> bytes | None:  # type: ignore[override]
+        data = super().get(name, default)
+        self.read_bytes += len(data or b"")
+        return data
+
+
+def test_one_frame_of_requests_is_served_to_a_bounded_size_and_reads_each_blob_once() -> None:
+    data = bytes(1 << 20)
+    store = Counting({digest(data): data})
+    desk = Desk()
+    desk.blobs = Blobs(desk.context, store, lambda peer: False)
+    for number in range(4096):
+        desk.blobs.on_fetch(1.0, GHOST, FetchBlob(digest(data), number % 8 * limit("blob_chunk_bytes")))
+    served = [effect.message for effect in desk.context.outbox.take() if isinstance(effect, Send)]
+    chunks = [message for message in served if isinstance(message, BlobChunk)]
+    assert store.read_bytes == len(data)
+    assert 0 < sum(len(chunk.data) for chunk in chunks) <= limit("served_bytes_max")
+    assert desk.context.dropped["asked_for_too_much"] == 4096 - len(chunks)
+    desk.blobs.on_fetch(2.0, ALICE, FetchBlob(digest(data), 0))
+    assert len(desk.context.outbox.take()) == 1, "the next frame is served again"
+
+
+def test_requests_for_many_large_blobs_in_one_frame_do_not_read_them_all() -> None:
+    blobs = [bytes([number]) * (4 << 20) for number in range(16)]
+    store = Counting({digest(data): data for data in blobs})
+    desk = Desk()
+    desk.blobs = Blobs(desk.context, store, lambda peer: False)
+    for data in blobs:
+        desk.blobs.on_fetch(1.0, GHOST, FetchBlob(digest(data), 0))
+    assert store.read_bytes <= limit("served_bytes_max") + len(blobs[0])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nacl import bindings as sodium
 
 from mesh_core.identity.crypto import Crypto, SecrecyError
 from mesh_core.io import crypto as module
@@ -129,3 +133,30 @@ def test_a_sealed_box_opens_for_its_recipient_only(data: bytes) -> None:
 def test_sealing_to_something_that_is_no_key_is_refused(peer: bytes) -> None:
     with pytest.raises(SecrecyError):
         ALICE.seal(peer, b"data")
+
+
+def test_a_key_that_nothing_can_be_sealed_to_signs_nothing() -> None:
+    """A public key with a part of order two: by the group's arithmetic its owner can sign."""
+    order = 2**252 + 27742317777372353535851937790883648493
+    secret = int.from_bytes(hashlib.sha512(b"mixed").digest(), "little") % order
+    two_torsion = (2**255 - 20).to_bytes(32, "little")
+    public = _times_base(secret)
+    mixed = sodium.crypto_core_ed25519_add(public, two_torsion)
+    signature = next(_signatures(mixed, secret, order))
+    sodium.crypto_sign_open(signature + b"hello", mixed)  # libsodium takes it
+    assert not ALICE.verify(mixed, b"hello", signature)
+    assert ALICE.verify(public, b"hello", next(_signatures(public, secret, order)))
+
+
+def _times_base(scalar: int) -> bytes:
+    point: bytes = sodium.crypto_scalarmult_ed25519_base_noclamp(scalar.to_bytes(32, "little"))
+    return point
+
+
+def _signatures(public: bytes, secret: int, order: int) -> Iterator[bytes]:
+    """Those of "hello" in which the part of order two vanishes."""
+    for nonce in range(1, 100):
+        point = _times_base(nonce)
+        challenge = int.from_bytes(hashlib.sha512(point + public + b"hello").digest(), "little") % order
+        if challenge % 2 == 0:
+            yield point + ((nonce + challenge * secret) % order).to_bytes(32, "little")
