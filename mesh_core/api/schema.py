@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeAlias
 from msgspec import Struct, field
 
 MemberState: TypeAlias = Literal["alive", "suspect", "dead", "left"]
+Role: TypeAlias = Literal["provider", "operator", "submitter"]
 JobState: TypeAlias = Literal["pending", "open", "awarded", "leased", "settled", "cancelled", "failed"]
 """`pending`: not yet on the disks of a quorum of its committee. The last three are final."""
 

@@ -9,17 +9,18 @@ import ipaddress
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct, field
 
+from mesh_core.api.backends import BackendSettings
+from mesh_core.api.schema import Role
 from mesh_core.config import DEFAULT_SLOTS, limit
 from mesh_core.wire.malformed import explained
 from mesh_core.work.options import SHARDS_MAX
 
-Role: TypeAlias = Literal["provider", "operator", "submitter"]
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
 Price: TypeAlias = Annotated[int, Meta(ge=0, le=limit("price_micro_max"))]
@@ -30,23 +31,6 @@ PeerHex: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 class SettingsError(Exception):
     """The settings cannot be used; the message is one line with the file and the key."""
-
-
-class Backend(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where answers may come from; empty means not available. The key of an OpenAI-compatible server is in the
-    environment variable `openai_key_env`, never in a file."""
-
-    ollama_url: str = ""
-    ollama_model: str = ""
-    openai_url: str = ""
-    openai_model: str = ""
-    openai_key_env: str = ""
-    llama_cpp_url: str = ""
-
-    @property
-    def has_model(self) -> bool:
-        """Whether a model is named, so that search is not all there can be."""
-        return bool(self.ollama_url or self.openai_url or self.llama_cpp_url)
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -76,7 +60,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ens_name: Annotated[str, Meta(max_length=255)] = ""
     credit: dict[PeerHex, Micro] = field(default_factory=dict)
     electors: Annotated[list[PeerHex], Meta(max_length=limit("committee_max"))] = field(default_factory=list)
-    backend: Backend = field(default_factory=Backend)
+    backend: BackendSettings = field(default_factory=BackendSettings)
     folder: str = ""
     """Set by `load`: where relative paths start."""
 

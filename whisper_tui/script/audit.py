@@ -1,7 +1,4 @@
-"""The audit of a run: `python -m mesh_core.io.audit` over the stores of all participants, in a process of its own.
-
-Only what the tools need of its answer is named here.
-"""
+"""The audit of a run: `python -m mesh_core.io.audit` over the stores of all participants, in a process of its own."""
 
 from __future__ import annotations
 
@@ -11,44 +8,13 @@ import sys
 from collections.abc import Iterable
 
 import msgspec
-from msgspec import Struct
 
-from mesh_core.api.schema import Counters
+from mesh_core.api.reports import Audit
 from whisper_tui.errors import MeshUnreachable
 from whisper_tui.supervisor.rundir import RunDir
 
 AUDIT_S = 120.0
 """How long reading the stores may take."""
-
-
-class Replica(Struct, frozen=True):
-    """One participant's store by itself; `settled` counts its final jobs, `root` is its state root."""
-
-    name: str
-    live: bool
-    records: int
-    settled: int
-    root: str
-
-
-class Secrecy(Struct, frozen=True):
-    """Payloads found, those that one participant alone can read, those that a quorum's shares open."""
-
-    payloads: int
-    exposed: int
-    to_quorum: int
-
-
-class Audit(Struct, frozen=True):
-    """What the stores prove together. `open` counts accepted jobs that are not final though their quorum lives,
-    `writers` results that cite passages, by backend."""
-
-    counters: Counters
-    replicas: list[Replica]
-    secrecy: Secrecy
-    writers: dict[str, int]
-    balance_micro: int
-    open: int
 
 
 async def audit(run: RunDir, live: Iterable[str], gone: Iterable[str]) -> Audit:

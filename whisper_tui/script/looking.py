@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
+from mesh_core.api.reports import Audit
 from mesh_core.api.schema import JobView, QueryView
 from whisper_tui.model import paths, selectors
 from whisper_tui.model.paths import Value
 from whisper_tui.model.state import State
-from whisper_tui.script.audit import Audit
 
 MODEL = ("model", "model")
 """Name and part of the shared model server among the processes."""

@@ -10,11 +10,12 @@ from random import Random
 
 import msgspec
 
+from mesh_core.api.reports import Audit
 from whisper_tui.errors import ActionError, TimedOut, UserError
 from whisper_tui.model.state import State, initial_state
 from whisper_tui.script import looking
 from whisper_tui.script.assertions import Check, describe, judge, shown
-from whisper_tui.script.audit import Audit, audit
+from whisper_tui.script.audit import audit
 from whisper_tui.script.looking import View
 from whisper_tui.script.mesh import Mesh, running
 from whisper_tui.script.progress import Progress, event_lines, mesh_lines

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from mesh_core.api.reports import CorpusReport
 from whisper_tui import backends
 from whisper_tui.errors import BadInput, MeshUnreachable, TimedOut
 from whisper_tui.settings import Settings
@@ -33,18 +34,6 @@ GREETING_S = 20.0
 READY_S = 30.0
 
 Say = Callable[[str], None]
-
-
-class CorpusReport(msgspec.Struct, frozen=True):
-    """What the index builder prints: where the index is and what became part of it."""
-
-    path: str
-    hash: str
-    files: int
-    passages: int
-    new: bool
-    skipped: list[str] = []
-    skipped_total: int = 0
 
 
 def left_out(report: CorpusReport) -> list[str]:

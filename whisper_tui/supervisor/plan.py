@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct, field
 
+from mesh_core.api.backends import BackendSettings
+from mesh_core.api.schema import Role
 from mesh_core.config import LOCAL_NETWORK
 from whisper_tui.errors import BadInput
 
@@ -20,7 +22,6 @@ MODEL_PORT_OFFSET = -115
 CONTROL_PORT_OFFSET = -114
 LISTEN_PORT_OFFSET = 100
 
-Role: TypeAlias = Literal["provider", "operator", "submitter"]
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
 _NAME = re.compile(f"node[1-9][0-9]{{0,3}}|{OPERATOR}")
 
@@ -34,17 +35,6 @@ class Seat(Struct, frozen=True):
     axl_port: Port
     listen_port: Port
     control_port: Port
-
-
-class Backend(Struct, frozen=True):
-    """Where answers may come from, in the settings' own words; empty means not available."""
-
-    ollama_url: str = ""
-    ollama_model: str = ""
-    openai_url: str = ""
-    openai_model: str = ""
-    openai_key_env: str = ""
-    llama_cpp_url: str = ""
 
 
 class Plan(Struct, frozen=True):
@@ -67,7 +57,7 @@ class Plan(Struct, frozen=True):
     created: float = 0.0
     shards_total: int = 0
     corpus_index: str = ""
-    backend: Backend = field(default_factory=Backend)
+    backend: BackendSettings = field(default_factory=BackendSettings)
     participants: list[Seat] = field(default_factory=list)
     credit: dict[str, int] = field(default_factory=dict)
 

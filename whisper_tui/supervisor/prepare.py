@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from axl.keys import KeyFileError, PrivateKey, load, make
+from mesh_core.api.schema import Role
 from mesh_core.config import MICRO_PER_AXL
 from whisper_tui.errors import BadInput
 from whisper_tui.supervisor import plan as plans
@@ -22,7 +23,6 @@ from whisper_tui.supervisor.plan import (
     COUNT_MAX,
     OPERATOR,
     Plan,
-    Role,
     Seat,
     next_ports,
     ports_of,

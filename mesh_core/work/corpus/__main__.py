@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from axl.lifeline import LifelineError, end_with_supervisor
+from mesh_core.api.reports import CorpusReport
 from mesh_core.work.corpus.build import Built, build
 from mesh_core.work.errors import CorpusError
 
@@ -37,16 +38,21 @@ def main(arguments: list[str] | None = None) -> int:
     except (LifelineError, CorpusError) as error:
         sys.stderr.write(f"corpus: {error}\n")
         return 1
-    sys.stdout.write(_report(built) + "\n")
+    sys.stdout.write(msgspec.json.encode(_report(built)).decode() + "\n")
     return 0
 
 
-def _report(built: Built) -> str:
-    fields = msgspec.structs.asdict(built)
-    fields["path"] = str(built.path)
-    fields["skipped"] = [f"{name}: {reason}" for name, reason in built.skipped[:_SKIPPED_SHOWN]]
-    fields["skipped_total"] = len(built.skipped)
-    return msgspec.json.encode(fields).decode()
+def _report(built: Built) -> CorpusReport:
+    return CorpusReport(
+        path=str(built.path),
+        hash=built.hash,
+        shards=built.shards,
+        files=built.files,
+        passages=built.passages,
+        new=built.new,
+        skipped=[f"{name}: {reason}" for name, reason in built.skipped[:_SKIPPED_SHOWN]],
+        skipped_total=len(built.skipped),
+    )
 
 
 if __name__ == "__main__":

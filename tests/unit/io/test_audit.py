@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from axl.keys import from_seed
+from mesh_core.api.reports import Audit, JobProof
 from mesh_core.api.schema import Counters
 from mesh_core.effects import PutBlob, PutStatement, Write
 from mesh_core.identity.statement import digest
-from mesh_core.io.audit import Audit, AuditError, JobProof, audit, main
+from mesh_core.io.audit import AuditError, audit, main
 from mesh_core.io.crypto import KeyCrypto
 from mesh_core.io.store import Store
 from mesh_core.ledger.record import Entry

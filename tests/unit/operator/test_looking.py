@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from mesh_core.api.reports import CorpusReport
 from mesh_core.api.schema import ReplicaView
 from whisper_tui.commands.show import _agreement, _compared
-from whisper_tui.supervisor.launch import CorpusReport, left_out
+from whisper_tui.supervisor.launch import left_out
 
 
 def replica(root: str, heads: dict[str, int], missing: int = 0, records: int | None = None) -> ReplicaView:
@@ -47,9 +48,9 @@ def test_different_roots_are_a_divergence() -> None:
 
 def test_files_left_out_of_a_corpus_are_named_each_with_its_reason() -> None:
     skipped = ["a.md: empty", "b.txt: binary"]
-    assert left_out(CorpusReport("p", "h", 1, 1, True, skipped, 2)) == [
+    assert left_out(CorpusReport("p", "h", 1, 1, 1, True, skipped, 2)) == [
         "corpus: 2 files left out",
         "  a.md: empty",
         "  b.txt: binary",
     ]
-    assert left_out(CorpusReport("p", "h", 1, 1, True, skipped, 9))[-1] == "  and 7 more"
+    assert left_out(CorpusReport("p", "h", 1, 1, 1, True, skipped, 9))[-1] == "  and 7 more"

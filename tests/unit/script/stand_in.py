@@ -11,15 +11,16 @@ from typing import Any
 
 import msgspec
 
+from mesh_core.api.backends import BackendSettings
+from mesh_core.api.reports import Audit, Replica, Secrecy
 from mesh_core.api.schema import Counters
 from tests.unit.console.feeder import START_MS, Feeder, peer_of
 from whisper_tui.model.state import LogEntry, State, initial_state
 from whisper_tui.script import play
-from whisper_tui.script.audit import Audit, Replica, Secrecy
 from whisper_tui.script.doing import Stage
 from whisper_tui.script.mesh import Mesh
 from whisper_tui.script.picture import Picture
-from whisper_tui.supervisor.plan import Backend, Plan, Seat
+from whisper_tui.supervisor.plan import Plan, Seat
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import ActionMoment, Outcome
 
@@ -30,13 +31,13 @@ def plan(**backend: str) -> Plan:
     """Six providers and the operator."""
     seats = [Seat(name, "provider", peer_of(name), 0, 0, 0) for name in PROVIDERS]
     seats.append(Seat("operator", "operator", peer_of("operator"), 0, 0, 0))
-    return Plan(count=6, backend=Backend(**backend), participants=seats)
+    return Plan(count=6, backend=BackendSettings(**backend), participants=seats)
 
 
 def proof(**changes: Any) -> Audit:
     """Stores of a mesh that settled seven jobs as it should."""
-    replicas = [Replica(name, True, 30, 7, "ab") for name in [*PROVIDERS, "operator"]]
-    found = Audit(Counters(7, 7, 0, 0, 10, 3), replicas, Secrecy(7, 0, 7), {}, 0, 0)
+    replicas = [Replica(name, peer_of(name), True, 30, 7, "ab") for name in [*PROVIDERS, "operator"]]
+    found = Audit(Counters(7, 7, 0, 0, 10, 3), replicas, [], Secrecy(7, 0, 7), {}, 0, 0)
     counters = {name: changes.pop(name) for name in list(changes) if hasattr(found.counters, name)}
     return msgspec.structs.replace(
         found, counters=msgspec.structs.replace(found.counters, **counters), **changes
