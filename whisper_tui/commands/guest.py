@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from axl.endpoint import Endpoint, EndpointError, parse_endpoint
 from axl.keys import KeyFileError, load
 from mesh_core.api.client import ControlClient, ControlError, ControlUnavailable
 from whisper_tui.actions.actions import Submission
@@ -84,7 +85,7 @@ async def submit(run: RunDir, text: str, visit: Visit) -> None:
                 print_line(f"{taken.label} {taken.state}: {len(taken.jobs)} jobs")
 
 
-async def _listeners(bridge: str) -> list[str]:
+async def _listeners(bridge: str) -> list[Endpoint]:
     """Addresses of AXL nodes that the bridge's node listens at or has dialled."""
     try:
         document = await ControlClient(bridge).get("/topology")
@@ -96,10 +97,13 @@ async def _listeners(bridge: str) -> list[str]:
             f"--axl {bridge}: {error}", "is it an AXL bridge? `whisper-tui keys` names none"
         ) from error
     dialled = [neighbour.uri for neighbour in topology.peers if not neighbour.inbound]
-    found = [uri for uri in [*topology.listen, *dialled] if uri.startswith("tls://")]
+    found: dict[Endpoint, None] = {}
+    for uri in (*topology.listen, *dialled):
+        with contextlib.suppress(EndpointError):  # a Go node has other kinds of links as well
+            found[parse_endpoint(uri)] = None
     if not found:
         raise MeshUnreachable(f"--axl {bridge}: its node names no address to join at")
-    return list(dict.fromkeys(found))
+    return list(found)
 
 
 @contextlib.contextmanager
@@ -144,7 +148,7 @@ def _peer_of(key: Path) -> bytes:
 
 @contextlib.asynccontextmanager
 async def _joined(
-    run: RunDir, plan: Plan, files: ParticipantDir, peers: list[str]
+    run: RunDir, plan: Plan, files: ParticipantDir, peers: list[Endpoint]
 ) -> AsyncIterator[ControlClient]:
     """The control API of a guest that has met the mesh; the guest leaves when the block ends."""
     key = ensure_key(files.key)

@@ -70,7 +70,7 @@ def _visitor(run: RunDir, name: str, known: Seat) -> _Visitor:
     key = make(files.key)
     bridge, listener = _free_ports(2)
     seat = Seat(name, "submitter", key.peer.hex(), bridge, listener, control_port=0)
-    write_node_config(files, seat, [f"tls://127.0.0.1:{known.listen_port}"])
+    write_node_config(files, seat, [known.listener])
     return _Visitor(seat, files)
 
 

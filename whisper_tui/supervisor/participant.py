@@ -24,7 +24,7 @@ RETRY_MAX_S = 0.25
 def axl_command(program: str, seat: Seat, files: ParticipantDir) -> Command:
     """Our AXL node, or the Go one at `program`: the same flags, the same bridge."""
     node = [program] if program else [sys.executable, "-P", "-m", "axl"]
-    flags = ["-config", files.node_config.name, "-listen", f"tls://127.0.0.1:{seat.listen_port}"]
+    flags = ["-config", files.node_config.name, "-listen", str(seat.listener)]
     return Command([*node, *flags], files.root, files.axl_log, foreign=bool(program))
 
 

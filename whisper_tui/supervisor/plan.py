@@ -10,6 +10,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import Meta, Struct, field
 
+from axl.endpoint import Endpoint
 from mesh_core.api.backends import BackendSettings
 from mesh_core.api.schema import Role
 from mesh_core.config import LOCAL_NETWORK
@@ -35,6 +36,11 @@ class Seat(Struct, frozen=True):
     axl_port: Port
     listen_port: Port
     control_port: Port
+
+    @property
+    def listener(self) -> Endpoint:
+        """Where its AXL node listens."""
+        return Endpoint("127.0.0.1", self.listen_port)
 
 
 class Plan(Struct, frozen=True):

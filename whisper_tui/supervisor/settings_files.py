@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from axl.config import NodeConfig
+from axl.endpoint import Endpoint
 from mesh_core.config import DEFAULT_SLOTS
 from whisper_tui.errors import BadInput
 from whisper_tui.supervisor.plan import Plan, Seat, replace
@@ -22,26 +24,23 @@ PRICE_STEP_MICRO = 500
 """Providers differ a little in price, by less than what work away from its home shard costs extra."""
 
 PRICES = 6
-TCP_PORT = 7000
 
 
-def write_node_config(files: ParticipantDir, seat: Seat, peers: list[str]) -> None:
-    """The Go node's own schema; `peers` are listen URIs to dial."""
-    config = {
-        "PrivateKeyPath": _relative(files.key, files.root),
-        "Peers": peers,
-        "Listen": [f"tls://127.0.0.1:{seat.listen_port}"],
-        "api_port": seat.axl_port,
-        "bridge_addr": "127.0.0.1",
-        "tcp_port": TCP_PORT,
-    }
-    replace(files.node_config, json.dumps(config, indent=2).encode() + b"\n")
+def write_node_config(files: ParticipantDir, seat: Seat, peers: Iterable[Endpoint]) -> None:
+    """In the Go node's own schema; `peers` are to be dialled."""
+    config = NodeConfig(
+        private_key_path=_relative(files.key, files.root),
+        peers=tuple(peers),
+        listen=(seat.listener,),
+        api_port=seat.axl_port,
+    )
+    replace(files.node_config, config.to_json().encode())
 
 
-def listeners_for(plan: Plan, seat: Seat) -> list[str]:
+def listeners_for(plan: Plan, seat: Seat) -> list[Endpoint]:
     """Where `seat` finds the others: several, so that it joins also while some of them are dead."""
     others = [other for other in plan.participants if other.name != seat.name]
-    return [f"tls://127.0.0.1:{other.listen_port}" for other in others[:BOOTSTRAP_PEERS_MAX]]
+    return [other.listener for other in others[:BOOTSTRAP_PEERS_MAX]]
 
 
 def write_settings(
