@@ -1,5 +1,7 @@
 """The fold depends on the set of records alone: not on their order, nor on how often each comes."""
 
+from random import Random
+
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
@@ -110,3 +112,37 @@ def test_a_forked_submitter_still_owes_what_certificates_say() -> None:
     ledger.add(people.submitter.record("note", "second branch", seq=1, prev=bytes(32)))
     assert people.submitter.peer in ledger.equivocators
     assert ledger.account(before).balance_micro == -10_000
+
+
+RANKS = {"open": 0, "awarded": 1, "leased": 2, "settled": 3, "cancelled": 3, "failed": 3}
+
+
+@settings(max_examples=60, deadline=None)
+@given(some.lists(some.sampled_from(HISTORY)))
+def test_a_job_only_goes_on_whatever_arrives_next(order: list[Entry]) -> None:
+    ledger = PEOPLE.ledger()
+    before: dict[bytes, tuple[int, int, bool]] = {}
+    for entry in order:
+        ledger.add(entry)
+        now = {job.id: (RANKS[job.state], job.epoch, job.frozen) for job in ledger.jobs.values()}
+        assert now.keys() >= before.keys()
+        for job, (rank, epoch, frozen) in before.items():
+            assert now[job][0] >= rank and now[job][1] >= epoch and now[job][2] >= frozen
+        before = now
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    some.lists(some.sampled_from(HISTORY), unique_by=lambda entry: entry.hash),
+    some.randoms(use_true_random=False),
+)
+def test_any_part_of_the_history_gives_one_state_in_every_order(part: list[Entry], random: Random) -> None:
+    shuffled = list(part)
+    random.shuffle(shuffled)
+    assert fold(shuffled) == fold(part)
+
+
+@settings(max_examples=40, deadline=None)
+@given(some.permutations(HISTORY), some.integers(0, len(HISTORY)))
+def test_two_parts_come_to_the_whole_whichever_is_known_first(order: list[Entry], cut: int) -> None:
+    assert fold(order[cut:] + order[:cut]) == fold(order[:cut] + order[cut:]) == fold(HISTORY)

@@ -19,7 +19,6 @@ from mesh_core.ledger.snapshot import (
     encoded,
     read_cut,
     read_snapshot,
-    silent_hooks,
     snapshot_at,
 )
 from mesh_core.secrecy.envelope import open_work
@@ -69,7 +68,7 @@ def run_blob(data: bytes) -> None:
 def blob_seeds() -> list[bytes]:
     """One honest example or more of each kind."""
     told = honest()
-    ledger = Ledger(told.crypto("operator"), "local", silent_hooks())
+    ledger = Ledger(told.crypto("operator"), "local")
     entries = [read_record(signed) for signed in told.records]
     for entry in entries:
         ledger.add(entry)

@@ -10,7 +10,7 @@ from mesh_core.identity.statement import StatementError
 from mesh_core.ledger.chain import Base
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.record import Entry, check_record, read_record
-from mesh_core.ledger.snapshot import Cut, encoded, read_snapshot, silent_hooks, snapshot_at
+from mesh_core.ledger.snapshot import Cut, encoded, read_snapshot, snapshot_at
 from tests.fuzz.honest import honest
 from tests.fuzz.mutate import by_bytes, by_structure, mostly
 from tests.fuzz.target import Target, require_one_line
@@ -50,7 +50,7 @@ def run_record(data: bytes) -> None:
 
 
 def _folded(entries: Iterable[Entry]) -> Ledger:
-    ledger = Ledger(_Believing(), NETWORK, silent_hooks())
+    ledger = Ledger(_Believing(), NETWORK)
     for entry in entries:
         ledger.has_room(entry)
         ledger.add(entry)
@@ -91,7 +91,7 @@ def _check_collapse(ledger: Ledger) -> None:
     assert snapshot is not None
     assert read_snapshot(encoded(snapshot)) == snapshot
     if not any(held.extras for held in ledger.chains.authors.values()):
-        fresh = Ledger(_Believing(), NETWORK, silent_hooks())
+        fresh = Ledger(_Believing(), NETWORK)
         snapshot.begin(fresh)
         assert fresh.state_root() == ledger.state_root()
 
