@@ -18,7 +18,7 @@ from axl.lifeline import LifelineError, lifeline
 from axl.listener import ListenError
 from axl.logs import log_to_stderr
 from axl.node import Node
-from axl.program import EXIT_REFUSED, Parser, UsageError, heed_signals
+from axl.program import EXIT_REFUSED, Parser, UsageError, heed_signals, refuse
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,8 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log_to_stderr()
         uvloop.run(_run(config, key, descriptor))
     except (UsageError, LifelineError, ConfigError, KeyFileError, EndpointError, ListenError) as error:
-        print(f"axl: {error}", file=sys.stderr)  # noqa: T201 - the user's one line
-        return EXIT_REFUSED
+        return refuse("axl", EXIT_REFUSED, error)
     return 0
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
+from contextlib import suppress
 from typing import NoReturn
 
 from axl.lifeline import has_ended
@@ -22,6 +24,16 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """What argparse calls."""
         raise UsageError(f"{message}; usage: {self.format_usage().removeprefix('usage: ').strip()}")
+
+
+def refuse(program: str, code: int, error: Exception) -> int:
+    """Say in one line why `program` ends; returns `code`.
+
+    Not through `sys.stderr`: what a full disk refuses of it would be tried again at exit and change the code.
+    """
+    with suppress(OSError):
+        os.write(2, f"{program}: {error}\n".encode())
+    return code
 
 
 def heed_signals(stop: asyncio.Event, descriptor: int | None) -> None:

@@ -13,7 +13,7 @@ import uvloop
 from axl import keys
 from axl.keys import KeyFileError, PrivateKey
 from axl.lifeline import LifelineError, lifeline
-from axl.program import EXIT_REFUSED, Parser, UsageError, heed_signals
+from axl.program import EXIT_REFUSED, Parser, UsageError, heed_signals, refuse
 from mesh_core.io import settings as settings_file
 from mesh_core.io.axl_transport import WrongKeyError
 from mesh_core.io.executions import Executor, NoExecutor
@@ -33,15 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         descriptor = lifeline()
         uvloop.run(_run(settings, descriptor))
     except StoreError as error:
-        return _refuse(EXIT_STORE, error)
+        return refuse("mesh", EXIT_STORE, error)
     except (UsageError, LifelineError, SettingsError, KeyFileError, PortTakenError, WrongKeyError) as error:
-        return _refuse(EXIT_REFUSED, error)
+        return refuse("mesh", EXIT_REFUSED, error)
     return 0
-
-
-def _refuse(code: int, error: Exception) -> int:
-    print(f"mesh: {error}", file=sys.stderr)  # noqa: T201 - the user's one line
-    return code
 
 
 def _config_path(arguments: Sequence[str] | None) -> Path:

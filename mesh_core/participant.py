@@ -44,6 +44,9 @@ from mesh_core.wire.statements import Announcement
 FAREWELL_S = 0.5
 """How long a node that leaves waits until its goodbye is on disk and out; whoever supervises it waits 2 s."""
 
+WRITTEN_S = 2.0
+"""How long whoever asks for a receipt waits until it is on disk."""
+
 _BOOT_KEY = "runtime:boot"
 _MOMENTS = frozenset(moment.kind for moment in MOMENTS)
 _OPENS_OR_ENDS_JOBS = frozenset({"record_added", "job_settled"})
@@ -206,12 +209,21 @@ class Participant:
             Meters(self._node, self._runtime, self._transport, self._store, self._executions, self._hub)
         )
 
-    def certificate(self, job: bytes) -> bytes | None:
-        """A receipt that can be checked offline, None while there is none."""
+    async def certificate(self, job: bytes) -> bytes | None:
+        """A receipt that can be checked offline, None while there is none on this node's disk.
+
+        It holds a signed record. One of this node's own that a crash could take back would contradict what takes its
+        place, so that like everything signed here it leaves once it is durable.
+        """
         known = self._node.ledger.jobs.get(job)
         if known is None or known.settle is None:
             return None
-        return make_receipt(self._settings.network, known.entry.signed, known.settle.signed)
+        receipt = make_receipt(self._settings.network, known.entry.signed, known.settle.signed)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WRITTEN_S):
+                await self._runtime.written()
+                return receipt
+        return None
 
     def result(self, job: bytes) -> bytes | None:
         """The opened result of one of this node's own jobs, None while there is none."""

@@ -37,8 +37,8 @@ class Participant(Protocol):
     def metrics(self) -> bytes:
         """Prometheus text."""
 
-    def certificate(self, job: bytes) -> bytes | None:
-        """The settle certificate of a job as a file that can be checked offline, None while there is none."""
+    async def certificate(self, job: bytes) -> bytes | None:
+        """The settle certificate of a job as a file that can be checked offline, None while there is none on disk."""
 
     def result(self, job: bytes) -> bytes | None:
         """The opened result of one of this node's own jobs, None while there is none."""
@@ -81,7 +81,10 @@ class ControlServer:
             return await route(request)
         match request.method, request.path.strip("/").split("/"):
             case "GET", ["jobs", job, "certificate"]:
-                return _file(self._participant.certificate(_job_id(job)), f"job {job} has no certificate yet")
+                return _file(
+                    await self._participant.certificate(_job_id(job)),
+                    f"job {job} has no certificate yet, or this node's disk does not",
+                )
             case "GET", ["jobs", job, "result"]:
                 return _file(
                     self._participant.result(_job_id(job)), f"job {job} has no result that this node can open"

@@ -198,9 +198,12 @@ class Runtime:
     async def until_durable(self, ticket: int) -> None:
         """Wait until everything up to `ticket` is on disk."""
         if self._durable < ticket:
-            awaited = self._loop.create_future()
-            self._awaited.append((ticket, awaited))
-            await awaited
+            awaiting = ticket, self._loop.create_future()
+            self._awaited.append(awaiting)
+            try:
+                await awaiting[1]
+            finally:
+                self._awaited.remove(awaiting)
 
     async def written(self) -> None:
         """Wait until everything asked for so far is on disk and what waited for it is on its way."""
@@ -272,10 +275,9 @@ class Runtime:
         if stood_still and not self.stands_still:
             self._go_on()
         self._transport.flush()
-        for awaited in [one for one in self._awaited if one[0] <= ticket]:
-            self._awaited.remove(awaited)
-            if not awaited[1].done():
-                awaited[1].set_result(None)
+        for awaited, durable in self._awaited:
+            if awaited <= ticket and not durable.done():
+                durable.set_result(None)
 
     def _go_on(self) -> None:
         self._problems.set("unwritten", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from mesh_core.identity.crypto import Verifier
 from mesh_core.lease.certificate import verify_receipt
 from mesh_core.work.result import decode_answer
 from tests.e2e.mesh import PATIENCE_S, Mesh, Participant
+from tests.e2e.processes import limit_files
 
 TEXT = """Attention lets a model weigh every word of its input against every other one.
 
@@ -126,6 +128,35 @@ async def test_a_job_that_tolerates_a_lie_settles_in_three_phases_although_its_h
     assert (receipt.fault_bound, receipt.total_weight, receipt.quorum) == (1, 6, 4)
     assert receipt.weight >= 4
     assert receipt.holder.hex() != holder.peer
+
+
+async def test_a_receipt_is_not_handed_out_before_it_is_on_disk(mesh: Mesh, corpus: Path) -> None:
+    """It holds a record of whoever settled the job: killed now, it would sign another one in its place."""
+    operator, workers = market(mesh, corpus, 3, exec_delay_s=0.5)
+    mesh.start()
+    await mesh.converged()
+    before = {worker.peer: (await worker.client().state()).seq for worker in workers}
+    submitted = await operator.client().command("submit", text="What does attention do?")
+    state = await operator.state_when(lambda state: bool(state.jobs) and state.jobs[0].tokens > 0)
+    holder = next(worker for worker in workers if worker.peer == state.jobs[0].holder)
+    witnesses = [worker.provider for worker in workers if worker is not holder]
+    assert holder.provider
+    async with asyncio.timeout(PATIENCE_S):
+        for witness in witnesses:
+            assert witness
+            witness.send_signal(signal.SIGSTOP)  # two of four are left: no quorum yet
+        assert (await holder.event("proposed", before[holder.peer])).data["epoch"] == 1
+        limit_files(holder.provider.pid, 0)
+        for witness in witnesses:
+            assert witness
+            witness.send_signal(signal.SIGCONT)
+        await holder.state_when(lambda state: state.jobs[0].state == "settled")
+        with pytest.raises(ControlError, match="no certificate yet, or this node's disk does not"):
+            await holder.client().certificate(submitted["jobs"][0])
+        limit_files(holder.provider.pid, None)
+        assert (await answered(operator)).state == "answered"
+        receipt = verify_receipt(PublicKeys(), await holder.client().certificate(submitted["jobs"][0]))
+    assert receipt.epoch == 1
 
 
 async def test_everybody_restarted_finishes_what_was_open(mesh: Mesh, corpus: Path) -> None:

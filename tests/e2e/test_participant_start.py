@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -43,6 +45,16 @@ def test_a_missing_settings_file_is_one_line(participant: Participant) -> None:
     participant.settings.unlink()
     code, text = participant.refusal()
     assert (code, is_one_line(text)) == (REFUSED, True), text
+
+
+def test_a_full_disk_is_an_exit_code_although_the_reason_finds_no_room(participant: Participant) -> None:
+    code = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY)); \
+from mesh_core.__main__ import main; raise SystemExit(main(['--config', {str(participant.settings)!r}]))"
+    errors = participant.folder / "errors"
+    with errors.open("wb") as full:
+        done = subprocess.run([sys.executable, "-c", code], stderr=full, timeout=20, check=False)
+    assert done.returncode == STORE
+    assert errors.read_bytes() == b""
 
 
 def test_a_store_of_another_key_is_refused_and_left_alone(participant: Participant) -> None:

@@ -62,7 +62,7 @@ class FakeParticipant:
     def metrics(self) -> bytes:
         return b"whisper_up 1\n"
 
-    def certificate(self, job: bytes) -> bytes | None:
+    async def certificate(self, job: bytes) -> bytes | None:
         return self.certificates.get(job)
 
     def result(self, job: bytes) -> bytes | None:
