@@ -1,6 +1,6 @@
 """A client of one participant's control API, for consoles, commands and scripts.
 
-Plain HTTP/1.1 on asyncio and h11, one connection a request: importing it costs a command no noticeable time.
+One connection a request; importing it costs a command no noticeable time.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import h11
 import msgspec
 
 from mesh_core.api.schema import Event, State
+from mesh_core.http_exchange import HttpExchange
 
 CONNECT_S = 2.0
 ANSWER_S = 10.0
@@ -23,7 +24,6 @@ SILENCE_S = 45.0
 
 ANSWER_BYTES_MAX = 256 << 20
 EVENT_BYTES_MAX = 16 << 20
-_READ_BYTES = 64 << 10
 
 _event: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _state: msgspec.json.Decoder[State] = msgspec.json.Decoder(State)
@@ -131,12 +131,15 @@ class ControlClient:
             raise ControlUnavailable(f"nobody answers at {self.url}: {_reason(error)}") from None
         self._writers.add(writer)
         try:
-            connection = _Connection(reader, writer)
-            await connection.send_request(method, path, [*self._headers(), *(headers or [])], body)
-            status = await connection.status()
+            exchange = HttpExchange(reader, writer, SILENCE_S)
+            fields = [*self._headers(), *(headers or []), ("Content-Length", str(len(body)))]
+            await exchange.ask(h11.Request(method=method, target=path, headers=fields), body)
+            status = await exchange.status()
             if status != 200:
-                raise ControlError(await _refusal(status, connection))
-            yield connection.pieces()
+                raise ControlError(await _refusal(status, exchange))
+            yield exchange.body()
+        except TimeoutError:
+            raise ControlUnavailable(f"{self.url} broke off: silent for {SILENCE_S:.0f} s") from None
         except (OSError, h11.ProtocolError) as error:
             raise ControlUnavailable(f"{self.url} broke off: {_reason(error)}") from None
         finally:
@@ -152,46 +155,8 @@ class ControlClient:
         return headers
 
 
-class _Connection:
-    """One request and its answer over an open connection."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._http = h11.Connection(h11.CLIENT)
-
-    async def send_request(self, method: str, path: str, headers: list[tuple[str, str]], body: bytes) -> None:
-        """Send all of it."""
-        head = h11.Request(method=method, target=path, headers=[*headers, ("Content-Length", str(len(body)))])
-        for event in (head, h11.Data(data=body), h11.EndOfMessage()):
-            self._writer.write(self._http.send(event) or b"")
-        await self._writer.drain()
-
-    async def status(self) -> int:
-        """Status of the answer, once its head is here."""
-        event = await self._next()
-        if not isinstance(event, h11.Response):
-            raise ConnectionResetError("no answer")
-        return event.status_code
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """The body as it comes."""
-        while isinstance(event := await self._next(), h11.Data):
-            yield bytes(event.data)
-
-    async def _next(self) -> Any:
-        while (event := self._http.next_event()) is h11.NEED_DATA:
-            try:
-                async with asyncio.timeout(SILENCE_S):
-                    data = await self._reader.read(_READ_BYTES)
-            except TimeoutError:
-                raise ConnectionResetError(f"silent for {SILENCE_S:.0f} s") from None
-            self._http.receive_data(data)
-        return event
-
-
-async def _refusal(status: int, connection: _Connection) -> str:
-    body = b"".join([piece async for piece in connection.pieces()])
+async def _refusal(status: int, exchange: HttpExchange) -> str:
+    body = b"".join([piece async for piece in exchange.body()])
     try:
         return str(msgspec.json.decode(body)["error"])
     except (msgspec.DecodeError, KeyError, TypeError):

@@ -1,7 +1,6 @@
 """The little HTTP that backends need: read an answer whole, or line by line while it is written.
 
-h11 over asyncio streams, which every provider has loaded for its control API: httpx would cost each of them 6 MB
-and aiohttp 9, for one request per job. One connection per request: nothing has to be closed later.
+One connection per request, of which there is one per job: nothing has to be closed later.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import h11
 
+from mesh_core.http_exchange import HttpExchange
 from mesh_core.work.backends.proxy import PORTS, Proxy, connect, proxy_for
 from mesh_core.work.errors import BackendError
 from mesh_core.work.options import CONNECT_S, READ_S
@@ -21,7 +21,6 @@ from mesh_core.work.options import CONNECT_S, READ_S
 _ANSWER_BYTES_MAX = 4 << 20
 _LINE_BYTES_MAX = 1 << 20
 _ERROR_CHARS_MAX = 160
-_READ_BYTES = 64 << 10
 _OK = 200
 
 
@@ -67,10 +66,10 @@ async def _answer(
         raise BackendError(f"no answer from {shown} in time") from error
     except OSError as error:
         raise BackendError(f"nobody answers at {shown}{f' through the {proxy}' if proxy else ''}") from error
-    exchange = _Exchange(reader, writer, read_s)
+    exchange = HttpExchange(reader, writer, read_s)
     payload = None if body is None else json.dumps(body).encode()
     try:
-        exchange.ask(_request(method, parts, headers, payload, proxy), payload)
+        await exchange.ask(_request(method, parts, headers, payload, proxy), payload)
         status = await exchange.status()
         pieces = exchange.body()
         if status != _OK:
@@ -83,52 +82,6 @@ async def _answer(
         raise BackendError(f"{shown}: {' '.join(str(error).split()) or type(error).__name__}") from error
     finally:
         writer.transport.abort()  # nothing is left to say, and a farewell over TLS may be waited for
-
-
-class _Exchange:
-    """One request and its answer on one connection."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, read_s: float) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._read_s = read_s
-        self._http = h11.Connection(h11.CLIENT)
-
-    def ask(self, request: h11.Request, payload: bytes | None) -> None:
-        """Send the request."""
-        self._send(request)
-        if payload is not None:
-            self._send(h11.Data(data=payload))
-        self._send(h11.EndOfMessage())
-
-    async def status(self) -> int:
-        """Status of the answer."""
-        while True:
-            event = await self._next()
-            if isinstance(event, h11.Response):
-                return event.status_code
-            if not isinstance(event, h11.InformationalResponse):
-                raise h11.RemoteProtocolError("the connection was closed without an answer")
-
-    async def body(self) -> AsyncGenerator[bytes, None]:
-        """What the answer holds, as it comes; a body that breaks off raises RemoteProtocolError."""
-        while isinstance(event := await self._next(), h11.Data):
-            yield bytes(event.data)
-
-    def _send(self, event: h11.Event) -> None:
-        data = self._http.send(event)
-        if data:
-            self._writer.write(data)
-
-    async def _next(self) -> h11.Event | None:
-        while True:
-            event = self._http.next_event()
-            if isinstance(event, h11.Event):
-                return event
-            if event is not h11.NEED_DATA:
-                return None
-            async with asyncio.timeout(self._read_s):
-                self._http.receive_data(await self._reader.read(_READ_BYTES))
 
 
 def _request(
