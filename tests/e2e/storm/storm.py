@@ -69,8 +69,13 @@ class Result:
             f"storm --storm-seed {self.seed}, {self.lasted_s:.0f} s: {blows}; {self.questions} questions, "
             f"{self.count.jobs} jobs ({outcomes}; {self.count.rescued} rescued, {self.promised} promised), "
             f"{self.count.certificates} certificates, {self.receipts} receipts, settled {self.settled_after_s:.1f} s "
-            f"after; {wrong}"
+            f"after{self._memory()}; {wrong}"
         )
+
+    def _memory(self) -> str:
+        """What the replica that grew most has kept of a job, if any has lived long enough to tell."""
+        kept = [one.bytes / one.jobs for one in self.growth if one.bytes_per_job_max and one.jobs]
+        return f", {max(kept) / 1024:.0f} KB of memory per job" if kept else ""
 
     def story(self) -> str:
         """The last of what happened, for whoever has to find out why."""
