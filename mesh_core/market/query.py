@@ -6,6 +6,7 @@ after a crash goes on where it was.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -23,6 +24,7 @@ from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.needs import OpenResult
 from mesh_core.market.auction import Auction, Auctioneer, JobPlan
 from mesh_core.market.balance import Credit
+from mesh_core.market.pace import Pace
 from mesh_core.membership.membership import Membership
 from mesh_core.wire.messages import Streamed, Work
 from mesh_core.wire.statements import Value
@@ -93,6 +95,7 @@ class Queries:
         self.queries: dict[bytes, Query] = {}
         self._of_job: dict[JobId, Query] = {}
         self._results: dict[bytes, None] = {}
+        self._pace = Pace()
 
     def needs(self, blob: bytes) -> bool:
         """Whether a blob is a result of a query that is kept here."""
@@ -127,10 +130,14 @@ class Queries:
             raise Refusal(f"the question is longer than {limit('question_chars_max')} characters")
         if not request.shards:
             raise Refusal("there is no corpus to answer from")
-        if len(self._auctioneer.auctions) + len(request.shards) > limit("own_jobs_max"):
+        if len(request.shards) > limit("own_jobs_max"):
             raise Refusal(
-                f"busy: {len(self._auctioneer.auctions)} jobs are open here, try again when some are done"
+                f"{len(request.shards)} shards are more than the {limit('own_jobs_max')} jobs a node may have open"
             )
+        open_jobs = len(self._auctioneer.auctions)
+        too_many = open_jobs + len(request.shards) - limit("own_jobs_max")
+        if too_many > 0:
+            raise Refusal(f"busy: {open_jobs} jobs are open here, {self._try_again(too_many)}")
         if request.label and any(query.state.label == request.label for query in self.queries.values()):
             raise Refusal(f"there is a query called {request.label} already")
         self._check_credit((len(request.shards) + 1) * request.options.max_price_micro)
@@ -151,10 +158,15 @@ class Queries:
             return
         what = f"this may cost {needed_micro / 1e6:g} AXL and {max(0, free_micro) / 1e6:g} AXL of credit are free"
         if reserved_micro:
-            raise Refusal(
-                f"busy: {what}; {reserved_micro / 1e6:g} AXL are reserved, try again when some jobs are done"
-            )
+            mean_micro = reserved_micro / max(1, len(self._auctioneer.auctions))
+            jobs = math.ceil((needed_micro - free_micro) / max(1, mean_micro))
+            raise Refusal(f"busy: {what}; {reserved_micro / 1e6:g} AXL are reserved, {self._try_again(jobs)}")
         raise Refusal(f"{what}: ask with a lower maximum price, or have the providers raise the limit")
+
+    def _try_again(self, jobs: int) -> str:
+        """When so many of this node's jobs will have ended, as far as their pace tells."""
+        wait_s = self._pace.wait_s(self._context.now, jobs)
+        return "try again when some are done" if wait_s is None else f"try again in about {wait_s} s"
 
     def _next_label(self) -> str:
         taken = {query.state.label for query in self.queries.values()}
@@ -225,6 +237,7 @@ class Queries:
         """A job is decided: if it is one of this node's, remember what it came to."""
         query = self._of_job.get(job.id)
         if query is not None and job.value is not None and query.value(job.id) is None:
+            self._pace.ended(self._context.now)
             query.state.values.append((job.id, job.value))
             self._results[job.value.result_hash] = None
             self._persist(query)

@@ -9,6 +9,7 @@ from mesh_core.effects import JobOptions, SubmitQuery
 from mesh_core.identity.statement import sign
 from mesh_core.lease.committee import quorum, total_weight
 from mesh_core.market.bid import LOCALITY_MICRO, rank, score
+from mesh_core.market.pace import Pace
 from mesh_core.market.query import Refusal
 from mesh_core.simulation.host import HostSpec
 from mesh_core.simulation.workload import Appetite
@@ -102,7 +103,27 @@ def test_a_submitter_is_told_in_one_line_what_is_wrong_with_its_question() -> No
     assert "no corpus" in refusal(world, SubmitQuery("why?", "", "c", (), options))
     heavy = JobOptions(submitter_weight=9)
     assert "quorum by itself" in refusal(world, SubmitQuery("why?", "", "c", (1,), heavy))
-    assert "busy" in refusal(world, SubmitQuery("why?", "", "c", tuple(range(2_001)), options))
+    assert "2001 shards are more" in refusal(
+        world, SubmitQuery("why?", "", "c", tuple(range(2_001)), options)
+    )
+
+
+def test_who_asks_for_more_than_a_node_keeps_open_is_told_when_to_come_back() -> None:
+    world = World(Setup(seed="burst", credit_micro=10**10))
+    world.start()
+    world.run_for(1.0)
+    world.submit("operator", "why?", list(range(1, 1_001)), JobOptions(), "q1")
+    more = SubmitQuery("why?", "", "c", tuple(range(1, 1_101)), JobOptions())
+    assert refusal(world, more) == "busy: 1000 jobs are open here, try again when some are done"
+
+
+def test_a_pace_tells_how_long_so_many_more_jobs_will_take_also_when_they_stand_still() -> None:
+    pace = Pace()
+    assert pace.wait_s(0.0, 10) is None
+    for tenth in range(100):
+        pace.ended(tenth / 10)
+    assert pace.wait_s(9.9, 100) == 10
+    assert pace.wait_s(60.0, 100) == 89, "the rate of the newest 64 until now"
 
 
 def test_a_question_beyond_ones_own_credit_is_refused_before_it_becomes_jobs() -> None:
