@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from tests.bench import axl_nodes, blocks, growth, live, simulated  # noqa: F401  (importing registers their benches)
+from tests.bench import axl_nodes, blocks, growth, live, load, simulated  # noqa: F401  (importing registers their benches)
 from tests.bench.figures import BENCHES, Figure
 
 
