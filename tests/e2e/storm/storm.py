@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 
 from mesh_core.api.schema import FINAL_STATES, Event, State
-from tests.e2e.command_line import Mesh
+from tests.e2e.command_line import Mesh, all_end, watching
 from tests.e2e.processes import belonging_to
 from tests.e2e.storm.customers import Customers
 from tests.e2e.storm.memory import Growth, Watch, growth
@@ -35,6 +35,9 @@ SETTLED_S = 90.0
 
 WATCHED_S = 120.0
 """In a storm that lasts so long a provider and the operator are spared from death, so that their memory can be watched."""
+
+ENDED_S = 2.0
+"""How long a process may still be there when the mesh is down."""
 
 ACTIONS_SHOWN = 25
 STUMBLED = re.compile(r'Traceback|"bug"|internal error|Exception ignored|was never (awaited|retrieved)')
@@ -119,7 +122,7 @@ class Storm:
             raise
         down = self.mesh.whisper("down")
         assert down.returncode == 0, down.stderr
-        result.leaked = belonging_to(self.mesh.folder)
+        result.leaked = self._leaked()
         result.stumbled = self._stumbles()
         stores = [open_store(self._run.participant(name).store) for name in self._victims.names]
         result.audit = asyncio.run(audit(self._run, self._victims.names, []))
@@ -204,6 +207,13 @@ class Storm:
             receipts[job] = await self._victims.control(name).certificate(job)
 
     # ----------------------------------------------------------------------------------------- the count
+
+    def _leaked(self) -> dict[int, str]:
+        """Processes that are still there; one that is just ending gets a moment."""
+        for pid in belonging_to(self.mesh.folder):
+            with contextlib.suppress(ProcessLookupError), watching([pid]) as handles:
+                all_end(handles, ENDED_S)
+        return belonging_to(self.mesh.folder)
 
     def _stumbles(self) -> list[str]:
         """Lines of logs that tell of a mistake of ours."""
