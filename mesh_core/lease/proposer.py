@@ -13,7 +13,7 @@ from typing import TypeVar
 from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId, PutVote
-from mesh_core.identity.statement import StatementError, check, peek
+from mesh_core.identity.statement import KINDS, StatementError, check, peek
 from mesh_core.lease.claim import Claim, Phase
 from mesh_core.lease.committee import members, quorum, weight_of
 from mesh_core.lease.witness import Witness
@@ -126,23 +126,14 @@ class Proposer:
 
     def on_voted(self, now: float, message: ms.Voted) -> None:
         """A witness's vote. With a quorum of them the job is decided or, where votes may lie, ready to be locked."""
-        vote = self._read_vote(message.vote, st.AcceptVote)
-        claim = self._voted_on(vote, Phase.PROPOSING)
-        if vote is None or claim is None:
-            return
-        known = claim.votes.get(vote.author, message.vote)
-        if known != message.vote:
-            self._prove("accept", known, message.vote)
-        if vote.value != claim.value:
-            return
-        claim.votes[vote.author] = message.vote
-        if weight_of(claim.job.job, claim.votes) < quorum(claim.job.job):
+        claim = self._gather(message.vote, st.AcceptVote, Phase.PROPOSING)
+        if claim is None:
             return
         if claim.job.tolerates_lies:
             claim.enter(Phase.LOCKING)
             self._request_locks(claim)
         else:
-            self._settle(now, claim, vote.value, claim.votes)
+            self._settle(now, claim, claim.votes)
 
     def _request_locks(self, claim: Claim) -> None:
         """Show the accept certificate to every member: also one that has not voted may lock what it proves."""
@@ -153,18 +144,24 @@ class Proposer:
 
     def on_locked(self, now: float, message: ms.Locked) -> None:
         """A witness's settle vote; a quorum of them decides the job."""
-        vote = self._read_vote(message.vote, st.SettleVote)
-        claim = self._voted_on(vote, Phase.LOCKING)
+        claim = self._gather(message.vote, st.SettleVote, Phase.LOCKING)
+        if claim is not None:
+            self._settle(now, claim, claim.settle_votes)
+
+    def _gather(self, signed: bytes, kind: type[V], phase: Phase) -> Claim | None:
+        """Keep a vote for what is proposed; the claim, once a quorum has voted so. Two votes that differ are proof."""
+        vote = self._read_vote(signed, kind)
+        claim = self._voted_on(vote, phase)
         if vote is None or claim is None:
-            return
-        known = claim.settle_votes.get(vote.author, message.vote)
-        if known != message.vote:
-            self._prove("settle", known, message.vote)
+            return None
+        votes = claim.votes if phase is Phase.PROPOSING else claim.settle_votes
+        known = votes.get(vote.author, signed)
+        if known != signed:
+            self._prove(KINDS[kind], known, signed)
         if vote.value != claim.value:
-            return
-        claim.settle_votes[vote.author] = message.vote
-        if weight_of(claim.job.job, claim.settle_votes) >= quorum(claim.job.job):
-            self._settle(now, claim, vote.value, claim.settle_votes)
+            return None
+        votes[vote.author] = signed
+        return claim if weight_of(claim.job.job, votes) >= quorum(claim.job.job) else None
 
     def _read_vote(self, signed: bytes, kind: type[V]) -> V | None:
         """A vote from outside, if it is well signed and no longer than honest ones: certificates must stay small."""
@@ -183,6 +180,7 @@ class Proposer:
             return None
         return claim if vote.author in members(claim.job.job) else None
 
-    def _settle(self, now: float, claim: Claim, value: st.Value, votes: Mapping[PeerId, bytes]) -> None:
-        certificate = st.SettleCertificate(claim.job.id, claim.epoch, value, tuple(votes.values()))
+    def _settle(self, now: float, claim: Claim, votes: Mapping[PeerId, bytes]) -> None:
+        assert claim.value is not None
+        certificate = st.SettleCertificate(claim.job.id, claim.epoch, claim.value, tuple(votes.values()))
         self._replication.append(now, "settle", certificate, members(claim.job.job))

@@ -59,11 +59,7 @@ class Voter:
             self._look_for_second_proposal(ballot, message)
             self._context.send(sender, ms.Voted(stored))
             return
-        if message.epoch < ballot.epoch:
-            self._witness.refuse(sender, ballot, message.epoch)
-            return
-        if not self._witness.may_vote(ballot, message.epoch):
-            self._context.dropped["job_not_taken_in"] += 1
+        if not self._admits(ballot, sender, message.epoch):
             return
         promises = self._lease_of(ballot, sender, message)
         if promises is None:
@@ -95,6 +91,16 @@ class Voter:
             self._context.send(sender, ms.Records((job.settle.signed,)))
             return None
         return self._witness.ballots.get(job_id)
+
+    def _admits(self, ballot: Ballot, sender: PeerId, epoch: int) -> bool:
+        """Whether this witness may vote at `epoch`; one that has promised a later one says so."""
+        if epoch < ballot.epoch:
+            self._witness.refuse(sender, ballot, epoch)
+            return False
+        if not self._witness.may_vote(ballot, epoch):
+            self._context.dropped["job_not_taken_in"] += 1
+            return False
+        return True
 
     def _look_for_second_proposal(self, ballot: Ballot, message: ms.AcceptRequest) -> None:
         """A holder that proposes two values at one epoch has signed the proof of it."""
@@ -215,11 +221,7 @@ class Voter:
         if stored is not None:
             self._context.send(sender, ms.Locked(stored))
             return
-        if message.epoch < ballot.epoch:
-            self._witness.refuse(sender, ballot, message.epoch)
-            return
-        if not self._witness.may_vote(ballot, message.epoch):
-            self._context.dropped["job_not_taken_in"] += 1
+        if not self._admits(ballot, sender, message.epoch):
             return
         try:
             value = check_accepts(
