@@ -261,9 +261,9 @@ class Observer:
     def _judge_jobs(self, promised: Iterable[str], cancelled: Container[str]) -> None:
         count = self._count
         count.jobs = len(self._jobs)
-        for job in promised:
-            if bytes.fromhex(job) not in self._jobs:
-                count.lost.append(f"{job[:8]} was accepted and is in no store")
+        for name in promised:
+            if bytes.fromhex(name) not in self._jobs:
+                count.lost.append(f"{name[:8]} was accepted and is in no store")
         kept = {store.key: store.blobs for store in self.stores}
         for job_id, job in self._jobs.items():
             values = self._settles.get(job_id, {})

@@ -16,6 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from mesh_core.api.reports import Audit
 from mesh_core.api.schema import FINAL_STATES, Event, State
 from tests.e2e.command_line import Mesh, all_end, watching
 from tests.e2e.processes import belonging_to
@@ -24,7 +25,7 @@ from tests.e2e.storm.memory import Growth, Watch, growth
 from tests.e2e.storm.observer import Count, Observer, open_store
 from tests.e2e.storm.schedule import blows, steps
 from tests.e2e.storm.victims import Victims
-from whisper_tui.script.audit import Audit, audit
+from whisper_tui.script.audit import audit
 from whisper_tui.supervisor.plan import OPERATOR
 from whisper_tui.supervisor.rundir import RunDir
 

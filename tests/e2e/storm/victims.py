@@ -156,13 +156,13 @@ class Victims:
             case "terminate":
                 await self._end(blow, signal.SIGTERM)
             case "stop":
-                await self._stop([view.pid for view in self._views(blow)])
+                await self._stop([view.pid for view in self._running(blow)])
             case "cut":
                 await self.actions.partition([], blow.names)
             case "blackout":
                 await self._black_out()
             case "full" | "full and killed":
-                for view in self._views(blow):
+                for view in self._running(blow):
                     limit_files(view.pid, self._room(view, blow.room_bytes))
 
     async def _mend(self, blow: Blow) -> None:
@@ -170,7 +170,7 @@ class Victims:
             case "kill" | "terminate":
                 await self._revive(blow)
             case "stop" if blow.part == "axl":
-                for view in self._views(blow):
+                for view in self._running(blow):
                     os.kill(view.pid, signal.SIGCONT)
             case "stop":
                 await self._revive(blow)  # which also tells whoever slept of partitions
@@ -179,7 +179,7 @@ class Victims:
             case "blackout":
                 await self._bring_up()
             case "full":
-                for view in self._views(blow):
+                for view in self._running(blow):
                     limit_files(view.pid, None)
             case "full and killed":
                 await self._end(blow, signal.SIGKILL)
@@ -194,6 +194,13 @@ class Victims:
                 if blow.part in {"both", part}:
                     yield self.processes[name, part]
 
+    def _running(self, blow: Blow) -> list[ProcessView]:
+        """The processes it is about, none of which has ended by itself."""
+        views = list(self._views(blow))
+        for view in views:
+            assert view.pid, f"{view.name} {view.part} is {view.state}: {view.note}"
+        return views
+
     def _room(self, view: ProcessView, room_bytes: int | None) -> int:
         """How large files may be so that a participant's write-ahead log grows by no more than this."""
         if room_bytes is None:
@@ -202,7 +209,7 @@ class Victims:
         return log.stat().st_size + room_bytes
 
     async def _end(self, blow: Blow, number: signal.Signals) -> None:
-        views = list(self._views(blow))
+        views = self._running(blow)
         for view in views:
             os.kill(view.pid, number)
         ended = {(view.name, view.part): view.pid for view in views}
@@ -242,18 +249,16 @@ class Victims:
     async def _revive_without_disk(self, blow: Blow) -> None:
         """Started while nothing can be written: it waits for room, or says in one line why it cannot start."""
         supervisor = self._supervisor()
-        before = {(view.name, view.part): view.pid for view in self._views(blow)}
+        before = list(self._views(blow))
         limit_files(supervisor.pid, 0)  # its children inherit it
         reviving = asyncio.create_task(self.actions.revive(blow.names))
         try:
-            await self.until(
-                lambda: all(self.processes[one].pid not in {0, pid} for one, pid in before.items())
-            )
+            await self.until(lambda: all(self.processes[one.name, one.part] != one for one in before))
         finally:
             limit_files(supervisor.pid, None)
         started = list(self._views(blow))
         await asyncio.sleep(FULL_AT_START_S)
-        for view in started:
+        for view in (view for view in started if view.pid):
             with contextlib.suppress(ProcessLookupError):
                 limit_files(view.pid, None)
         try:
