@@ -41,9 +41,9 @@ class HttpError(Exception):
     """The request is answered with `status` and one line."""
 
     def __init__(self, status: int, line: str) -> None:
-        super().__init__(line)
+        self.line = " ".join(line.split())  # it may quote a path, in which a line's end can be written as %0A
+        super().__init__(self.line)
         self.status = status
-        self.line = line
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mesh_core.work.errors import CorpusError
+from mesh_core.work.options import SHARDS_MAX
 
 FORMAT = 2
 """Grows with every change of the tables or of the way text is cut; part of a corpus' hash."""
@@ -56,6 +57,7 @@ class Index:
             self.shards: int = meta["shards"]
             self.files: int = meta["files"]
             self.passages: int = meta["passages"]
+            self._require_possible()
         except KeyError as error:
             self.close()
             raise CorpusError(
@@ -64,6 +66,14 @@ class Index:
         except CorpusError:
             self.close()
             raise
+
+    def _require_possible(self) -> None:
+        """Raises CorpusError when a number is none, or cannot be right."""
+        counts = (self.shards, self.files, self.passages)
+        if not all(isinstance(count, int) and count >= 1 for count in counts) or self.shards > SHARDS_MAX:
+            raise CorpusError(
+                f"{self._path}: damaged, its counts are impossible; delete it and it is built again"
+            )
 
     def close(self) -> None:
         """Close the file."""
@@ -103,7 +113,7 @@ class Index:
     def _rows(self, statement: str, values: tuple[object, ...] = ()) -> list[Any]:
         try:
             return self._database.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # what SQLite says may quote what is damaged
             raise CorpusError(f"{self._path}: {error}; delete it and it is built again") from error
 
 

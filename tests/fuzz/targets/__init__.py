@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tests.fuzz.target import Target
-from tests.fuzz.targets import blobs, configs, http, link, node, records, script, store
+from tests.fuzz.targets import blobs, configs, http, link, node, records, script, store, work
 
 TARGETS: Mapping[str, Target] = {
     target.name: target
@@ -18,6 +18,7 @@ TARGETS: Mapping[str, Target] = {
         script.TARGETS,
         http.TARGETS,
         link.TARGETS,
+        work.TARGETS,
     )
     for target in targets
 }

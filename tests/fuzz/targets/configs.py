@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from axl import config as axl_config
+from axl import keys
 from axl.config import ConfigError, NodeConfig
 from axl.endpoint import Endpoint
 from mesh_core.io import settings as participant_settings
@@ -157,6 +158,20 @@ def _plan() -> Plan:
     return msgspec.structs.replace(plan, participants=prepare.seats_of(plan))
 
 
+# --------------------------------------------------------------------------------------------- key.pem
+
+
+def run_key_file(data: bytes) -> None:
+    """A key: what is understood is written and understood alike."""
+    path = _written("key.pem", data)
+    try:
+        key = keys.load(path)
+    except keys.KeyFileError as error:
+        require_one_line(str(error))
+        return
+    assert keys.from_pem(key.pem()).peer == key.peer
+
+
 # ------------------------------------------------------------------------------- the console's settings
 
 
@@ -200,6 +215,22 @@ TARGETS = (
             b"t" + b"0f" * 32 + b"\n",
         ],
         by_bytes(_JSON_WORDS),
+    ),
+    Target(
+        "key_file",
+        "key.pem",
+        run_key_file,
+        lambda: [keys.from_seed(bytes(32)).pem()],
+        by_bytes(
+            (
+                b"-----BEGIN PRIVATE KEY-----\n",
+                b"-----END PRIVATE KEY-----",
+                b"\n",
+                b"=",
+                b"ENCRYPTED ",
+                b"AA",
+            )
+        ),
     ),
     Target(
         "environment",

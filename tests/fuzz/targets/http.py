@@ -240,6 +240,7 @@ _WORDS = (
         b"/result",
         b"%00",
         b"%2F",
+        b"%0A",
     ),
     *(
         b"Authorization: Bearer a-token\r\n",

@@ -180,6 +180,30 @@ async def test_what_is_not_there_is_named(running: Running, request_line: str, s
     assert isinstance(answer["error"], str)
 
 
+async def test_what_a_path_spells_out_does_not_make_a_second_line(running: Running) -> None:
+    for path in ("/a%0Ab", "/commands/a%0Ab"):
+        _, answer = await raw(running, f"GET {path} HTTP/1.1\n{host(running)}\nAuthorization: Bearer {TOKEN}")
+        assert len(str(answer["error"]).splitlines()) == 1
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 40])
+async def test_how_much_may_stand_between_two_chunks_does_not_depend_on_how_it_comes(
+    running: Running, pieces: int
+) -> None:
+    head = f"POST /commands/submit HTTP/1.1\r\n{host(running)}\r\nAuthorization: Bearer {TOKEN}\r\n"
+    for size, expected in ((http.HEAD_BYTES_MAX - 1000, 200), (http.HEAD_BYTES_MAX + 100, 431)):
+        body = b"2;" + b"x" * size + b"\r\n{}\r\n0\r\n\r\n"
+        stream = f"{head}Transfer-Encoding: chunked\r\n\r\n".encode() + body
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.server.port)
+        step = -(-len(stream) // pieces)
+        for at in range(0, len(stream), step):
+            writer.write(stream[at : at + step])
+            await asyncio.sleep(0)
+        answer = await reader.read()
+        writer.close()
+        assert int(answer.split()[1]) == expected
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -216,3 +217,21 @@ def test_the_built_in_corpus_is_six_texts_one_for_each_of_six_shards(tmp_path: P
     with opened(index.path) as opened_index:
         for shard in range(6):
             assert best_passages(opened_index, "neural network training model learning", shard, 1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE meta SET value = 'many' WHERE name = 'shards'",
+        "UPDATE meta SET value = 0 WHERE name = 'passages'",
+        "UPDATE meta SET value = 1000000000 WHERE name = 'shards'",
+        "UPDATE sqlite_master SET sql = CAST(x'435245415445ff' AS TEXT) WHERE name = 'passage'",
+    ],
+)
+def test_an_index_whose_numbers_or_tables_are_damaged_is_one_line(tmp_path: Path, change: str) -> None:
+    path = built(tmp_path).path
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(change)
+    with pytest.raises(CorpusError, match="delete it and it is built again"):
+        Index(path)
