@@ -291,7 +291,8 @@ class Candidate:
     def on_settled(self, job: LedgerJob) -> None:
         """The job is decided: there is nothing to claim any more."""
         self._outlooks.forget(job.id)
-        self._context.timers.clear(("candidate", "go", job.id))
+        for name in ("go", "resend"):
+            self._context.timers.clear(("candidate", name, job.id))
 
     def order(self, job: LedgerJob) -> list[PeerId]:
         """Who may run a job, as this node sees it: those that have not failed it first."""

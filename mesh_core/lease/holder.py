@@ -313,8 +313,7 @@ class Holder:
         self.executions.stop(job.id, claim.epoch, reason)
         claim.enter(phase)
         self.keys.forget(job.id)
-        self._context.timers.clear(("candidate", "resend", job.id))
-        self._context.timers.clear(("proposal", "resend", job.id))
+        self.proposer.stop(job.id)
         for name in ("show", "execution", "adopt"):
             self._context.timers.clear(("claim", name, job.id))
         del self.claims[job.id]

@@ -54,3 +54,4 @@ class Outlooks:
     def forget(self, job: JobId) -> None:
         """The job is decided."""
         self._of.pop(job, None)
+        self._context.timers.clear(("candidate", "again", job))

@@ -51,6 +51,10 @@ class Proposer:
         """What this node has proposed at the claim's epoch, in this life or a former one."""
         return self._proposals.get(claim.job.id, {}).get(claim.epoch)
 
+    def stop(self, job: JobId) -> None:
+        """The claim has ended: nobody is asked any more. What was said stays said."""
+        self._context.timers.clear(("proposal", "resend", job))
+
     def forget(self, job: JobId) -> None:
         """The job is decided."""
         self._proposals.pop(job, None)
