@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from random import Random
 from typing import Any
 
@@ -16,6 +17,9 @@ import msgspec
 SIGNATURE_BYTES = 64
 CHANGES_MAX = 3
 SIZE_MAX = 1 << 16
+SLOTS_MAX = 5_000
+SMALL_MAX = 300
+"""A tree of more values is not made many times larger at once."""
 
 Mutation = Callable[[bytes, Random], bytes]
 
@@ -123,7 +127,7 @@ def _slots(tree: list[Any]) -> Iterator[tuple[list[Any], int]]:
 
 
 def _change_tree(tree: list[Any], random: Random) -> None:
-    slots = list(_slots(tree))
+    slots = list(islice(_slots(tree), SLOTS_MAX))
     holder, index = random.choice(slots)
     value = holder[index]
     other, there = random.choice(slots)
@@ -137,7 +141,10 @@ def _change_tree(tree: list[Any], random: Random) -> None:
         case 5 if holder is not tree:
             del holder[index]
         case 6 if holder is not tree:
-            holder[index:index] = [_copied(value)] * random.choice((1, 1, 2, 30))
+            is_small = not isinstance(value, list | _Signed) or len(slots) < SMALL_MAX
+            holder[index:index] = [
+                _copied(value) for _ in range(random.choice((1, 2, 30)) if is_small else 1)
+            ]
         case 7 if holder is not tree:
             holder.insert(index, _copied(other[there]))
         case _:

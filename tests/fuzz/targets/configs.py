@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from mesh_core.io import settings as participant_settings
 from mesh_core.io.settings import SettingsError
 from mesh_core.participant import _node_config
 from tests.fuzz.mutate import by_bytes
+from tests.fuzz.scratch import scratch_folder
 from tests.fuzz.target import Target, require_one_line, require_words
 from whisper_tui import settings as console_settings
 from whisper_tui.errors import UserError
@@ -29,7 +29,7 @@ from whisper_tui.supervisor.settings_files import toml
 
 @cache
 def _folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="whisper-fuzz-"))
+    return scratch_folder()
 
 
 def _written(name: str, data: bytes) -> Path:

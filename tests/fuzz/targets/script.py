@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib.resources
 import re
-import tempfile
 from functools import cache
 from pathlib import Path
 
 from tests.fuzz.mutate import by_bytes
+from tests.fuzz.scratch import scratch_folder
 from tests.fuzz.target import Target, require_words
 from whisper_tui.errors import BadInput
 from whisper_tui.script.assertions import describe, judge
@@ -20,7 +20,7 @@ DAY_S = 86_400.0
 
 @cache
 def _file() -> Path:
-    return Path(tempfile.mkdtemp(prefix="whisper-fuzz-")) / "script.toml"
+    return scratch_folder() / "script.toml"
 
 
 def run_script(data: bytes) -> None:

@@ -15,6 +15,7 @@ from mesh_core.identity.statement import digest
 from mesh_core.io.store import Store
 from mesh_core.io.store_file import StoreError
 from tests.fuzz.mutate import by_bytes
+from tests.fuzz.scratch import scratch_folder
 from tests.fuzz.target import Target, require_one_line
 
 OWNER = bytes(range(32))
@@ -79,7 +80,7 @@ def _contents() -> list[Write]:
 @cache
 def _originals() -> tuple[Path, Path]:
     """Folders with the files of a store that was closed, and of one whose process was killed."""
-    root = Path(tempfile.mkdtemp(prefix="whisper-fuzz-"))
+    root = scratch_folder()
     closed, killed, live = root / "closed", root / "killed", root / "live"
     for folder in (closed, killed, live):
         folder.mkdir()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import shutil
-import tempfile
 from collections.abc import AsyncGenerator
 from functools import cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from mesh_core.work.corpus.index import Index
 from mesh_core.work.corpus.reading import Source
 from mesh_core.work.errors import BackendError, CorpusError
 from tests.fuzz.mutate import by_bytes
+from tests.fuzz.scratch import scratch_folder
 from tests.fuzz.target import Target, require_one_line, require_words
 from tests.fuzz.wire import on_a_loop
 
@@ -28,7 +28,7 @@ _TEXT = "\n\n".join(
 
 @cache
 def _folder() -> Path:
-    root = Path(tempfile.mkdtemp(prefix="whisper-fuzz-"))
+    root = scratch_folder()
     (root / "honest").mkdir()
     (root / "honest" / "a.txt").write_text(_TEXT)
     build(root / "honest", 3, root / "indexes").path.rename(root / "honest.index")
