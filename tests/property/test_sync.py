@@ -96,8 +96,9 @@ def meet(*replicas: Replica) -> None:
         replica.others = [other.peer for other in replicas if other is not replica]
 
 
-def repair(*replicas: Replica, rng: Random) -> int:
-    """Rounds until all are equal: in each, everybody compares, and whatever is sent arrives in any order."""
+def repair(*replicas: Replica, rng: Random, begins: Replica | None = None) -> int:
+    """Rounds until all are equal: in each, everybody compares or only who `begins`, and what is sent arrives in any
+    order."""
     by_peer = {replica.peer: replica for replica in replicas}
     for number in range(ROUNDS_MAX + 1):
         if len({replica.ledger.chains.vector_hash() for replica in replicas}) == 1:
@@ -108,7 +109,8 @@ def repair(*replicas: Replica, rng: Random) -> int:
             replica.context.now = now
             for key in replica.context.timers.due(now):
                 replica.replication.fire(now, key)  # type: ignore[arg-type]
-            replica.replication.fire(now, ("sync", "repair"))
+            if begins in (None, replica):
+                replica.replication.fire(now, ("sync", "repair"))
             under_way.extend((replica.peer, send) for send in replica.outgoing())
         while under_way:
             under_way.rotate(rng.randrange(len(under_way)))
@@ -191,3 +193,29 @@ def test_who_was_away_for_long_catches_up_a_message_at_a_time(count: int, own: i
     batch = limit("records_per_message_max")
     assert repair(one, other, rng=rng) <= 2 + count // batch
     assert len(one.records_sent()) <= 3 * count + batch
+
+
+PREFIXES = some.lists(some.integers(0, 700), min_size=3, max_size=3)
+
+
+@settings(max_examples=12, deadline=None)
+@given(PREFIXES, PREFIXES, some.booleans(), RNG)
+def test_where_only_one_begins_nothing_is_sent_twice(
+    mine: list[int], yours: list[int], mine_begins: bool, rng: Random
+) -> None:
+    """Two replicas that hold the beginnings of the same chains."""
+    people = People()
+    chains = [
+        [author.record("note", number) for number in range(max(lengths))]
+        for author, lengths in zip(people.providers, zip(mine, yours, strict=True), strict=False)
+    ]
+    one, other = Replica("one"), Replica("other")
+    meet(one, other)
+    for replica, lengths in ((one, mine), (other, yours)):
+        for chain, length in zip(chains, lengths, strict=True):
+            replica.hold(chain[:length])
+    batches = sum(abs(a - b) for a, b in zip(mine, yours, strict=True)) // limit("records_per_message_max")
+    assert repair(one, other, rng=rng, begins=one if mine_begins else other) <= 3 + batches
+    sent = one.records_sent() + other.records_sent()
+    assert len(set(sent)) == len(sent)
+    assert len(sent) == sum(abs(a - b) for a, b in zip(mine, yours, strict=True))
