@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,7 +18,8 @@ from mesh_core.wire import statements as st
 from tests.e2e.processes import limit_files
 from tests.e2e.storm.memory import JUDGED_S, LEDGER_BYTES_PER_JOB, SLACK_BYTES, Growth, Sample, growth
 from tests.e2e.storm.observer import Count, Observer, Store
-from tests.e2e.storm.schedule import OUT_MAX, SPARING, blows, steps
+from tests.e2e.storm.schedule import OUT_MAX, SPARING, Blow, Step, blows, steps
+from tests.e2e.storm.victims import Victims
 from tests.e2e.test_storm import SEED, SHORT_S
 
 NAMES = ["node1", "node2", "node3", "node4", "node5", "node6", "operator"]
@@ -58,6 +63,28 @@ def test_who_is_watched_for_memory_lives_through_most_of_a_storm() -> None:
     assert {blow.kind for blow in late} <= SPARING
 
 
+class Witness(Victims):
+    """Remembers what would be done to a mesh; doing it takes a while."""
+
+    def __init__(self) -> None:
+        self.seen: list[Step] = []
+
+    async def perform(self, step: Step) -> None:
+        self.seen.append(step)
+        await asyncio.sleep(0.02)
+
+
+async def test_when_time_is_over_nothing_falls_and_everything_is_mended() -> None:
+    dealt = [Blow(0.01 * n, 0.01 * n + 0.05, "kill", "both", (f"node{n}",)) for n in range(10)]
+    whole, cut_short = Witness(), Witness()
+    await whole.suffer(steps(dealt), math.inf)
+    assert whole.seen == list(steps(dealt))
+    await cut_short.suffer(steps(dealt), 0.06)
+    fallen = {step.blow for step in cut_short.seen if step.falls}
+    assert 0 < len(fallen) < len(dealt)
+    assert {step.blow for step in cut_short.seen if not step.falls} == fallen
+
+
 # --------------------------------------------------------------------------------------------- the memory
 
 
@@ -91,9 +118,6 @@ def test_a_process_that_has_not_lived_long_enough_is_not_judged() -> None:
 
 
 def test_a_process_without_room_cannot_write(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     code = "import sys; f = open(sys.argv[1], 'wb', 0); print(flush=True); sys.stdin.readline(); f.write(b'more')"
     with subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "file")],
