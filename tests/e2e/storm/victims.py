@@ -144,7 +144,7 @@ class Victims:
         self.told.append(str(step))
         blow = step.blow
         if step.falls:
-            self.done[blow.kind] += len(blow.names)
+            self.done[blow.kind] += 1 if blow.kind == "blackout" else len(blow.names)
             await self._fall(blow)
         else:
             await self._mend(blow)
