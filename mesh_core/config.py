@@ -207,6 +207,25 @@ LIMITS: tuple[Limit, ...] = (
         "records",
         "the newest are kept whole; of what is older a snapshot takes the place",
     ),
+    Limit(
+        "snapshot_open_jobs_max",
+        1_000,
+        "jobs",
+        "open ones that a cut covers; it leaves out the others' records",
+    ),
+    Limit(
+        "snapshot_decided_max",
+        20_000,
+        "jobs",
+        "whose values a snapshot tells, shared alike by the submitters that electors trust",
+    ),
+    Limit("trusted_max", 256, "submitters", "that electors trust and a snapshot keeps the books of"),
+    Limit(
+        "handovers_max",
+        64,
+        "checkpoints",
+        "that changed the electors and are shown to who was away; who was away for more cannot follow",
+    ),
     Limit("auction_sample_max", 20, "members", "a large mesh asks a sample for bids"),
     Limit("committee_providers", 6, "members", "providers of a committee beside the submitter"),
 )

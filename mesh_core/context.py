@@ -19,7 +19,8 @@ from mesh_core.wire.statements import Announcement
 class NodeConfig:
     """Who a node is and how it behaves. `credit` maps submitters to their limit in micro-AXL; `slots` is how many
     workloads run here at once: what a bid's load counts by, and when a node gives way to others. The newest
-    `retained_records` are never dropped; `electors` say what older ones come to; where none are named everything is kept."""
+    `retained_records` are never dropped; `electors` elect the first checkpoint, which says what older ones come to and who
+    elects the next; where none are named everything is kept."""
 
     network: str
     peer: PeerId

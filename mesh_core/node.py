@@ -92,7 +92,7 @@ class Node:
         self.config = config
         self.context = context = Context(config, doors, boot=boot)
         self.codec = FrameCodec(me=config.peer, network=config.network, boot=boot, crypto=doors.crypto)
-        budget = Budget(self._is_trusted, self._is_backed)
+        budget = Budget(self._is_trusted, self._is_backed, self._is_elector)
         self.ledger = ledger = Ledger(
             doors.crypto, config.network, self._hooks(), Chains(self._is_known), budget=budget
         )
@@ -133,7 +133,7 @@ class Node:
         votes_of = partial(known_votes, ledger, holder.claims, witness.ballots)
         self.past = Past(context, ledger, membership, votes_of, lambda: holder.lay_down(context.now))
         self.checkpoints = checkpoints = Checkpoints(
-            context, ledger, replication, blobs, membership.live, self.queries.needs, self.past.retire
+            context, ledger, replication, blobs, membership.live, self.queries.needs, self.past.retire, prove
         )
         replication.on_dropped = lambda peer: checkpoints.offer(context.now, peer)
         self.hidden: frozenset[PeerId] = frozenset()
@@ -513,8 +513,11 @@ class Node:
             self.past.retire(f"two {kind}s signed by this key for one slot")
 
     def _is_trusted(self, author: PeerId) -> bool:
-        """Whether there is room for whatever an author writes: it is this node, trusted with money, or elected."""
-        return author == self.peer or self.credit.is_granted(author) or author in self.config.electors
+        """Whether there is room for whatever an author writes: it is this node, or trusted with money."""
+        return author == self.peer or self.credit.is_granted(author)
+
+    def _is_elector(self, author: PeerId) -> bool:
+        return author in self.checkpoints.electors
 
     def _is_backed(self, peer: PeerId) -> bool:
         return self.credit.is_backed(peer)
@@ -525,6 +528,7 @@ class Node:
         return (
             author == self.peer
             or author in self.config.credit
+            or self._is_elector(author)
             or (member is not None and member.proven_since is not None)
         )
 

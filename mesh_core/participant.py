@@ -293,7 +293,15 @@ def _node_config(settings: Settings, peer: bytes) -> NodeConfig:
     timing = FAST if settings.fast else DEFAULT
     electors = tuple(map(bytes.fromhex, settings.electors))
     return NodeConfig(
-        settings.network, peer, timing, announcement, settings.executes, credit, settings.slots, electors
+        settings.network,
+        peer,
+        timing,
+        announcement,
+        settings.executes,
+        credit,
+        settings.slots,
+        electors,
+        settings.retained_records,
     )
 
 

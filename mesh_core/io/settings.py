@@ -36,7 +36,8 @@ class SettingsError(Exception):
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Content of provider.toml. `control_port` 0 picks a free one; `slots` is how many workloads run at once;
     `shards` are home shards, counted from 0; `exec_delay_s` holds every execution in progress that much longer, for demonstrations; `credit` maps
-    submitters to their limit in micro-AXL; `electors` are those whose checkpoints count."""
+    submitters to their limit in micro-AXL; `electors` elect the first checkpoint, and records are never dropped where none are
+    named; the newest `retained_records` never are."""
 
     name: Name
     role: Role
@@ -60,6 +61,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ens_name: Annotated[str, Meta(max_length=255)] = ""
     credit: dict[PeerHex, Micro] = field(default_factory=dict)
     electors: Annotated[list[PeerHex], Meta(max_length=limit("committee_max"))] = field(default_factory=list)
+    retained_records: Annotated[int, Meta(ge=16, le=limit("sequence_max"))] = limit("retained_records")
     backend: BackendSettings = field(default_factory=BackendSettings)
     folder: str = ""
     """Set by `load`: where relative paths start."""

@@ -29,6 +29,11 @@ def quorum_of(total: int, fault_bound: int) -> int:
     return (total + fault_bound) // 2 + 1
 
 
+def bearable(members: int) -> int:
+    """The most of so many that may lie in any protocol (n ≥ 3f + 1)."""
+    return max(0, members - 1) // 3
+
+
 def weight_of(job: Job, peers: Iterable[PeerId]) -> int:
     """Total weight of those of `peers` that have a seat; each counts once."""
     present = set(peers)

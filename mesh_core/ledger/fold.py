@@ -6,7 +6,7 @@ be judged (certificates, awards) waits for it. It never consults membership, so 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mesh_core.identity.crypto import Verifier
@@ -23,6 +23,8 @@ from mesh_core.ledger.set_hash import SetHash
 from mesh_core.wire import statements as st
 
 _VOTES = {KINDS[vote]: vote for vote in VOTES}
+
+_OF_RECORDS = ("record", "award", "checkpoint")
 
 
 def _unheard(*_: object) -> None:
@@ -182,6 +184,24 @@ class Ledger:
             peer: _balance(peer, account) for peer, account in accounts.items() if account.balance_micro
         }
         self._moved.clear()
+
+    def keep_books_of(self, payers: Container[st.PeerId]) -> None:
+        """Forget what others than `payers` have paid, at both ends: what is left sums to zero as before."""
+        for peer, account in self.accounts.items():
+            account.earned_micro = {
+                payer: micro for payer, micro in account.earned_micro.items() if payer in payers
+            }
+            if peer not in payers:
+                account.spent_micro = 0
+            self._move(
+                peer,
+                account,
+                sum(account.earned_micro.values()) - account.spent_micro - account.balance_micro,
+            )
+        self._book()
+        self.accounts = {
+            peer: account for peer, account in self.accounts.items() if account.earned_micro or peer in payers
+        }
 
     def collapse(self, settled: bytes, accounts: dict[st.PeerId, Account], jobs: int) -> None:
         """Begin anew with what the records below a cut came to; what is decided here beyond that is booked again."""
@@ -357,13 +377,16 @@ class Ledger:
 def proven_equivocator(verifier: Verifier, network: str, proof: st.Equivocation) -> st.PeerId:
     """Who signed two different statements for one slot. Raises StatementError when that is not proven.
 
-    Slots: (author, seq) for records, one award per (author, job), (author, job, epoch) for each kind of vote.
+    Slots: (author, seq) for records, one award per (author, job), (author, job, epoch) for each kind of vote, and of
+    electors (author, height, round) for each of their two votes.
     """
-    if proof.kind in ("record", "award"):
+    if proof.kind in _OF_RECORDS:
         first, second = (check_record(verifier, signed, network) for signed in (proof.first, proof.second))
         same_slot = first.seq == second.seq
         if isinstance(first.body, st.Award) and isinstance(second.body, st.Award):
             same_slot = same_slot or first.body.job == second.body.job
+        elif isinstance(first.body, st.Checkpoint) and isinstance(second.body, st.Checkpoint):
+            same_slot = same_slot or _votes_twice(first.body, second.body)
         if first.hash != second.hash and first.author == second.author and same_slot:
             return first.author
     elif proof.kind in _VOTES:
@@ -373,6 +396,11 @@ def proven_equivocator(verifier: Verifier, network: str, proof: st.Equivocation)
         if one != other and (one.author, one.job, one.epoch) == (other.author, other.job, other.epoch):
             return one.author
     raise StatementError("the two statements do not contradict each other")
+
+
+def _votes_twice(one: st.Checkpoint, other: st.Checkpoint) -> bool:
+    same_slot = (one.height, one.round, one.locked) == (other.height, other.round, other.locked)
+    return same_slot and one.finding != other.finding
 
 
 def _rank(settle: Entry) -> tuple[bytes, int]:

@@ -53,11 +53,12 @@ class TakeSnapshot:
 
     body: Checkpoint
     checkpoints: tuple[Signed, ...] = field(compare=False)
+    handovers: tuple[tuple[Signed, ...], ...] = field(compare=False)
 
     @property
     def job(self) -> JobId:
         """What is settled when it is not needed any more."""
-        return self.body.snapshot
+        return self.body.finding.snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
 """What the records below a cut come to, in bytes that are the same on every replica.
 
-A *cut* names the last record of every author that is covered. Its *snapshot* is all that later records can depend on:
-accounts, proofs of equivocation, the records of jobs that were open, and what each submitter's newest jobs came to. Jobs
-that were decided earlier need no table: their records' places in their authors' chains are covered, and nothing that
-comes for such a place counts any more.
+A *cut* names the last record of every author that is covered, and the submitters that electors trust. Its *snapshot* is
+all that later records can depend on: accounts, proofs of equivocation, the records of jobs that were open, and what each
+submitter's newest jobs came to. Jobs that were decided earlier need no table: their records' places in their authors'
+chains are covered, and nothing that comes for such a place counts any more.
+
+Of submitters that are not trusted nothing is kept but those places: neither what they paid to whomever, nor their open jobs,
+which end with the cut. Keys cost nothing, and what strangers certify among themselves must not make a snapshot large.
 
 A snapshot is a function of its cut alone: replicas get the same bytes whether they fold all records at once or go from
 one cut to the next, and whichever cuts they stopped at. So it holds nothing that a later record could have changed
@@ -13,7 +16,7 @@ is covered with the others that concern it; a record about a job that is not bel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 import msgspec
 from msgspec import Struct
@@ -38,16 +41,16 @@ class CutHead(Struct, array_like=True, frozen=True):
 
 
 class Cut(Struct, array_like=True, frozen=True):
-    """What a checkpoint covers, in order of authors."""
+    """What a checkpoint covers, in order of authors, and the submitters whose books it keeps, in order of their keys."""
 
     heads: tuple[CutHead, ...]
+    trusted: tuple[st.PeerId, ...]
 
     @classmethod
-    def of(cls, bases: Mapping[st.PeerId, Base]) -> Cut:
+    def of(cls, bases: Mapping[st.PeerId, Base], trusted: Iterable[st.PeerId] = ()) -> Cut:
         """The cut at these places."""
-        return cls(
-            tuple(CutHead(author, base.seq, base.hash) for author, base in sorted(bases.items()) if base.seq)
-        )
+        heads = (CutHead(author, base.seq, base.hash) for author, base in sorted(bases.items()) if base.seq)
+        return cls(tuple(heads), tuple(sorted(set(trusted))))
 
     @property
     def bases(self) -> dict[st.PeerId, Base]:
@@ -153,6 +156,8 @@ def _require_sound(cut: Cut) -> None:
         for head in cut.heads
     ):
         raise SnapshotError("a cut with impossible heads")
+    if list(cut.trusted) != sorted(set(cut.trusted)) or len(cut.trusted) > limit("trusted_max"):
+        raise SnapshotError("a cut that trusts an impossible list of submitters")
 
 
 def snapshot_at(ledger: Ledger, base: Snapshot | None, cut: Cut) -> Snapshot | None:
@@ -160,7 +165,12 @@ def snapshot_at(ledger: Ledger, base: Snapshot | None, cut: Cut) -> Snapshot | N
 
     None when the cut is behind the ledger's base, or when records below it are not held.
     """
-    bases = cut.bases
+    scratch = folded(ledger, base, cut.bases)
+    return taken(scratch, base, cut) if scratch is not None else None
+
+
+def folded(ledger: Ledger, base: Snapshot | None, bases: Mapping[st.PeerId, Base]) -> Ledger | None:
+    """All records at or below `bases`, folded on top of the snapshot at the ledger's own base; None when some are missing."""
     if base is not None and any(head.author not in bases for head in base.cut.heads):
         return None
     above: list[Entry] = []
@@ -175,41 +185,56 @@ def snapshot_at(ledger: Ledger, base: Snapshot | None, cut: Cut) -> Snapshot | N
         scratch.load_accounts(base.settled, base.opened_accounts())
     for entry in (*below, *above):
         scratch.fold(entry)
-    return _taken(scratch, base, cut)
+    return scratch
 
 
-def _taken(scratch: Ledger, base: Snapshot | None, cut: Cut) -> Snapshot:
+def submitters(scratch: Ledger, base: Snapshot | None) -> set[st.PeerId]:
+    """Everybody of whom a snapshot would tell something as of a submitter."""
+    found = {job.submitter for job in scratch.jobs.values()}
+    found |= {payer for account in scratch.accounts.values() for payer in account.earned_micro}
+    return found | {peer for peer, _ in (base.decided if base is not None else ())}
+
+
+def taken(scratch: Ledger, base: Snapshot | None, cut: Cut) -> Snapshot:
+    """The snapshot at `cut` of what has been folded up to there, which is changed by it."""
     found = [job for job in scratch.jobs.values() if job.final]
+    scratch.keep_books_of(set(cut.trusted))
     return Snapshot(
         scratch.network,
         cut,
         scratch.settled_sum(),
         (base.jobs if base is not None else 0) + len(found),
         tuple(_state(peer, account) for peer, account in sorted(scratch.accounts.items())),
-        _newest(base.decided if base is not None else (), found),
-        tuple(entry.signed for entry in _still_matter(scratch)),
+        _newest(base.decided if base is not None else (), found, set(cut.trusted)),
+        tuple(entry.signed for entry in _still_matter(scratch, cut.trusted)),
     )
 
 
 def _newest(
-    before: Iterable[tuple[st.PeerId, tuple[Decided, ...]]], found: Iterable[LedgerJob]
+    before: Iterable[tuple[st.PeerId, tuple[Decided, ...]]],
+    found: Iterable[LedgerJob],
+    trusted: Container[st.PeerId],
 ) -> tuple[tuple[st.PeerId, tuple[Decided, ...]], ...]:
-    """Each submitter's newest decided jobs: the newest of those of before and those found now."""
-    decided: dict[st.PeerId, list[Decided]] = {peer: list(theirs) for peer, theirs in before}
+    """Each trusted submitter's newest decided jobs: the newest of those of before and those found now."""
+    decided: dict[st.PeerId, list[Decided]] = {
+        peer: list(theirs) for peer, theirs in before if peer in trusted
+    }
     for job in found:
-        one = Decided(job.entry.seq, job.id, None if job.frozen else job.value)
-        decided.setdefault(job.submitter, []).append(one)
-    kept = limit("own_jobs_max")
+        if job.submitter in trusted:
+            one = Decided(job.entry.seq, job.id, None if job.frozen else job.value)
+            decided.setdefault(job.submitter, []).append(one)
+    kept = min(limit("own_jobs_max"), limit("snapshot_decided_max") // max(1, len(decided)))
     return tuple(
         (peer, tuple(sorted(theirs, key=lambda one: (one.seq, one.job))[-kept:]))
         for peer, theirs in sorted(decided.items())
     )
 
 
-def _still_matter(scratch: Ledger) -> Iterable[Entry]:
-    kept = [*scratch.proofs.values()]
+def _still_matter(scratch: Ledger, trusted: Container[st.PeerId]) -> Iterable[Entry]:
+    kept = [proof for peer, proof in scratch.proofs.items() if peer in trusted or peer in scratch.accounts]
     for job in scratch.open_jobs.values():
-        kept += [job.entry, *job.awards.values(), *(entry for _, entry in job.leases.values())]
+        if job.submitter in trusted:
+            kept += [job.entry, *job.awards.values(), *(entry for _, entry in job.leases.values())]
     return sorted(kept, key=lambda entry: entry.hash)
 
 

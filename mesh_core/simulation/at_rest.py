@@ -6,10 +6,16 @@ import msgspec
 
 from mesh_core.effects import JobOptions
 from mesh_core.lease.committee import fitting_submitter, weights_problem
+from mesh_core.ledger.electors import quorum
 from mesh_core.node import Node
 from mesh_core.simulation.host import Host
 from mesh_core.simulation.invariants import Invariant
 from mesh_core.wire import statements as st
+
+_TIMES_RETAINED = 3
+_STAYING = 120
+"""Records that may stay although old: the last ones of chains, those about open jobs, and what came before electors were
+there again to drop it."""
 
 
 class EveryJobEnds(Invariant):
@@ -78,6 +84,29 @@ class ResultsStayStored(Invariant):
                     self.fail(
                         f"the result of {job.job.label} is on disks of weight {job.weight(keepers)} only"
                     )
+
+
+class OldRecordsAreDropped(Invariant):
+    """At rest no replica in the core holds many more records than it retains, as long as a quorum of electors is there:
+    what cannot be covered for a while is all that is on top."""
+
+    name = "OldRecordsAreDropped"
+
+    def at_rest(self) -> str | None:
+        """Name a host that holds more."""
+        core = self.facts.core()
+        peers = {host.peer for host in core}
+        for host in core:
+            node = _node(host)
+            electors = node.checkpoints.electors
+            if len(peers.intersection(electors)) < quorum(len(electors)):
+                return None
+            retained = host.config.retained_records
+            kinds = [entry.head.kind for held in node.ledger.chains.authors.values() for entry in held.chain]
+            held = sum(kind != "checkpoint" for kind in kinds)
+            if held > _TIMES_RETAINED * retained + _STAYING:
+                return f"{host.name} holds {held} records and retains {retained}"
+        return None
 
 
 class OldBackupsAreNoticed(Invariant):

@@ -255,6 +255,28 @@ class NothingReopens(Invariant):
                 self.fail(f"{label} was decided at {host.name} and is open there again")
 
 
+class OneCut(Invariant):
+    """All replicas that have come to a height stand on the same snapshot there, and agree who elects the next."""
+
+    name = "OneCut"
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(facts)
+        self._decided: dict[int, tuple[bytes, tuple[PeerId, ...]]] = {}
+
+    def on_look(self) -> None:
+        """Compare with what others stand on, or have stood on."""
+        for host in self.facts.world.hosts.values():
+            if host.node is None or not self.facts.trusts(host.peer):
+                continue
+            own = host.node.checkpoints
+            if not own.height:
+                continue
+            stands = own.base, own.electors
+            if self._decided.setdefault(own.height, stands) != stands:
+                self.fail(f"{host.name} has another checkpoint {own.height} than others")
+
+
 class NothingSignedUnready(Invariant):
     """A node signs nothing before its past is known, and nothing once its key is retired."""
 

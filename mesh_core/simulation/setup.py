@@ -53,6 +53,12 @@ class Setup:
     """Where keys come from; None for the seeded stand-ins."""
 
 
+def first_electors(setup: Setup, keys: Keys) -> tuple[PeerId, ...]:
+    """Who elects the first checkpoint: the providers that are there from the beginning, as many as may be."""
+    names = [f"node{number}" for number in range(1, setup.providers + 1)]
+    return tuple(keys.key(name) for name in names[: limit("committee_max")])
+
+
 def make_spec(
     setup: Setup, keys: Keys, credit: Mapping[PeerId, int], name: str, number: int, shard: int
 ) -> HostSpec:
@@ -80,7 +86,7 @@ def make_spec(
             executes=not operator,
             credit=credit,
             retained_records=setup.retained_records,
-            electors=tuple(sorted(credit, key=lambda peer: (-credit[peer], peer))),
+            electors=first_electors(setup, keys),
         ),
         crypto=keys.crypto(name),
         rng=rng,

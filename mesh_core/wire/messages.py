@@ -156,9 +156,10 @@ class BlobChunk(Struct, array_like=True, frozen=True, tag=17):
 
 class Truncated(Struct, array_like=True, frozen=True, tag=18):
     """The records you lack are dropped here: `checkpoints` are signed `checkpoint` records that agree, and the blobs they
-    name can be fetched from me."""
+    name can be fetched from me. `handovers` are those, oldest first, that named other electors than had signed them."""
 
     checkpoints: tuple[Signed, ...]
+    handovers: tuple[tuple[Signed, ...], ...] = ()
 
 
 # ------------------------------------------------------------------------------------ jobs and leases

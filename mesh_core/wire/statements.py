@@ -243,13 +243,21 @@ class Equivocation(Struct, array_like=True, frozen=True):
     second: Signed
 
 
-class Checkpoint(Struct, array_like=True, frozen=True):
-    """Body of a `checkpoint` record: its author holds all records below a cut, and this is what they come to.
-
-    `cut` and `snapshot` are hashes of blobs; `records` counts the records below the cut.
-    """
+class Finding(Struct, array_like=True, frozen=True):
+    """What the records below a cut come to. `cut` and `snapshot` are hashes of blobs; `electors`, in order of their keys,
+    elect the next checkpoint."""
 
     cut: bytes
     snapshot: bytes
     state_root: bytes
-    records: int
+    electors: tuple[PeerId, ...]
+
+
+class Checkpoint(Struct, array_like=True, frozen=True):
+    """Body of a `checkpoint` record, an elector's vote: its author has found this for itself, as the checkpoint number
+    `height`, and backs it in a round or, when a quorum has backed it there, has `locked` it."""
+
+    height: int
+    round: int
+    locked: bool
+    finding: Finding

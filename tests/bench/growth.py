@@ -231,7 +231,7 @@ def growth_ledger() -> Iterator[Figure]:
             author: Base(held.head_seq, held.head_hash) for author, held in ledger.chains.authors.items()
         }
         root = ledger.state_root()
-        base = snapshot_at(ledger, base, Cut.of(heads))
+        base = snapshot_at(ledger, base, Cut.of(heads, (people.submitter.peer,)))
         assert base is not None
         ledger.forget(list(ledger.jobs.values()), heads)
         ledger.collapse(base.settled, base.opened_accounts(), base.jobs)

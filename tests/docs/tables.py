@@ -23,6 +23,7 @@ from mesh_core.lease.tolerance import tolerance
 from mesh_core.ledger.job import TRANSITIONS
 from mesh_core.ledger.record import BODIES
 from mesh_core.simulation.checkers import INVARIANTS
+from mesh_core.simulation.perjury import PERJURIES
 from mesh_core.simulation.vices import VICES
 from mesh_core.wire.messages import Message
 from mesh_core.wire.statements import Seat
@@ -169,7 +170,9 @@ def trouble() -> str:
 
 def vices() -> str:
     """How simulated liars lie."""
-    return _rows(("vice", "a liar …"), ((f"`{name}`", vice.about) for name, vice in VICES.items()))
+    return _rows(
+        ("vice", "a liar …"), ((f"`{name}`", vice.about) for name, vice in {**VICES, **PERJURIES}.items())
+    )
 
 
 def invariants() -> str:

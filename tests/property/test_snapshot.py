@@ -27,9 +27,9 @@ def history() -> tuple[People, list[Entry]]:
         if number % 3:
             value = people.value(holder, b"%d" % number)
             entries.append(holder.record("settle", people.settlement(job.hash, value, people.providers[:4])))
-    liar = people.person("liar")
-    first = liar.record("note", "one")
-    second = liar.record("note", "other", seq=1, prev=bytes(32))
+    liar = people.providers[1]
+    first = liar.record("note", "one", seq=1000, prev=bytes(32))
+    second = liar.record("note", "other", seq=1000, prev=bytes(32))
     proof = st.Equivocation("record", first.signed, second.signed)
     entries.insert(9, people.person("witness").record("equivocation", proof))
     return people, entries
@@ -51,7 +51,7 @@ def cut_after(count: int) -> Cut:
     for entry in HISTORY[:count]:
         if entry.seq > bases.get(entry.author, Base()).seq:
             bases[entry.author] = Base(entry.seq, entry.hash)
-    return Cut.of(bases)
+    return Cut.of(bases, (PEOPLE.submitter.peer,))
 
 
 def collapsed(ledger: Ledger, snapshot: Snapshot) -> None:

@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 
-from mesh_core.simulation.vices import VICES
+from tests.simulation.liars import LIES
 from tests.simulation.profiles import KINDS, PROFILES
 from tests.simulation.runner import Outcome, Plan, run, run_seed
 from tests.simulation.shrink import shrink
@@ -92,7 +92,7 @@ def _report(outcome: Outcome) -> None:
 def _parse() -> argparse.Namespace:
     profiles = "\n".join(f"  {name:<15} {profile.about}" for name, profile in PROFILES.items())
     kinds = "\n".join(f"  {name:<17} {means}" for name, means in KINDS.items())
-    vices = "\n".join(f"  {name:<15} {vice.about}" for name, vice in VICES.items())
+    vices = "\n".join(f"  {name:<15} {vice.about}" for name, vice in LIES.items())
     parser = argparse.ArgumentParser(
         prog="python -m tests.simulation",
         description=__doc__,

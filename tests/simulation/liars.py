@@ -9,7 +9,11 @@ from random import Random
 
 from mesh_core.simulation.host import HostSpec
 from mesh_core.simulation.liar import Liar
+from mesh_core.simulation.perjury import PERJURIES
 from mesh_core.simulation.vices import VICES
+
+LIES = {**VICES, **PERJURIES}
+"""Every way of lying by its name."""
 
 VICE_ODDS = 0.3
 
@@ -27,5 +31,5 @@ def draw_liars(
 
 def make_liar(spec: HostSpec, vices: Sequence[str], rng: Random) -> HostSpec:
     """The same host, with a liar's node."""
-    make = partial(Liar, vices=[VICES[vice] for vice in vices], rng=rng)
+    make = partial(Liar, vices=[LIES[vice] for vice in vices], rng=rng)
     return replace(spec, make_node=make)

@@ -92,7 +92,8 @@ class Profile:
     `rounds` makes a run longer, with more queries. A query draws one of `terms`, (fault bound, submitter's weight);
     `providers` are the sizes of mesh to draw from. With
     `liars_answer`, liars have no vice that keeps others waiting, so that they need not be done without. With
-    `backups_are_noticed` a host whose disk is set back must never contradict itself: others are there to tell it.
+    `backups_are_noticed` a host whose disk is set back must never contradict itself: others are there to tell it. With
+    `perjury` liars lie about old records, and else are as others.
     """
 
     about: str
@@ -103,6 +104,7 @@ class Profile:
     providers: tuple[int, ...] = (4, 5, 6, 6, 6, 7, 9)
     liars_answer: bool = False
     backups_are_noticed: bool = False
+    perjury: bool = False
 
     def __post_init__(self) -> None:
         unknown = self.ranges.keys() - KINDS.keys()
@@ -271,6 +273,28 @@ PROFILES: dict[str, Profile] = {
         full_disks=(0, 1),
         old_backups=(0, 1),
         cancels=(0.0, 0.2),
+    ),
+    "perjury": Profile(
+        "one of the electors lies about old records, while hosts come, go, and stay away for long",
+        {
+            "loss": (0.0, 0.1),
+            "short_memory": (1.0, 1.0),
+            "liars": (1, 1),
+            "crashes": (0, 6),
+            "pauses": (0, 2),
+            "partitions": (0, 4),
+            "late_joiners": (0.0, 0.4),
+            "newcomers": (0, 2),
+            "new_keys": (0, 1),
+            "leaves": (0, 2),
+            "kills": (0, 1),
+            "ambushes": (0, 4),
+        },
+        rounds=4,
+        terms=((1, 3),),
+        providers=(6, 7, 9),
+        liars_answer=True,
+        perjury=True,
     ),
     "hostile": _mostly(
         "an outsider replays, alters and invents frames",

@@ -17,12 +17,13 @@ from mesh_core.simulation.crypto import Keys
 from mesh_core.simulation.facts import Facts
 from mesh_core.simulation.host import HostSpec
 from mesh_core.simulation.network import Weather
+from mesh_core.simulation.perjury import PERJURIES
 from mesh_core.simulation.setup import ClockError
 from mesh_core.simulation.vices import VICES
 from mesh_core.simulation.workload import Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
 from tests.simulation.happenings import Happenings
-from tests.simulation.liars import draw_liars, make_liar
+from tests.simulation.liars import LIES, draw_liars, make_liar
 from tests.simulation.outcasts import cast_out
 from tests.simulation.profiles import Profile, Rates
 
@@ -115,6 +116,8 @@ class Scenario:
         providers = dice["size"].choice(profile.providers)
         self._providers = [f"node{number}" for number in range(1, providers + 1)]
         vices = [name for name in VICES if not (profile.liars_answer and VICES[name].keeps_waiting)]
+        if profile.perjury:
+            vices = list(PERJURIES)
         self.liars = draw_liars(dice["liars"], self._providers, rates.liars, vices, without)
         tight = dice["credit"].random() < rates.tight_credit
         forgets = dice["memory"].random() < rates.short_memory
@@ -268,7 +271,7 @@ class Scenario:
         for line in _told(self.rates):
             self.world.trace.tell(0.0, "seed", line)
         for name, vices in self.liars.items():
-            self.world.trace.tell(0.0, name, "lies: " + "; ".join(VICES[vice].about for vice in vices))
+            self.world.trace.tell(0.0, name, "lies: " + "; ".join(LIES[vice].about for vice in vices))
 
 
 def _altered(

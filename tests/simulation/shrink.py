@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from mesh_core.simulation.vices import VICES
+from tests.simulation.liars import LIES
 from tests.simulation.profiles import KINDS, PROFILES
 from tests.simulation.runner import Outcome, Plan, run
 
@@ -36,7 +36,7 @@ class Shrinker:
     def _kinds(self) -> list[str]:
         plan = self._best.plan
         rates = PROFILES[plan.profile].draw(f"{plan.seed}/{plan.profile}")
-        kinds = [kind for kind in KINDS if getattr(rates, kind)] + (list(VICES) if rates.liars else [])
+        kinds = [kind for kind in KINDS if getattr(rates, kind)] + (list(LIES) if rates.liars else [])
         return [kind for kind in kinds if kind not in plan.without]
 
     def _leave_out(self, names: Sequence[str]) -> None:

@@ -1,5 +1,7 @@
 """Who may make a replica forget: nobody against its own records, and of strangers to it nobody at all."""
 
+import pytest
+
 from mesh_core.effects import Effect, JobOptions, Notify, Tick
 from mesh_core.identity.statement import digest
 from mesh_core.ledger.chain import AuthorChain
@@ -74,26 +76,52 @@ def test_a_mesh_that_is_asked_nothing_checkpoints_nothing() -> None:
     assert len(node_of(world, "node1").ledger.chains) == records
 
 
-def test_the_word_of_keys_without_credit_is_worth_nothing() -> None:
+def a_finding(node: Node, cut: bytes = digest(b"cut")) -> st.Finding:
+    """What is not so."""
+    return st.Finding(cut, digest(b"snapshot"), bytes(32), node.checkpoints.electors)
+
+
+def locks(node: Node, height: int = 1) -> st.Checkpoint:
+    return st.Checkpoint(height, 0, True, a_finding(node))
+
+
+def hear(victim: Node, world: World, records: tuple[bytes, ...]) -> list[Effect]:
+    """Let records come, and what follows of it."""
+    effects: list[Effect] = []
+    for signed in records:
+        victim.replication.ingest(victim.context.now, world.hosts["node2"].peer, signed)
+        effects += victim.step(victim.context.now, Tick())
+    return effects
+
+
+def test_the_word_of_keys_that_are_no_electors_is_worth_nothing() -> None:
     world = mesh(1, retained=4096)
-    world.join("node7")
-    world.join("node8")
+    for name in ("node7", "node8", "node9", "node10"):
+        world.join(name)
     world.run_for(3.0)
-    world.submit("node7", "why?", [1], JobOptions(), "s1")
-    world.submit("node8", "why?", [1], JobOptions(), "s2")
+    names = ["node7", "node8", "node9", "node10"]
+    for number, name in enumerate(names):
+        world.submit(name, "why?", [1], JobOptions(), f"s{number}")
     world.run_for(2.0)
-    body = st.Checkpoint(digest(b"cut"), digest(b"snapshot"), bytes(32), 10_000)
     victim = node_of(world, "node1")
-    records = signed_by(world, ["node7", "node8"], body)
+    records = signed_by(world, names, locks(victim, 5))
     victim.checkpoints.on_truncated(victim.context.now, world.hosts["node7"].peer, Truncated(records))
     assert victim.context.dropped["bad_checkpoint"] == 1 and len(victim.blobs) == 0
 
 
 def test_the_word_of_few_electors_is_not_enough() -> None:
     world = mesh(1, retained=4096)
-    body = st.Checkpoint(digest(b"cut"), digest(b"snapshot"), bytes(32), 10_000)
     victim = node_of(world, "node1")
-    records = signed_by(world, ["node2", "node3", "node4"], body)
+    records = signed_by(world, ["node2", "node3", "node4"], locks(victim, 5))
+    victim.checkpoints.on_truncated(victim.context.now, world.hosts["node2"].peer, Truncated(records))
+    assert victim.context.dropped["bad_checkpoint"] == 1
+
+
+def test_what_electors_only_back_is_no_checkpoint() -> None:
+    world = mesh(1, retained=4096)
+    victim = node_of(world, "node1")
+    backed = st.Checkpoint(5, 0, False, a_finding(victim))
+    records = signed_by(world, ["node2", "node3", "node4", "node5"], backed)
     victim.checkpoints.on_truncated(victim.context.now, world.hosts["node2"].peer, Truncated(records))
     assert victim.context.dropped["bad_checkpoint"] == 1
 
@@ -101,27 +129,152 @@ def test_the_word_of_few_electors_is_not_enough() -> None:
 def test_a_node_believes_its_own_records_more_than_all_electors() -> None:
     world = mesh(1, retained=4096)
     victim = node_of(world, "node1")
-    cut = a_cut(victim)
-    body = st.Checkpoint(victim.blobs.put(encoded(cut)), digest(b"lie"), bytes(32), cut.records)
+    cut = victim.blobs.put(encoded(a_cut(victim)))
+    body = st.Checkpoint(1, 0, True, a_finding(victim, cut))
     root, held = victim.ledger.state_root(), len(victim.ledger.chains)
-    for signed in signed_by(world, ["node2", "node3", "node4", "node5"], body):
-        victim.replication.ingest(victim.context.now, world.hosts["node2"].peer, signed)
-    effects = victim.step(victim.context.now, Tick())
+    effects = hear(victim, world, signed_by(world, ["node2", "node3", "node4", "node5"], body))
     assert told(effects, "alarm")
     assert victim.ledger.state_root() == root and len(victim.ledger.chains) == held + 4
-    assert victim.ledger.collapsed == 0
+    assert victim.ledger.collapsed == 0 and victim.checkpoints.height == 0
 
 
 def test_an_elector_signs_only_what_it_finds_itself() -> None:
     world = mesh(1, retained=4096)
     elector = node_of(world, "node1")
-    cut = a_cut(elector)
-    body = st.Checkpoint(elector.blobs.put(encoded(cut)), digest(b"lie"), bytes(32), cut.records)
+    cut = elector.blobs.put(encoded(a_cut(elector)))
     seq = elector.ledger.chains.authors[elector.peer].head_seq
-    for signed in signed_by(world, ["node2"], body):
-        elector.replication.ingest(elector.context.now, world.hosts["node2"].peer, signed)
-    elector.step(elector.context.now, Tick())
+    body = st.Checkpoint(1, 0, False, a_finding(elector, cut))
+    hear(elector, world, signed_by(world, ["node2", "node3", "node4", "node5"], body))
+    for _ in range(100):
+        elector.step(elector.context.now + 1.0, Tick())
     assert elector.ledger.chains.authors[elector.peer].head_seq == seq
+
+
+def test_a_payload_that_a_lying_elector_calls_a_cut_stays() -> None:
+    world = World(Setup("checkpoints", retained_records=RETAINED))
+    world.start()
+    world.run_for(2.0)
+    world.submit(OPERATOR, "why?", range(3), JobOptions(), "long")
+    world.run_for(0.02)
+    payload = next(iter(node_of(world, "node1").ledger.open_jobs.values())).job.payload_hash
+    victims = [node_of(world, name) for name in world.hosts if name != "node6"]
+    body = st.Checkpoint(1, 0, False, a_finding(victims[0], payload))
+    for signed in signed_by(world, ["node6"], body):
+        for victim in victims:
+            victim.replication.ingest(victim.context.now, world.hosts["node6"].peer, signed)
+    for number in range(8):
+        world.submit(OPERATOR, "why?", range(3), JobOptions(), f"q{number}")
+        world.run_for(2.0)
+    world.run_for(10.0)
+    assert all(victim.checkpoints.height > 0 for victim in victims)
+    queries = node_of(world, OPERATOR).queries.queries.values()
+    assert all(query.finished and not query.failed for query in queries)
+
+
+def test_a_blob_that_was_here_before_is_not_dropped_although_it_is_a_cut() -> None:
+    world = mesh(0)
+    node = node_of(world, "node1")
+    mine = node.blobs.put(encoded(a_cut(node)))
+    hear(node, world, signed_by(world, ["node2"], st.Checkpoint(1, 0, False, a_finding(node, mine))))
+    for number in range(9):
+        world.submit(OPERATOR, "why?", range(3), JobOptions(), f"q{number}")
+        world.run_for(2.0)
+    assert node.checkpoints.height > 0 and mine in node.blobs
+
+
+@pytest.mark.parametrize("number", [(1 << 52), (1 << 53) - 1, 1 << 62])
+def test_absurd_heights_and_rounds_of_one_elector_stop_nobody(number: int) -> None:
+    world = mesh(0)
+    for name in ("node1", "node2", "node3"):
+        node = node_of(world, name)
+        votes = [
+            st.Checkpoint(number, 0, True, a_finding(node)),
+            st.Checkpoint(1, number, False, a_finding(node)),
+            st.Checkpoint(1, number, True, a_finding(node)),
+        ]
+        for body in votes:
+            hear(node, world, signed_by(world, ["node6"], body))
+    for index in range(8):
+        world.submit(OPERATOR, "why?", range(3), JobOptions(), f"q{index}")
+        world.run_for(2.0)
+    assert all(node_of(world, name).checkpoints.height > 0 for name in world.hosts)
+
+
+def test_jobs_of_strangers_end_with_the_cut_that_covers_them() -> None:
+    """They could stay open for ever: nobody runs them, and their submitter may be gone."""
+    world = mesh(0)
+    world.join("guest")
+    world.run_for(2.0)
+    world.submit("guest", "why?", [1, 2], JobOptions(), "s1")
+    world.run_for(1.0)
+    world.kill("guest")
+    nodes = [node_of(world, name) for name in world.hosts if name != "guest"]
+    assert all(len(node.ledger.open_jobs) == 2 for node in nodes)
+    for number in range(12):
+        world.submit(OPERATOR, "why?", range(3), JobOptions(), f"q{number}")
+        world.run_for(2.0)
+    guest = world.hosts["guest"].peer
+    for node in nodes:
+        assert not node.ledger.open_jobs and guest not in node.ledger.accounts
+        assert node.ledger.chains.is_closed(guest, 1)
+    assert len({node.ledger.state_root() for node in nodes}) == 1
+
+
+def test_newcomers_that_have_worked_become_electors_and_who_is_gone_ceases_to_be_one() -> None:
+    world = World(Setup("growing", providers=4, retained_records=RETAINED))
+    world.start()
+    world.run_for(2.0)
+    names = ["node5", "node6", "node7", "node8"]
+    for name in names:
+        world.join(name)
+    world.run_for(1.0)
+
+    def ask(first: int, count: int) -> None:
+        for number in range(first, first + count):
+            world.submit(OPERATOR, "why?", range(6), JobOptions(), f"q{number}")
+            world.run_for(2.0)
+
+    ask(0, 14)
+    electors = set(node_of(world, OPERATOR).checkpoints.electors)
+    assert len(electors) > 4 and electors & {world.hosts[name].peer for name in names}
+    gone = [name for name in ("node1", "node2") if world.hosts[name].peer in electors]
+    for name in gone:
+        world.kill(name)
+        ask(20 + 20 * gone.index(name), 14)
+    left = node_of(world, OPERATOR).checkpoints
+    assert not {world.hosts[name].peer for name in gone} & set(left.electors)
+    held = {len(node_of(world, name).ledger.chains) for name in world.hosts if name not in gone}
+    assert max(held) < 6 * RETAINED
+
+
+def test_who_knows_only_the_first_electors_follows_them_to_those_of_today() -> None:
+    """A newcomer's configuration names electors of long ago, of whom none is left."""
+    world = World(Setup("growing", providers=4, retained_records=RETAINED))
+    world.start()
+    world.run_for(2.0)
+    for number in range(5, 9):
+        world.join(f"node{number}")
+    world.run_for(1.0)
+    number = 0
+    for name in ("", "node1", "node2", "node3", "node4"):
+        if name:
+            world.kill(name)
+        for _ in range(14):
+            number += 1
+            world.submit(OPERATOR, "why?", range(6), JobOptions(), f"q{number}")
+            world.run_for(2.0)
+    first = {world.hosts[f"node{number}"].peer for number in range(1, 5)}
+    assert not first & set(node_of(world, OPERATOR).checkpoints.electors)
+    world.join("late")
+    world.run_for(5.0)
+    late, operator = node_of(world, "late"), node_of(world, OPERATOR)
+    assert late.checkpoints.height == operator.checkpoints.height
+    assert late.ledger.state_root() == operator.ledger.state_root()
+    world.crash("late")
+    world.run_for(1.0)
+    world.start("late")
+    world.run_for(5.0)
+    assert node_of(world, "late").checkpoints.electors == operator.checkpoints.electors
 
 
 def test_a_job_of_long_ago_that_is_shown_again_is_neither_stored_nor_promised() -> None:

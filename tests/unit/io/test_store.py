@@ -587,7 +587,7 @@ def test_of_one_blob_the_last_write_counts(tmp_path: Path) -> None:
 
 
 def test_a_store_without_the_snapshot_it_goes_on_from_is_damaged(tmp_path: Path) -> None:
-    base = msgspec.msgpack.encode((b"s" * 32, (), (), ()))
+    base = msgspec.msgpack.encode((b"s" * 32, (), (), (), ()))
     with opened(tmp_path / "store.db") as (store, waiter):
         waiter.wait_for(store.submit([PutMeta("ledger:base", base)]))
         with pytest.raises(StoreDamagedError, match="snapshot"):

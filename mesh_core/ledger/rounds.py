@@ -1,0 +1,146 @@
+"""How electors come to one checkpoint of a height: rounds of two votes each (after Tendermint, Buchman et al. 2018).
+
+In a round an elector *backs* one finding. When a quorum backs the same, it *locks* that, and from then on backs nothing
+else unless a quorum has backed something else in a later round. A quorum of locks in one round decides. Votes are records
+of their authors' chains: they are durable before they are sent, reach everybody, and come back after a restart.
+
+Two decisions at one height cannot be. Let B be decided in round r, and r' ≥ r the first round in which a quorum backs
+another finding. The quorums share an elector that does not lie. For r' = r it has backed twice in a round. Else it had
+locked B in round r before it backed the other, because nobody locks in a round before one in which it has backed; what
+it has locked last is then B too, since between r and r' no quorum backs another; and what would have freed it is a quorum
+for another in between. None of this is done by who does not lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mesh_core.config import limit
+from mesh_core.effects import PeerId
+from mesh_core.lease.committee import bearable
+from mesh_core.ledger.electors import Certificate, quorum
+from mesh_core.wire import statements as st
+
+_KEPT_ROUNDS = 64
+"""Of each elector so many of its highest rounds are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What was locked, or backed by a quorum, and in which round."""
+
+    round: int
+    finding: st.Finding
+
+
+@dataclass(eq=False)
+class Rounds:
+    """All votes on one height that have come, and what they bind this elector, `me`, to."""
+
+    height: int
+    electors: tuple[PeerId, ...]
+    me: PeerId
+    backed_in: int = -1
+    lock: Bound | None = None
+    _votes: dict[tuple[int, bool], dict[st.Finding, dict[PeerId, st.Signed]]] = field(default_factory=dict)
+    _rounds: dict[PeerId, set[int]] = field(default_factory=dict)
+
+    @property
+    def quorum(self) -> int:
+        """How many electors decide."""
+        return quorum(len(self.electors))
+
+    @property
+    def stirring(self) -> bool:
+        """Whether anybody has voted."""
+        return bool(self._rounds)
+
+    def hear(self, author: PeerId, body: st.Checkpoint, signed: st.Signed) -> st.Signed | None:
+        """Count a vote; returns an earlier one of its author that contradicts it."""
+        if author not in self.electors or body.height != self.height:
+            return None
+        if not 0 <= body.round <= limit("sequence_max"):
+            return None
+        if author == self.me:
+            self._bind(body)
+        rounds = self._rounds.setdefault(author, set())
+        rounds.add(body.round)
+        if len(rounds) > _KEPT_ROUNDS:
+            self._drop(author, min(rounds))
+        if body.round not in rounds:
+            return None
+        slot = self._votes.setdefault((body.round, body.locked), {})
+        slot.setdefault(body.finding, {})[author] = signed
+        others = (by[author] for finding, by in slot.items() if finding != body.finding and author in by)
+        return next(others, None)
+
+    def _bind(self, body: st.Checkpoint) -> None:
+        if not body.locked:
+            self.backed_in = max(self.backed_in, body.round)
+        elif self.lock is None or body.round > self.lock.round:
+            self.lock = Bound(body.round, body.finding)
+
+    def _drop(self, author: PeerId, oldest: int) -> None:
+        self._rounds[author].discard(oldest)
+        for locked in (False, True):
+            for by in self._votes.get((oldest, locked), {}).values():
+                by.pop(author, None)
+
+    # ------------------------------------------------------------------------------------ what votes come to
+
+    def decided(self) -> tuple[st.Finding, Certificate] | None:
+        """What a quorum has locked in one round, with its votes."""
+        for (_, locked), slot in self._votes.items():
+            for finding, by in slot.items() if locked else ():
+                if len(by) >= self.quorum:
+                    return finding, tuple(by[peer] for peer in sorted(by)[: self.quorum])
+        return None
+
+    def backed(self, round_: int) -> st.Finding | None:
+        """What a quorum backs in a round."""
+        slot = self._votes.get((round_, False), {})
+        return next((finding for finding, by in slot.items() if len(by) >= self.quorum), None)
+
+    def last_backed(self, before: int) -> Bound | None:
+        """What a quorum backed in the last round before `before` in which one did."""
+        rounds = sorted(
+            (round_ for round_, locked in self._votes if not locked and round_ < before), reverse=True
+        )
+        for round_ in rounds:
+            finding = self.backed(round_)
+            if finding is not None:
+                return Bound(round_, finding)
+        return None
+
+    def reached(self) -> int:
+        """The highest round that more electors than may lie have come to."""
+        highest = sorted((max(rounds) for rounds in self._rounds.values() if rounds), reverse=True)
+        most = bearable(len(self.electors))
+        return highest[most] if len(highest) > most else 0
+
+    def proposals(self, author: PeerId, round_: int) -> Iterator[st.Finding]:
+        """What an elector backs in a round: one finding, unless it lies."""
+        slot = self._votes.get((round_, False), {})
+        yield from (finding for finding, by in slot.items() if author in by)
+
+    def voters(self, finding: st.Finding) -> list[PeerId]:
+        """Who has voted for a finding."""
+        return sorted({peer for slot in self._votes.values() for peer in slot.get(finding, {})})
+
+    # ------------------------------------------------------------------------------------------ what is allowed
+
+    def may_back(self, round_: int) -> bool:
+        """Whether this elector has not said anything in this round or a later one."""
+        return self.backed_in < round_ and (self.lock is None or self.lock.round < round_)
+
+    def may_lock(self, round_: int) -> bool:
+        """Whether this elector has backed nothing later, and locked nothing as late."""
+        return self.backed_in <= round_ and (self.lock is None or self.lock.round < round_)
+
+    def bound(self, round_: int) -> st.Finding | None:
+        """What this elector must back in a round if it backs anything; None when it is free."""
+        last = self.last_backed(round_)
+        if last is not None and (self.lock is None or last.round > self.lock.round):
+            return last.finding
+        return self.lock.finding if self.lock is not None else None

@@ -1,0 +1,86 @@
+"""A cut takes along what belongs together, and finds out quickly."""
+
+from dataclasses import replace
+
+from msgspec import structs
+
+from mesh_core.ledger.fold import Ledger
+from mesh_core.ledger.marks import Marks
+from mesh_core.ledger.record import Entry
+from mesh_core.wire import statements as st
+from tests.unit.core.people import People
+
+
+def marks_of(ledger: Ledger, retained: int = 4) -> Marks:
+    return Marks(ledger, retained, lambda peer: True)
+
+
+def record_all(ledger: Ledger, marks: Marks, count: int) -> None:
+    """Let records come that are about nothing."""
+    author = People().person("somebody")
+    for number in range(count):
+        ledger.add(author.record("note", number))
+        marks.count()
+
+
+def test_a_cut_leaves_as_many_records_as_are_retained() -> None:
+    ledger = People().ledger()
+    marks = marks_of(ledger)
+    assert marks.due(0) is None
+    record_all(ledger, marks, 10)
+    marks.mark()
+    assert marks.due(0) is None, "all of them are newer than the mark"
+    people = People()
+    for number in range(4):
+        ledger.add(people.submitter.record("note", number))
+        marks.count()
+    bases = marks.due(0)
+    assert bases is not None and sum(base.seq for base in bases.values()) == 9
+    assert marks.due(9) is None, "it would cover nothing new"
+
+
+def test_after_a_start_old_records_are_told_by_their_authors_clocks() -> None:
+    people, ledger = People(), People().ledger()
+    marks = marks_of(ledger)
+    for number in range(20):
+        entry = people.submitter.record("note", number)
+        ledger.add(replace(entry, head=structs.replace(entry.head, hlc_ms=number)))
+        marks.count()
+    marks.resume()
+    bases = marks.due(0)
+    assert bases is not None and bases[people.submitter.peer].seq == 20 - 4 - 2
+
+
+def test_records_about_a_job_that_is_left_out_are_left_out_too_however_long_the_chain_of_reasons() -> None:
+    """Job i of everybody is settled by a record right below job i - 1 of somebody else: leaving out one leaves out all, and
+    each takes one look only."""
+    people = People()
+    ledger = people.ledger()
+    authors = [people.person(f"author{number}") for number in range(300)]
+    job: Entry | None = None
+    for author in authors:
+        if job is not None:
+            value = people.value(people.providers[0])
+            settlement = people.settlement(job.hash, value, people.providers[:4])
+            ledger.add(author.record("settle", settlement))
+        seats = [st.Seat(one.peer, 1) for one in (*people.providers, author)]
+        job = author.record("job", people.job(committee=tuple(seats)))
+        ledger.add(job)
+    marks = marks_of(ledger, 2)
+    looks = _count_looks(marks)
+    places = {author.peer: ledger.chains.authors[author.peer].head_seq for author in authors}
+    places[authors[0].peer] = 0
+    marks._leave_uncovered(places)
+    assert all(places[author.peer] == 0 for author in authors), "one after the other"
+    assert looks[0] <= 2 * len(authors)
+
+
+def _count_looks(marks: Marks) -> list[int]:
+    looks, lower = [0], marks._lower
+
+    def counted(places: dict[bytes, int], entry: object) -> bool:
+        looks[0] += 1
+        return lower(places, entry)  # type: ignore[arg-type]
+
+    marks._lower = counted  # type: ignore[method-assign]
+    return looks

@@ -1,0 +1,186 @@
+"""However votes travel and whatever a liar says, electors that do not lie decide on one finding, and come to it."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from mesh_core.ledger.rounds import Rounds
+from mesh_core.wire import statements as st
+
+HEIGHT = 1
+STEPS = 400
+
+
+def finding(name: int) -> st.Finding:
+    return st.Finding(bytes([name]) * 32, b"", b"", ())
+
+
+class Elector:
+    """One that keeps to the rules, and draws what they leave open: when it goes on to a later round, and what it backs
+    there when it is free."""
+
+    rounds_type = Rounds
+
+    def __init__(self, peers: list[bytes], me: bytes) -> None:
+        self.rounds = self.rounds_type(HEIGHT, tuple(peers), me)
+        self.me = me
+        self.round = 0
+
+    def hear(self, author: bytes, body: st.Checkpoint) -> None:
+        self.rounds.hear(author, body, repr(body).encode())
+
+    def act(self, rng: Random) -> st.Checkpoint | None:
+        last = self.rounds.last_backed(self.round + 1)
+        if last is not None and self.rounds.may_lock(last.round) and rng.random() < 0.7:
+            return st.Checkpoint(HEIGHT, last.round, True, last.finding)
+        if self.rounds.may_back(self.round) and rng.random() < 0.7:
+            bound = self.rounds.bound(self.round)
+            return st.Checkpoint(HEIGHT, self.round, False, bound or finding(rng.randrange(2)))
+        if rng.random() < 0.2:
+            self.round += 1
+        return None
+
+
+class Mesh:
+    """Electors whose votes reach others in any order, any number of them late; the last ones lie."""
+
+    def __init__(self, rng: Random, honest: int, liars: int, kind: type[Elector] = Elector) -> None:
+        self.rng = rng
+        self.peers = [bytes([number]) * 32 for number in range(honest + liars)]
+        self.electors = [kind(self.peers, peer) for peer in self.peers[:honest]]
+        self.liars = self.peers[honest:]
+        self.on_their_way: list[tuple[Elector, bytes, st.Checkpoint]] = []
+
+    def send(self, author: bytes, body: st.Checkpoint) -> None:
+        for elector in self.electors:
+            if elector.me != author:
+                self.on_their_way.append((elector, author, body))
+
+    def run(self, steps: int) -> None:
+        for _ in range(steps):
+            self.step()
+
+    def step(self) -> None:
+        rng = self.rng
+        what = rng.random()
+        if what < 0.5 and self.on_their_way:
+            elector, author, body = self.on_their_way.pop(rng.randrange(len(self.on_their_way)))
+            elector.hear(author, body)
+        elif what < 0.7 and self.liars:
+            author, victim = rng.choice(self.liars), rng.choice(self.electors)
+            round_ = rng.choice((*range(victim.round + 2), 1 << 40))
+            for name in rng.sample((0, 1), rng.choice((1, 2))):
+                victim.hear(author, st.Checkpoint(HEIGHT, round_, rng.random() < 0.5, finding(name)))
+        else:
+            elector = rng.choice(self.electors)
+            body = elector.act(rng)
+            if body is not None:
+                elector.hear(elector.me, body)
+                self.send(elector.me, body)
+
+    def decided(self) -> set[st.Finding]:
+        """All that any elector may hold for decided, with what the others have said but it has not heard."""
+        for elector, author, body in self.on_their_way:
+            elector.hear(author, body)
+        self.on_their_way.clear()
+        return {found[0] for elector in self.electors if (found := elector.rounds.decided()) is not None}
+
+
+@settings(max_examples=150, deadline=None)
+@given(some.integers(0, 1 << 32), some.sampled_from([(4, 0), (3, 1), (5, 1), (5, 2), (1, 0), (2, 0), (8, 3)]))
+def test_electors_never_decide_twice(seed: int, size: tuple[int, int]) -> None:
+    mesh = Mesh(Random(seed), *size)
+    mesh.run(STEPS)
+    assert len(mesh.decided()) <= 1
+
+
+class Forgetful(Elector):
+    """Locks, and backs what it likes in the next round."""
+
+    def act(self, rng: Random) -> st.Checkpoint | None:
+        self.rounds.bound = lambda round_: None  # type: ignore[method-assign]
+        return super().act(rng)
+
+
+class Late(Elector):
+    """Locks what was backed in a round although it has backed something else in a later one."""
+
+    def act(self, rng: Random) -> st.Checkpoint | None:
+        self.rounds.may_lock = lambda round_: True  # type: ignore[method-assign]
+        return super().act(rng)
+
+
+@pytest.mark.parametrize("broken", [Forgetful, Late])
+def test_without_its_rules_electors_decide_twice(broken: type[Elector]) -> None:
+    def breaks(seed: int) -> bool:
+        mesh = Mesh(Random(seed), 3, 1, broken)
+        mesh.run(STEPS)
+        return len(mesh.decided()) > 1
+
+    assert any(map(breaks, range(400)))
+
+
+@pytest.mark.parametrize("size", [(1, 0), (2, 0), (3, 0), (3, 1), (5, 2), (8, 3)])
+def test_electors_that_hear_each_other_decide_although_liars_say_nothing_more(size: tuple[int, int]) -> None:
+    for seed in range(20):
+        mesh = Mesh(Random(seed), *size)
+        mesh.run(STEPS // 2)
+        mesh.decided()  # all that has been said arrives
+        for round_ in range(max(elector.round for elector in mesh.electors) + 1, STEPS):
+            backed = mesh.electors[round_ % len(mesh.electors)].rounds.bound(round_) or finding(0)
+            _one_good_round(mesh, round_, backed)
+            if mesh.decided():
+                break
+        assert len(mesh.decided()) == 1
+
+
+def _one_good_round(mesh: Mesh, round_: int, proposal: st.Finding) -> None:
+    for elector in mesh.electors:
+        if elector.rounds.may_back(round_):
+            body = st.Checkpoint(HEIGHT, round_, False, elector.rounds.bound(round_) or proposal)
+            for other in mesh.electors:
+                other.hear(elector.me, body)
+    for elector in mesh.electors:
+        last = elector.rounds.last_backed(round_ + 1)
+        if last is not None and elector.rounds.may_lock(last.round):
+            body = st.Checkpoint(HEIGHT, last.round, True, last.finding)
+            for other in mesh.electors:
+                other.hear(elector.me, body)
+
+
+def test_whoever_restarts_is_bound_by_what_it_said() -> None:
+    peers = [bytes([number]) * 32 for number in range(4)]
+    before = Elector(peers, peers[0])
+    said = [st.Checkpoint(HEIGHT, 2, False, finding(1)), st.Checkpoint(HEIGHT, 2, True, finding(1))]
+    after = Elector(peers, peers[0])
+    for body in said:
+        before.hear(peers[0], body)
+    for body in reversed(said):
+        after.hear(peers[0], body)
+    for elector in (before, after):
+        assert elector.rounds.bound(3) == finding(1)
+        assert not elector.rounds.may_back(2) and elector.rounds.may_back(3)
+        assert not elector.rounds.may_lock(2)
+
+
+def test_two_votes_for_one_slot_come_to_light() -> None:
+    peers = [bytes([number]) * 32 for number in range(4)]
+    rounds = Rounds(HEIGHT, tuple(peers), peers[0])
+    assert rounds.hear(peers[1], st.Checkpoint(HEIGHT, 0, False, finding(0)), b"first") is None
+    assert rounds.hear(peers[1], st.Checkpoint(HEIGHT, 0, True, finding(0)), b"lock") is None
+    assert rounds.hear(peers[1], st.Checkpoint(HEIGHT, 0, False, finding(1)), b"second") == b"first"
+
+
+def test_one_liar_moves_nobody_to_another_round_and_fills_no_memory() -> None:
+    peers = [bytes([number]) * 32 for number in range(4)]
+    rounds = Rounds(HEIGHT, tuple(peers), peers[0])
+    for round_ in range(1000):
+        rounds.hear(peers[3], st.Checkpoint(HEIGHT, round_, False, finding(0)), b"vote")
+    assert rounds.reached() == 0
+    assert sum(len(list(rounds.proposals(peers[3], round_))) for round_ in range(1000)) <= 64
+    rounds.hear(peers[2], st.Checkpoint(HEIGHT, 5, False, finding(0)), b"vote")
+    assert rounds.reached() == 5
