@@ -36,6 +36,9 @@ PATIENCE_S = 30.0
 
 LOOK_S = 0.01
 
+UPS = 3
+"""How often a mesh may be brought up after a blackout until it is."""
+
 FULL_AT_START_S = 0.7
 """How long a participant that is started on a full disk has to wait for room."""
 
@@ -236,7 +239,13 @@ class Victims:
                 await asyncio.sleep(LOOK_S)
 
     async def _bring_up(self) -> None:
-        up = await asyncio.to_thread(self.mesh.whisper, "up", "--detach")
+        """Everybody reads the whole ledger at once: on a busy machine that may take longer than `up` waits, and once more."""
+        for _ in range(UPS):
+            up = await asyncio.to_thread(self.mesh.whisper, "up", "--detach")
+            if up.returncode == 0:
+                break
+            self.told.append(f"{' ' * 12}refused: {up.stderr.splitlines()[0]}")
+            assert "not every participant answers" in up.stderr, up.stderr
         assert up.returncode == 0, up.stderr
         self.plan = self.reach.plan()  # its ports may have been taken meanwhile
         pids = {view.pid for view in (await self.reach.status()).processes}
