@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import PeerId
+from mesh_core.identity.crypto import Rng
 from mesh_core.membership.arrivals import Arrivals
 from mesh_core.membership.departed import UNTRACKED, Departed
 from mesh_core.membership.exchange import Exchanger
@@ -31,6 +31,8 @@ from mesh_core.wire.statements import Announcement
 MembershipMessage: TypeAlias = Ping | Ack | PingRequest | Nack | Gossip | Exchange
 
 _PERIOD = ("membership", "period")
+
+_NUMBERS = 1 << 53
 
 PERIOD_JITTER = 1.02
 """Longest probe period, as a multiple of the configured one."""
@@ -55,7 +57,7 @@ class Membership:
         self._roster = roster = Roster(limit("members_max"), context.outbox, self._changed)
         self._health = health = LocalHealth()
         self._gossiper = gossiper = Gossiper(context, roster, own)
-        numbers = itertools.count(UNTRACKED + 1)
+        numbers = _numbers(context.doors.rng)
         self._prober = prober = Prober(context, roster, health, gossiper, numbers, self._on_failed)
         self._relays = Relays(context, roster, gossiper, numbers)
         self._exchanger = Exchanger(context, roster, own)
@@ -233,3 +235,9 @@ class Membership:
 
     def _on_failed(self, now: float, member: Member) -> None:
         self._suspects.accuse(now, member)
+
+
+def _numbers(rng: Rng) -> Iterator[int]:
+    """Numbers of probes that nobody guesses: an answer proves that its author was there to read the question."""
+    while True:
+        yield UNTRACKED + 1 + rng.randrange(_NUMBERS)

@@ -119,7 +119,7 @@ class Prober:
         self._health.improve()
         member = self._roster.get(probe.target)
         if member is not None:
-            self._reached(now, member)
+            self._reached(now, member, itself=sender == probe.target)
         self._greet_more(now)
 
     def on_nack(self, sender: PeerId, number: int) -> None:
@@ -199,10 +199,11 @@ class Prober:
         for peer in self._context.doors.rng.sample(others, min(BURST, len(others))):
             self.probe(now, peer)
 
-    def _reached(self, now: float, member: Member) -> None:
-        """What a member says of itself is told from the moment on that it has been reached."""
+    def _reached(self, now: float, member: Member, *, itself: bool) -> None:
+        """What a member says of itself is told from the moment on that it has been reached and has answered itself:
+        a relay may answer for an invention."""
         member.answered = now
-        if member.proven_since is None:
+        if itself and member.proven_since is None:
             member.proven_since = now
             self._gossiper.tell(now, member.peer, member.peer, Update("alive", member.signed))
 

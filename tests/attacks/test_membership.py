@@ -113,6 +113,31 @@ async def test_thousands_of_invented_members_get_no_seat_and_no_say(
         assert all(set(job.committee) <= honest for job in state.jobs if job.job in query.jobs)
 
 
+async def test_inventions_whose_answers_are_guessed_or_vouched_for_get_no_seat(
+    market: Market, mallory: Attacker
+) -> None:
+    """An answer to a probe proves that somebody is there only if it can neither be foreseen nor given by another."""
+    ghosts = [Voice() for _ in range(12)]
+    honest = {one.peer for one in market.everybody}
+    async with unharmed(market):
+        await mallory.join(market.everybody, role="observer", capabilities=())
+        mallory.reacts(ms.PingRequest, lambda _, request: ms.Ack(request.number, ()))
+        for participant in market.everybody:
+            for ghost in ghosts:
+                await mallory.send(participant, ms.Exchange((ghost.alive(price_micro=1),), False), by=ghost)
+        for _ in range(10):
+            for participant in market.everybody:
+                newest = max(ping.number for ping in mallory.got(ms.Ping, participant))
+                guesses = {*range(1, 400), *range(max(1, newest - 40), newest + 150)}
+                acks = [ms.Ack(number, ()) for number in sorted(guesses)]
+                for ghost in ghosts:
+                    await mallory.send(participant, *acks, by=ghost)
+            await mallory.is_heard(*market.everybody)
+        query = await market.answers()
+        state = await market.operator.client().state()
+        assert all(set(job.committee) <= honest for job in state.jobs if job.job in query.jobs)
+
+
 async def test_thousands_that_introduce_themselves_push_nobody_out(market: Market, mallory: Attacker) -> None:
     victim = market.providers[0]
     honest = {one.peer for one in market.everybody}

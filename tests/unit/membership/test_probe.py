@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from mesh_core.config import FAST
 from mesh_core.membership.probe import OWN_PROBE_ROUNDS
-from mesh_core.wire.messages import Ack, Nack, Ping, PingRequest
+from mesh_core.wire.messages import Ack, Gossip, Nack, Ping, PingRequest
 from tests.unit.membership.cluster import key
-from tests.unit.membership.solo import Solo, accusation
+from tests.unit.membership.solo import Solo, accusation, alive
 
 P, T = FAST.probe_period_s, FAST.probe_timeout_s
 OTHERS = ("a", "b", "c", "d", "e")
@@ -87,6 +89,28 @@ def test_a_member_that_a_relay_reaches_is_not_suspected(solo: Solo) -> None:
     solo.deliver(relay, Ack(ping.number, ()))
     solo.wait(P, answering=("b", "c", "d", "e"))
     assert solo.state("a") == "alive"
+
+
+def test_a_newcomer_that_only_relays_have_reached_is_not_proven(solo: Solo) -> None:
+    solo.deliver("b", Gossip((alive("new"),)))
+    ping = solo.sent(Ping, "new")[0]
+    solo.wait(T, answering=OTHERS)
+    relays = [name for name in OTHERS if solo.sent(PingRequest, name)]
+    assert relays
+    for relay in relays:
+        solo.deliver(relay, Ack(ping.number, ()))
+    assert solo.membership.members[key("new")].proven_since is None
+    solo.answer("new")
+    solo.wait(10 * P, answering=(*OTHERS, "new"))
+    assert solo.membership.members[key("new")].proven_since is not None
+
+
+def test_the_number_of_a_probe_says_nothing_of_the_next(solo: Solo) -> None:
+    solo.take()
+    solo.wait(3 * P)
+    numbers = [ping.number for ping in solo.sent(Ping)]
+    assert len(set(numbers)) == len(numbers) >= 4
+    assert min(abs(one - other) for one, other in itertools.pairwise(numbers)) > 1 << 20
 
 
 def test_an_ack_from_somebody_who_was_not_asked_means_nothing(solo: Solo) -> None:
