@@ -1,6 +1,6 @@
-"""Every constant of the protocol: unit, default, FAST value and the reason for it.
+"""The times and bounds of the protocol that other nodes can feel, with unit, default, FAST value and reason.
 
-Fields carry their unit in their name. `DEFAULT` and `FAST` are the two sets of timers; limits do not
+Proportions, and what concerns one machine alone, stand beside their use. Fields carry their unit in their name. `DEFAULT` and `FAST` are the two sets of timers; limits do not
 differ between them. The tables of `docs/protocol.md` are printed from here.
 """
 
@@ -32,12 +32,19 @@ class Timing:
     suspicion_max_factor: float = _timer(
         3.0, 3.0, "suspicion starts at min times this and shrinks with accusers"
     )
+    probe_burst_gap_s: float = _timer(
+        1.0, 1.0, "a member that does not answer has others probed out of turn, at most this often"
+    )
     exchange_period_s: float = _timer(15.0, 15.0, "full-state exchange with one random member")
     dead_contact_s: float = _timer(
         1.0, 0.5, "one random dead member is contacted, so that a healed split merges"
     )
     dead_memory_s: float = _timer(86_400.0, 86_400.0, "a dead member is forgotten after a day")
     repair_period_s: float = _timer(1.0, 0.5, "ledger digests exchanged with one random member")
+    advert_delay_s: float = _timer(0.02, 0.02, "adverts of records wait this long for more of them")
+    fetch_retry_s: float = _timer(
+        0.2, 0.2, "a record heard of and not held is asked for again, of the next who has it"
+    )
     lease_s: float = _timer(
         6.0, 2.0, "a lease without renewal lapses after this, on each witness's own clock"
     )
@@ -46,7 +53,14 @@ class Timing:
     unasked_promises_s: float = _timer(
         0.1, 0.1, "an auction's winner asks for promises that have not come by themselves by then"
     )
-    claim_giveup_s: float = _timer(1.0, 1.0, "a claim without quorum is released, so that another may win")
+    claim_giveup_s: float = _timer(
+        1.0,
+        1.0,
+        "a claim without quorum is released, so that another may win; twice as patient after each loss",
+    )
+    lease_shown_s: float = _timer(
+        0.1, 0.1, "after this, witnesses other than the submitter see the lease: before it would lapse unseen"
+    )
     unseen_certificate_s: float = _timer(
         0.4,
         0.4,
@@ -63,6 +77,13 @@ class Timing:
     examine_period_s: float = _timer(2.0, 1.0, "every provider looks again at all open jobs")
     admission_resend_s: float = _timer(
         0.25, 0.25, "a submitted job is sent again to members that did not store it"
+    )
+    refused_again_s: float = _timer(5.0, 5.0, "a member that has refused a job is asked again after this")
+    key_patience_s: float = _timer(
+        0.05, 0.05, "the submitter alone is asked for a job's key so long, then everybody"
+    )
+    cancel_patience_s: float = _timer(
+        0.5, 0.5, "a holder has so long to propose a cancellation before the submitter claims the job"
     )
     self_query_s: float = _timer(1.0, 1.0, "after a start, how long peers may tell this node of its own past")
 
@@ -127,6 +148,8 @@ LIMITS: tuple[Limit, ...] = (
     ),
     Limit("record_bytes_max", 64 << 10, "bytes", "certificates of eleven voters fit several times"),
     Limit("records_per_message_max", 512, "records", "a repair answer is continued in the next frame"),
+    Limit("records_wanted_max", 4096, "records", "heard of and not held, asked for at the same time"),
+    Limit("fetch_tries_max", 6, "requests", "for one record; then the exchange of digests has to find it"),
     Limit("extras_per_author_max", 256, "records", "records beyond a gap or a fork kept per author"),
     Limit("extras_linked_max", 1024, "records", "… with what an author wrote before its fork was known"),
     Limit("stray_records_max", 512, "records", "of one author that matter to nobody"),
@@ -143,6 +166,12 @@ LIMITS: tuple[Limit, ...] = (
     Limit("committee_max", 11, "members", "a certificate stays small enough to be read by a person"),
     Limit("bids_max", 64, "bids", "an award lists at most this many bids"),
     Limit("open_jobs_max", 10_000, "jobs", "a submitter beyond it is told to come back later"),
+    Limit(
+        "patience_doublings_max",
+        3,
+        "doublings",
+        "of a witness's patience with a job whose leases come to nothing, and of a claimant's after each loss",
+    ),
     Limit("epoch_jump_max", 16, "epochs", "a witness promises at most this far ahead without proof"),
     Limit("favours_max", 16, "promises", "to end one job whose submitter has no credit with the witness"),
     Limit("reason_bytes_max", 160, "bytes", "why a job ended or could not be run; every vote repeats it"),
@@ -226,7 +255,6 @@ LIMITS: tuple[Limit, ...] = (
         "checkpoints",
         "that changed the electors and are shown to who was away; who was away for more cannot follow",
     ),
-    Limit("auction_sample_max", 20, "members", "a large mesh asks a sample for bids"),
     Limit("committee_providers", 6, "members", "providers of a committee beside the submitter"),
 )
 _LIMIT = {limit.name: limit.value for limit in LIMITS}

@@ -17,9 +17,6 @@ from mesh_core.wire import statements as st
 PHASES = ("promise", "accept", "lock", "settle")
 """What a witness writes down, of the phases of `PutVote`."""
 
-_PATIENCE_DOUBLINGS_MAX = 3
-"""Every epoch that came to no lease makes this witness twice as patient with the next one, up to this often."""
-
 _locks: msgspec.msgpack.Decoder[st.Accepted] = msgspec.msgpack.Decoder(st.Accepted)
 
 
@@ -96,7 +93,7 @@ class Ballot:
         if self.certified:
             return min(lapses_at, self.granted_at + self.job.job.execution_ms / 1000)
         # Where disks are slow a quorum takes its time: contenders that wait too little would preempt each other for ever.
-        patience = 1 << min(self.vain, _PATIENCE_DOUBLINGS_MAX)
+        patience = 1 << min(self.vain, limit("patience_doublings_max"))
         return min(lapses_at, self.granted_at + timing.unseen_certificate_s * patience)
 
     def expired(self, now: float) -> bool:

@@ -32,9 +32,6 @@ from mesh_core.wire import statements as st
 _STEPS_BACK_WHEN_FULL = 1.5
 """How many places a candidate gives way for each claim beyond its slots: behind the next, before the one after."""
 
-_PATIENCE_DOUBLINGS_MAX = 3
-"""A claim is twice as patient after every loss, up to this often: a witness with a slow disk must be able to answer."""
-
 
 @dataclass(eq=False)
 class Candidate:
@@ -343,7 +340,7 @@ class Candidate:
         self.claim(now, job)
 
     def _go_on_asking(self, now: float, claim: Claim, key: tuple[Hashable, ...]) -> None:
-        losses = min(self._outlooks.of(claim.job.id).losses, _PATIENCE_DOUBLINGS_MAX)
+        losses = min(self._outlooks.of(claim.job.id).losses, limit("patience_doublings_max"))
         if now - claim.started_at > self._context.timing.claim_giveup_s * 2**losses:
             self._holder.release(now, claim, "no quorum of promises in time")
             return

@@ -36,9 +36,6 @@ from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 from mesh_core.wire.reason import short
 
-_SHOW_DELAY_S = 0.1
-"""When witnesses other than the submitter see the lease: well before an unseen certificate lapses."""
-
 
 @dataclass(eq=False)
 class Holder:
@@ -176,7 +173,7 @@ class Holder:
         job = claim.job
         claim.enter(Phase.SHARING)
         self._context.timers.set(("claim", "execution", job.id), now + job.job.execution_ms / 1000)
-        self._context.timers.set(("claim", "show", job.id), now + _SHOW_DELAY_S)
+        self._context.timers.set(("claim", "show", job.id), now + self._context.timing.lease_shown_s)
         self.keys.collect(now, claim)
         self.keys.open(now, job.id)
 

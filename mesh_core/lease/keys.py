@@ -20,9 +20,6 @@ from mesh_core.secrecy.envelope import my_share
 from mesh_core.secrecy.shares import ShareCollector
 from mesh_core.wire import messages as ms
 
-_PATIENCE_S = 0.05
-"""How long the submitter alone is asked for the key before everybody is."""
-
 Opened = Callable[[float, Claim, ms.Work], None]
 Failed = Callable[[float, Claim, str], None]
 
@@ -59,7 +56,7 @@ class Keys:
         share = my_share(self._context.crypto, job.job, self._context.me)
         if share is not None:
             collection.shares.add_share(self._context.me, share)
-        self._context.timers.set(("keys", "ask", job.id), now + _PATIENCE_S)
+        self._context.timers.set(("keys", "ask", job.id), now + self._context.timing.key_patience_s)
         if self._membership.is_dead(job.submitter):
             self._ask_everybody(collection)
         else:

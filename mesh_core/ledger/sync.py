@@ -26,10 +26,6 @@ SMALL_MESH = 8
 
 _PUSH = 2
 _RELAY_ADVERTS = 3
-_ADVERT_DELAY_S = 0.02
-_FETCH_RETRY_S = 0.2
-_FETCH_TRIES = 6
-_WANTED_MAX = 4096
 
 _PAIR_PATIENCE = 64
 """Replicas that find the same difference again and again, because one has no room for what the other holds, look at it
@@ -286,36 +282,36 @@ class Replication:
         for peer in peers:
             self._adverts.setdefault(peer, []).append(name)
         if self._adverts and ("sync", "adverts") not in self._context.timers:
-            self._context.timers.set(("sync", "adverts"), now + _ADVERT_DELAY_S)
+            self._context.timers.set(("sync", "adverts"), now + self._context.timing.advert_delay_s)
 
     def _want(self, now: float, source: PeerId, names: Iterable[bytes]) -> None:
         ask: list[bytes] = []
         for name in names:
             wanted = self._wanted.get(name)
             if wanted is None:
-                if len(self._wanted) >= _WANTED_MAX:
+                if len(self._wanted) >= limit("records_wanted_max"):
                     break
                 self._wanted[name] = _Wanted([source])
                 ask.append(name)
-            elif source not in wanted.sources and len(wanted.sources) < _FETCH_TRIES:
+            elif source not in wanted.sources and len(wanted.sources) < limit("fetch_tries_max"):
                 wanted.sources.append(source)
         if ask:
             self._context.send(source, FetchRecords(tuple(ask)))
             if ("sync", "wanted") not in self._context.timers:
-                self._context.timers.set(("sync", "wanted"), now + _FETCH_RETRY_S)
+                self._context.timers.set(("sync", "wanted"), now + self._context.timing.fetch_retry_s)
 
     def _fetch_again(self, now: float) -> None:
         by_source: dict[PeerId, list[bytes]] = {}
         for name, wanted in list(self._wanted.items()):
             wanted.tries += 1
-            if wanted.tries > _FETCH_TRIES:
+            if wanted.tries > limit("fetch_tries_max"):
                 del self._wanted[name]
                 continue
             by_source.setdefault(wanted.sources[wanted.tries % len(wanted.sources)], []).append(name)
         for source, names in by_source.items():
             self._context.send(source, FetchRecords(tuple(names[: limit("records_per_message_max")])))
         if self._wanted:
-            self._context.timers.set(("sync", "wanted"), now + _FETCH_RETRY_S)
+            self._context.timers.set(("sync", "wanted"), now + self._context.timing.fetch_retry_s)
 
     def _want_predecessor(self, now: float, source: PeerId, entry: Entry) -> None:
         """A record that does not link to what is held here: the other side of a fork, fetched by hash."""

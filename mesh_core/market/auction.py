@@ -26,9 +26,6 @@ from mesh_core.secrecy.envelope import Envelope, seal_work
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 
-_REFUSED_AGAIN_S = 5.0
-"""When a member that has refused a job is asked again."""
-
 
 @dataclass(slots=True)
 class Auction:
@@ -137,7 +134,7 @@ class Auctioneer:
     def _may_take_it(self, now: float, auction: Auction, peer: PeerId) -> bool:
         """Whoever has refused a job is asked again after a while: what stood against it may be over by then."""
         refused_at = auction.refused_at.get(peer)
-        return refused_at is None or now - refused_at > _REFUSED_AGAIN_S
+        return refused_at is None or now - refused_at > self._context.timing.refused_again_s
 
     # ---------------------------------------------------------------------------------------- answers
 

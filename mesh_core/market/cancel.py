@@ -18,9 +18,6 @@ from mesh_core.wire import statements as st
 from mesh_core.wire.messages import CancelRequest
 from mesh_core.wire.reason import short
 
-_PATIENCE_S = 0.5
-"""How long the holder has to propose the cancellation before the submitter claims the job."""
-
 
 @dataclass(eq=False)
 class Cancellations:
@@ -69,4 +66,4 @@ class Cancellations:
     def _send(self, now: float, job: LedgerJob) -> None:
         for peer in members(job.job):
             self._context.send(peer, CancelRequest(self._wishes[job.id]))
-        self._context.timers.set(("cancel", job.id), now + _PATIENCE_S)
+        self._context.timers.set(("cancel", job.id), now + self._context.timing.cancel_patience_s)

@@ -26,8 +26,7 @@ OWN_PROBE_ROUNDS = 4
 """A member that keeps probing this node is still probed by it once in so many rounds."""
 
 BURST = 6
-BURST_GAP_S = 1.0
-"""Others probed out of turn after a direct time-out, and the pause before that may happen again."""
+"""Others probed out of turn after a direct time-out."""
 
 STALLED_TIMEOUTS = 2.0
 """A timer this many probe time-outs late tells that this node was stalled, not that others are silent."""
@@ -192,7 +191,7 @@ class Prober:
 
     def _burst(self, now: float) -> None:
         """One member does not answer: look at others too, half the mesh may have gone at once."""
-        if now - self._last_burst < BURST_GAP_S:
+        if now - self._last_burst < self._context.timing.probe_burst_gap_s:
             return
         self._last_burst = now
         others = [m.peer for m in self._roster.live() if m.state == "alive" and m.peer not in self._number_of]
