@@ -41,10 +41,20 @@ RunDirOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 CorpusOption = Annotated[
-    Path | None, typer.Option(help="Folder of .txt .md .rst files, plain or .gz. [default: built in]")
+    str | None,
+    typer.Option(
+        metavar="DIR|builtin",
+        help="Folder of .txt .md .rst files, plain or .gz; builtin goes back to the texts that come along.",
+    ),
 ]
 AsciiOption = Annotated[bool, typer.Option("--ascii", help="Draw the console without special characters.")]
-AxlNodeOption = Annotated[Path | None, typer.Option(help="Gensyn's Go node in place of the built-in one.")]
+AxlNodeOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|builtin",
+        help="Gensyn's Go node, or another, in place of the built-in one; builtin goes back to that.",
+    ),
+]
 Names = Annotated[list[str], typer.Argument(help="node3, 3, a peer id, holder:q1.2, random, all")]
 
 
@@ -69,6 +79,7 @@ def whisper(
         return 0
     from whisper_tui.commands.script import variables
     from whisper_tui.script.runner import ScriptOptions, run_script
+    from whisper_tui.supervisor.prepare import read_place
 
     return run_script(
         ScriptOptions(
@@ -77,8 +88,8 @@ def whisper(
             json,
             junit,
             run_dir,
-            corpus,
-            axl_node,
+            read_place(corpus, "--corpus"),
+            read_place(axl_node, "--axl-node"),
             light=light,
             debug=DEBUG in sys.argv,
         )
@@ -120,7 +131,7 @@ def up(
     """Start providers and an operator, and open the console. On a running mesh: attach to it."""
     from whisper_tui import settings as environment
     from whisper_tui.commands.up import Manner, up
-    from whisper_tui.supervisor.prepare import Wishes, read_credit
+    from whisper_tui.supervisor.prepare import Wishes, read_credit, read_place
 
     settings = environment.read()
     base, auto = _port_base(port_base)
@@ -130,8 +141,8 @@ def up(
         exec_delay=settings.exec_delay
         if exec_delay is None
         else environment.seconds(exec_delay, "--exec-delay"),
-        corpus=None if corpus is None else str(corpus.expanduser().absolute()),
-        axl_node=None if axl_node is None else str(axl_node.expanduser().absolute()),
+        corpus=read_place(corpus, "--corpus"),
+        axl_node=read_place(axl_node, "--axl-node"),
         port_base=base,
         auto_ports=auto,
         light=light,

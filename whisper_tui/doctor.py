@@ -10,6 +10,7 @@ import resource
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -24,7 +25,7 @@ from whisper_tui.settings import VARIABLES, Settings
 from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor import ports
 from whisper_tui.supervisor.plan import Plan
-from whisper_tui.supervisor.prepare import seats_of
+from whisper_tui.supervisor.prepare import seats_of, settings_of
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.stopped import stopped
 
@@ -54,6 +55,7 @@ def examine(run: RunDir, settings: Settings) -> list[Finding]:
         _environment(settings),
         *_models(settings),
         _run_dir(run),
+        *_kept(run),
         _ports(run),
         _open_files(),
         _disk(run),
@@ -176,6 +178,14 @@ def _run_dir(run: RunDir) -> Finding:
     if not os.access(near, os.W_OK):
         return Finding("run directory", "bad", f"{run.root}: {near} cannot be written", "--run-dir DIR")
     return Finding("run directory", "ok", f"{run.root}: made at the first `up`")
+
+
+def _kept(run: RunDir) -> Iterator[Finding]:
+    """What the next `up` takes from this run directory where nothing else is said."""
+    with suppress(UserError):  # said of the run directory already
+        plan = plans.load(run.plan)
+        if plan is not None:
+            yield Finding("settings", "ok", f"kept here: {', '.join(settings_of(plan).values())}")
 
 
 def _ports(run: RunDir) -> Finding:

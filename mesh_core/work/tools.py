@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from mesh_core.work.backends.base import Prompt
 from mesh_core.work.backends.chain import Chain, Generated
-from mesh_core.work.corpus.index import Index, Passage, opened
+from mesh_core.work.corpus.index import Index, Passage, index_of, opened
 from mesh_core.work.errors import CorpusError
 from mesh_core.work.result import CitedPassage
 from mesh_core.work.retrieval import best_passages
@@ -27,7 +27,7 @@ class Tools:
     on_piece: Callable[[str], Awaitable[None]]
 
     async def best_passages(self, corpus: str, shard: int, question: str, count: int) -> list[Passage]:
-        """The best passages of a shard. Raises CorpusError when this provider does not have that corpus."""
+        """The best passages of a shard. Raises CorpusError when this provider has no index of that corpus."""
         return await self._read(corpus, lambda index: best_passages(index, question, shard, count))
 
     async def verified(self, corpus: str, passages: Sequence[CitedPassage]) -> list[CitedPassage]:
@@ -50,7 +50,7 @@ class Tools:
             raise CorpusError("this provider has no corpus; it was started without an index")
 
         def read() -> T:
-            with opened(path) as index:
+            with opened(index_of(corpus, path)) as index:
                 if index.hash != corpus:
                     raise CorpusError(
                         f"the job is about corpus {corpus[:12]}, this provider has {index.hash[:12]}"

@@ -120,6 +120,23 @@ def test_a_second_up_attaches_and_other_flags_are_refused(mesh: Mesh) -> None:
     assert mesh.supervisor() == pid
 
 
+def test_a_start_that_fails_keeps_nothing_of_what_was_wished_for(mesh: Mesh, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / "note.txt").write_text("A mesh that does not start is not a mesh.")
+    wrong = ("--axl-node", "/bin/false", "--corpus", str(notes), "--count", "3")
+    first = mesh.up(*wrong)
+    assert first.returncode == 3, first.stderr
+    assert not (mesh.folder / "run.json").exists()
+    assert mesh.up("--count", "2").returncode == 0
+    assert mesh.whisper("down").returncode == 0
+    before = (mesh.folder / "run.json").read_text()
+    assert mesh.up(*wrong).returncode == 3
+    assert (mesh.folder / "run.json").read_text() == before
+    again = mesh.whisper("up", "--detach")
+    assert "2 providers and the operator up and converged" in again.stdout, again.stderr
+
+
 def test_a_stopped_mesh_comes_back_with_its_keys_ports_and_stores(mesh: Mesh) -> None:
     assert mesh.up("--count", "2").returncode == 0
     before = mesh.nodes()

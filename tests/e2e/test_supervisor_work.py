@@ -6,12 +6,15 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mesh_core.api.schema import FINAL_STATES
 from tests.e2e.command_line import Mesh
 
 QUESTION = "What does a replay buffer do?"
@@ -42,6 +45,35 @@ def test_a_detached_question_returns_at_once_and_ends_by_itself(mesh: Mesh) -> N
     assert mesh.json("submit", QUESTION)["state"] == "answered"
     states = {job["job"]: job["state"] for job in mesh.json("jobs")}
     assert [states[job] for job in taken["jobs"]] == ["settled"] * 2
+
+
+def test_an_open_question_keeps_its_corpus_over_a_start_with_another_one(tmp_path: Path) -> None:
+    mesh = Mesh(tmp_path / "run")
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / "cats.txt").write_text("A cat sleeps for most of the day, curled up in the warmest place of the house.")
+    try:
+        assert mesh.up("--count", "2", "--exec-delay", "600").returncode == 0
+        asked = mesh.json("submit", QUESTION, "--detach")["label"]
+        assert mesh.whisper("down").returncode == 0
+        again = mesh.up("--count", "3", "--exec-delay", "0", "--corpus", str(notes))
+        assert again.returncode == 0, again.stderr
+        states = {job["label"]: job["state"] for job in until_final(mesh, asked)}
+        assert states == {f"{asked}.1": "settled", f"{asked}.2": "settled", f"{asked}.c": "settled"}
+        assert "replay buffer stores" in mesh.whisper("job", asked).stdout
+        assert "cats.txt" in mesh.whisper("submit", "Where does a cat sleep?").stdout
+    finally:
+        mesh.whisper("down")
+
+
+def until_final(mesh: Mesh, label: str) -> list[dict[str, Any]]:
+    """The jobs of a question once all of them have ended."""
+    deadline = time.monotonic() + 40
+    while True:
+        jobs = [job for job in mesh.json("jobs") if job["label"].startswith(f"{label}.")]
+        if len(jobs) == 3 and all(job["state"] in FINAL_STATES for job in jobs):
+            return jobs
+        assert time.monotonic() < deadline, jobs
 
 
 def test_a_settled_job_has_a_receipt_that_anyone_can_check(mesh: Mesh, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from whisper_tui.model.inert import inert
 from whisper_tui.program import typed
 from whisper_tui.reach import Reach
 from whisper_tui.settings import Settings
-from whisper_tui.supervisor.launch import launch, not_up, until_answered
+from whisper_tui.supervisor.launch import launched, not_up, until_answered
 from whisper_tui.supervisor.plan import OPERATOR
 from whisper_tui.supervisor.prepare import Wishes, kept_from_before
 from whisper_tui.supervisor.rundir import RunDir
@@ -52,14 +52,9 @@ async def _up(run: RunDir, wishes: Wishes, settings: Settings, manner: Manner, *
     began = time.monotonic()
     with Progress() as progress:
         progress.say("starting …")
-        started = await launch(run, wishes, settings, progress.tell)
-        try:
+        async with launched(run, wishes, settings, progress.tell) as started:
             # One that runs already may be partitioned on purpose: whoever comes to look need not wait for it.
             status = await (_until_met(run, progress) if started else until_answered(run))
-        except BaseException:
-            if started:
-                await actions(run).down()
-            raise
         kept = kept_from_before(status.plan, wishes) if started and not manner.as_json else ""
         if kept:
             progress.tell(kept)

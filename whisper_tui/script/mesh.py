@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
 from whisper_tui.actions.actions import Actions
@@ -18,22 +17,21 @@ from whisper_tui.script.picture import Picture
 from whisper_tui.script.schema import Script
 from whisper_tui.settings import Settings
 from whisper_tui.supervisor import plan as plans
-from whisper_tui.supervisor.launch import launch, until_ready
+from whisper_tui.supervisor.launch import launched, until_ready
 from whisper_tui.supervisor.plan import Plan
-from whisper_tui.supervisor.prepare import Wishes
+from whisper_tui.supervisor.prepare import Wishes, read_place
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import WORKING
 
 
-def wishes_of(script: Script, corpus: Path | None, axl_node: Path | None, *, light: bool) -> Wishes:
-    """The mesh a script asks for, with what the command line said put over it."""
-    folder = str(corpus) if corpus is not None else script.mesh.corpus
+def wishes_of(script: Script, corpus: str | None, axl_node: str | None, *, light: bool) -> Wishes:
+    """The mesh a script asks for, with what the command line said put over it (see `prepare.read_place`)."""
     return Wishes(
         count=script.mesh.nodes,
         fast=script.mesh.fast,
         exec_delay=script.mesh.exec_delay_s,
-        corpus=str(Path(folder).expanduser().absolute()) if folder else None,
-        axl_node=str(axl_node.expanduser().absolute()) if axl_node is not None else None,
+        corpus=read_place(script.mesh.corpus or None, "corpus") if corpus is None else corpus,
+        axl_node=axl_node,
         auto_ports=True,
         light=light or not script.mesh.model,
     )
@@ -75,9 +73,10 @@ async def running(
     """A fresh mesh in `run` for as long as the block runs. BadInput or MeshUnreachable when it does not start."""
     actions = Actions(run, "script", rng=rng)
     try:
-        if not await launch(run, wishes, settings, say):
-            raise MeshUnreachable(f"somebody else has started a mesh in {run.root}")
-        await until_ready(run)
+        async with launched(run, wishes, settings, say) as started:
+            if not started:
+                raise MeshUnreachable(f"somebody else has started a mesh in {run.root}")
+            await until_ready(run)
         plan = plans.load(run.plan)
         assert plan is not None, "a mesh that runs has a plan"
         picture = Picture(

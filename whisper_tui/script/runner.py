@@ -37,8 +37,8 @@ class ScriptOptions:
     json: str | None = None
     junit: str | None = None
     run_dir: Path | None = None
-    corpus: Path | None = None
-    axl_node: Path | None = None
+    corpus: str | None = None
+    axl_node: str | None = None
     light: bool = False
     debug: bool = False
 

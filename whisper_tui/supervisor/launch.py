@@ -11,8 +11,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -43,8 +43,10 @@ def left_out(report: CorpusReport) -> list[str]:
     return [*lines, f"  and {unnamed} more"] if unnamed else lines
 
 
-async def launch(run: RunDir, wishes: Wishes, settings: Settings, say: Say) -> bool:
-    """Start the mesh of `run`, or find that it runs (False).
+@asynccontextmanager
+async def launched(run: RunDir, wishes: Wishes, settings: Settings, say: Say) -> AsyncIterator[bool]:
+    """Start the mesh of `run`, or find that it runs (False). The block waits until it is up: of a start that fails,
+    in the block too, nothing goes on, and nothing that was wished for is kept for the next one.
 
     BadInput when it runs with other settings than wished for, or when something wished for cannot be;
     MeshUnreachable when it does not start. `say` gets one line about anything that takes its time.
@@ -56,18 +58,44 @@ async def launch(run: RunDir, wishes: Wishes, settings: Settings, say: Say) -> b
     with lock(run.up_lock_file, wait=True):
         if run.running() is not None:
             _refuse_other_settings((await SupervisorClient(run).status()).plan, wishes)
-            return False
-        plan = make_plan(plans.load(run.plan), wishes)
-        index = asyncio.create_task(_index(run, plan, say))
-        try:
-            model_port = plan.port_base + MODEL_PORT_OFFSET
-            backend = backends.choose(settings, light=plan.light, model_port=model_port)
-            corpus_index = await index
-        finally:
-            index.cancel()
+            new, before = False, None
+        else:
+            new, before = True, plans.load(run.plan)
+            await _start(run, before, wishes, settings, say)
+    try:
+        yield new
+    except BaseException:
+        if new:
+            await _undo(run)
+            with lock(run.up_lock_file, wait=True):
+                if run.running() is None:
+                    _keep(run, before)
+        raise
+
+
+async def _start(run: RunDir, before: Plan | None, wishes: Wishes, settings: Settings, say: Say) -> None:
+    plan = make_plan(before, wishes)
+    index = asyncio.create_task(_index(run, plan, say))
+    try:
+        model_port = plan.port_base + MODEL_PORT_OFFSET
+        backend = backends.choose(settings, light=plan.light, model_port=model_port)
+        corpus_index = await index
+    finally:
+        index.cancel()
+    try:
         prepare(run, msgspec.structs.replace(plan, backend=backend, corpus_index=corpus_index))
         await _start_supervisor(run, child_environment(settings.environment, backend.openai_key_env))
-    return True
+    except BaseException:
+        _keep(run, before)
+        raise
+
+
+def _keep(run: RunDir, before: Plan | None) -> None:
+    """Have the next start begin from this plan, the one before this start; from none when there was none."""
+    if before is None:
+        run.plan.unlink(missing_ok=True)
+    else:
+        plans.save(run.plan, before)
 
 
 def _refuse_other_settings(plan: Plan, wishes: Wishes) -> None:

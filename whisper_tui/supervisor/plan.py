@@ -15,6 +15,7 @@ from mesh_core.api.backends import BackendSettings
 from mesh_core.api.schema import Role
 from mesh_core.config import LOCAL_NETWORK
 from whisper_tui.errors import BadInput
+from whisper_tui.supervisor.rundir import BEING_WRITTEN
 
 OPERATOR = "operator"
 COUNT_MAX = 64
@@ -129,7 +130,7 @@ def save(path: Path, plan: Plan) -> None:
 
 def replace(path: Path, content: bytes, *, durable: bool = False) -> None:
     """Write a small file in one step, private to its owner; `durable` survives a loss of power too."""
-    beside = path.with_name(path.name + ".new")
+    beside = path.with_name(path.name + BEING_WRITTEN)
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)

@@ -38,6 +38,9 @@ CREDIT_MICRO = 10_000_000_000
 
 EXEC_DELAY_MAX_S = 3600.0
 
+BUILT_IN = "builtin"
+"""Typed in place of a folder or program: the one that Whisper brings along."""
+
 
 class Wishes(msgspec.Struct, frozen=True):
     """What was asked for; None where nothing was said."""
@@ -55,6 +58,15 @@ class Wishes(msgspec.Struct, frozen=True):
     def said(self) -> dict[str, Any]:
         """Field and value of everything that was asked for, as fields of a plan."""
         return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+
+
+def read_place(word: str | None, option: str) -> str | None:
+    """The absolute path of what was named with `option`, empty for what is built in, None where nothing was named."""
+    if word is None:
+        return None
+    if not word:
+        raise BadInput(f"{option}: is empty", f"name a path, or {BUILT_IN} for what Whisper brings along")
+    return "" if word == BUILT_IN else str(Path(word).expanduser().absolute())
 
 
 def read_credit(words: Sequence[str]) -> dict[str, int]:
@@ -86,19 +98,32 @@ def differences(plan: Plan, wishes: Wishes) -> list[str]:
 
 def kept_from_before(plan: Plan, wishes: Wishes) -> str:
     """One line about settings that are neither asked for nor the plain ones, empty when there are none."""
-    plain = Plan()
-    told = {
-        "exec_delay": (f"answers held {plan.exec_delay:g} s", f"--exec-delay {plain.exec_delay:g}"),
-        "fast": ("FAST timers", "--no-fast"),
-        "count": (f"{plan.count} node{'s' if plan.count > 1 else ''}", f"--count {plain.count}"),
-        "light": ("light", "--no-light"),
+    plain, told, asked = Plan(), settings_of(plan), wishes.said()
+    back = {
+        "exec_delay": f"--exec-delay {plain.exec_delay:g}",
+        "fast": "--no-fast",
+        "count": f"--count {plain.count}",
+        "light": "--no-light",
+        "corpus": f"--corpus {BUILT_IN}",
+        "axl_node": f"--axl-node {BUILT_IN}",
     }
-    asked = wishes.said()
-    kept = [told[name] for name in told if name not in asked and getattr(plan, name) != getattr(plain, name)]
+    kept = [name for name in back if name not in asked and getattr(plan, name) != getattr(plain, name)]
     if not kept:
         return ""
-    settings, flags = (list(words) for words in zip(*kept, strict=True))
-    return f"kept from before: {', '.join(settings)}; change with {' '.join(flags)}"
+    settings, flags = ", ".join(told[name] for name in kept), " ".join(back[name] for name in kept)
+    return f"kept from before: {settings}; change with {flags}"
+
+
+def settings_of(plan: Plan) -> dict[str, str]:
+    """In words, by field: what a run directory keeps of what was asked for, for the next `up`."""
+    return {
+        "count": f"{plan.count} provider{'s' if plan.count > 1 else ''}",
+        "fast": "FAST timers" if plan.fast else "default timers",
+        "exec_delay": f"answers held {plan.exec_delay:g} s",
+        "light": "light" if plan.light else "with a model",
+        "corpus": f"corpus {_shown(plan.corpus)}",
+        "axl_node": f"AXL node {_shown(plan.axl_node)}",
+    }
 
 
 def _shown(value: object) -> str:
@@ -141,9 +166,9 @@ def _check(plan: Plan) -> None:
 def check_paths(corpus: str | None, axl_node: str | None) -> None:
     """BadInput when a folder or program that was named is not there."""
     if corpus and not Path(corpus).is_dir():
-        raise BadInput(f"--corpus {corpus}: no such folder")
+        raise BadInput(f"--corpus {corpus}: no such folder", f"the built-in texts: --corpus {BUILT_IN}")
     if axl_node and not Path(axl_node).is_file():
-        raise BadInput(f"--axl-node {axl_node}: no such program", "leave it out to use the built-in node")
+        raise BadInput(f"--axl-node {axl_node}: no such program", f"the built-in node: --axl-node {BUILT_IN}")
 
 
 def seats_of(plan: Plan) -> list[Seat]:

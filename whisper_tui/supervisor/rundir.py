@@ -25,6 +25,9 @@ import msgspec
 from whisper_tui.errors import BadInput, MeshUnreachable
 
 TOKEN_BYTES = 32
+BEING_WRITTEN = ".new"
+"""Ends the name of a file that takes the place of another once it is whole."""
+
 PROJECT_MARK = 'name = "whisper-mesh"'
 INSTALLED_IN = Path(__file__).resolve().parents[2]
 """The checkout, when this program is installed from one and not copied."""
@@ -82,7 +85,11 @@ class RunDir:
         if not self.root.is_dir() or self.plan.exists():
             return
         ours = {path.name for path in vars(self).values()}
-        strange = sorted(path.name for path in self.root.iterdir() if path.name not in ours)
+        strange = sorted(
+            path.name
+            for path in self.root.iterdir()
+            if path.name.removesuffix(BEING_WRITTEN) not in ours and not ParticipantDir(path).key.exists()
+        )
         if strange:
             raise BadInput(
                 f"run directory {self.root}: it has other files in it, such as {strange[0]}",

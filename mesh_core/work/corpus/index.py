@@ -6,6 +6,7 @@ is a range of passages, so one index serves every shard.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from mesh_core.work.options import SHARDS_MAX
 
 FORMAT = 2
 """Grows with every change of the tables or of the way text is cut; part of a corpus' hash."""
+
+
+_HASH = re.compile("[0-9a-f]{64}")
 
 
 class Passage(NamedTuple):
@@ -115,6 +119,17 @@ class Index:
             return self._database.execute(statement, values).fetchall()
         except (sqlite3.Error, UnicodeDecodeError) as error:  # what SQLite says may quote what is damaged
             raise CorpusError(f"{self._path}: {error}; delete it and it is built again") from error
+
+
+def index_of(corpus: str, path: Path) -> Path:
+    """The index of `corpus` beside the one at `path`, if it is there, else `path`: a provider answers questions about
+    the corpus it is given, and those asked before it was given another one, while their index lies in the same folder.
+
+    Whoever asks names the corpus: what is no hash of one never becomes part of a path.
+    """
+    if _HASH.fullmatch(corpus) and (beside := path.with_name(f"{corpus}.db")).is_file():
+        return beside
+    return path
 
 
 @contextmanager

@@ -5,12 +5,15 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from whisper_tui import backends, settings
 from whisper_tui.doctor import examine
 from whisper_tui.errors import BadInput
+from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor.child import child_environment
+from whisper_tui.supervisor.plan import Plan
 from whisper_tui.supervisor.rundir import RunDir
 
 
@@ -99,6 +102,14 @@ def test_children_get_no_secret_they_do_not_need() -> None:
     own = {"PATH": "/bin", "AWS_SECRET_ACCESS": "x", "GITHUB_TOKEN": "x", "WHISPER_OPENAI_KEY": "k"}
     assert child_environment(own) == {"PATH": "/bin"}
     assert child_environment(own, "WHISPER_OPENAI_KEY") == {"PATH": "/bin", "WHISPER_OPENAI_KEY": "k"}
+
+
+def test_doctor_says_what_a_run_directory_keeps_for_the_next_start(run: RunDir, plan: Plan) -> None:
+    plans.save(run.plan, msgspec.structs.replace(plan, corpus="/notes", exec_delay=15.0))
+    kept = {finding.name: finding.text for finding in examine(run, settings.Settings({}, None, None))}
+    assert kept["settings"] == (
+        "kept here: 2 providers, default timers, answers held 15 s, light, corpus /notes, AXL node built in"
+    )
 
 
 def test_doctor_names_the_proxy_through_which_a_remote_server_is_asked(

@@ -8,6 +8,7 @@ import stat
 import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from axl import config as axl_config
@@ -26,6 +27,7 @@ from whisper_tui.supervisor.prepare import (
     new_provider,
     prepare,
     read_credit,
+    read_place,
 )
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.settings_files import toml
@@ -112,12 +114,38 @@ def test_only_what_was_asked_for_can_differ(plan: Plan) -> None:
 def test_what_was_kept_without_being_asked_for_is_told_in_one_line() -> None:
     before = Plan(count=4, fast=True, exec_delay=15.0, light=True)
     assert kept_from_before(before, Wishes()) == (
-        "kept from before: answers held 15 s, FAST timers, 4 nodes, light; "
+        "kept from before: answers held 15 s, FAST timers, 4 providers, light; "
         "change with --exec-delay 0 --no-fast --count 6 --no-light"
     )
     asked = Wishes(count=4, fast=True, exec_delay=15.0)
     assert kept_from_before(before, asked) == "kept from before: light; change with --no-light"
     assert kept_from_before(Plan(), Wishes()) == ""
+    elsewhere = Plan(corpus="/notes", axl_node="/bin/go-axl")
+    assert kept_from_before(elsewhere, Wishes()) == (
+        "kept from before: corpus /notes, AXL node /bin/go-axl; change with --corpus builtin --axl-node builtin"
+    )
+    assert kept_from_before(elsewhere, Wishes(corpus="/notes", axl_node="/bin/go-axl")) == ""
+
+
+def test_a_place_is_a_path_or_what_is_built_in_and_never_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_place(None, "--corpus") is None
+    assert read_place("builtin", "--corpus") == ""
+    assert read_place("./builtin", "--corpus") == str(tmp_path / "builtin")
+    with pytest.raises(BadInput, match="--corpus: is empty") as caught:
+        read_place("", "--corpus")
+    assert "builtin" in caught.value.hint
+
+
+def test_what_was_named_before_and_is_gone_is_told_with_the_way_back(tmp_path: Path) -> None:
+    for field in ("corpus", "axl_node"):
+        before = msgspec.structs.replace(Plan(auto_ports=True), **{field: str(tmp_path / "gone")})
+        with pytest.raises(BadInput, match="gone: no such") as caught:
+            make_plan(before, Wishes())
+        assert "builtin" in caught.value.hint
+        assert getattr(make_plan(before, Wishes(**{field: ""})), field) == ""
 
 
 def test_keys_are_private_and_named_by_the_plan(run: RunDir, plan: Plan) -> None:

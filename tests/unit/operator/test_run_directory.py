@@ -10,6 +10,7 @@ import pytest
 from tests.unit.operator.conftest import Running
 from whisper_tui.errors import BadInput, MeshUnreachable
 from whisper_tui.supervisor import rundir
+from whisper_tui.supervisor.plan import Plan
 from whisper_tui.supervisor.rundir import PROJECT_MARK, RunDir, find, lock
 
 
@@ -57,6 +58,11 @@ def test_a_folder_of_other_things_does_not_become_a_run_directory(tmp_path: Path
     with pytest.raises(BadInput, match="it has other files in it, such as thesis"):
         run.make()
     run.plan.write_text("{}")
+    run.make()
+
+
+def test_a_run_directory_without_its_plan_is_still_one(run: RunDir, plan: Plan) -> None:
+    run.plan.rename(run.plan.with_name("run.json.new"))
     run.make()
 
 

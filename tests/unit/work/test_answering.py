@@ -108,6 +108,29 @@ async def test_work_that_cannot_be_done_here_says_why(tmp_path: Path) -> None:
         workload("paint")
 
 
+async def test_a_question_about_the_corpus_there_was_before_is_answered_from_it(tmp_path: Path) -> None:
+    before = built(tmp_path)
+    now = built(tmp_path, shards=2)
+    tools = Tools(now.path, Chain([Writer(HONEY)], 5), ignore)
+    asked = Work("answer", "How is honey made?", before.hash, 0)
+    [passage] = decode_answer(await workload("answer")(asked, tools)).passages
+    assert passage.source == "bees.md"
+    before.path.unlink()
+    with pytest.raises(WorkError, match=f"corpus {before.hash[:12]}, this provider has {now.hash[:12]}"):
+        await workload("answer")(asked, tools)
+
+
+async def test_a_corpus_that_is_named_like_a_path_is_not_looked_for(tmp_path: Path) -> None:
+    here = built(tmp_path)
+    elsewhere = here.path.parent.parent / "elsewhere.db"
+    here.path.rename(elsewhere)
+    now = built(tmp_path, shards=2)
+    for corpus in ("../elsewhere", str(elsewhere.with_suffix("")), "\x00", "x" * 64):
+        with pytest.raises(WorkError, match="this provider has"):
+            tools = Tools(now.path, Chain([], 5), ignore)
+            await workload("answer")(Work("answer", "honey", corpus, 0), tools)
+
+
 def test_excerpts_fit_into_the_prompt_together() -> None:
     long, short = Passage(0, "a", 0, "word " * 200), Passage(0, "b", 0, "short")
     assert within_budget([short, long, short]) == [short, long, short]
