@@ -31,21 +31,25 @@ class Credit:
         return self._limit(peer) > 0
 
     def is_backed(self, peer: PeerId) -> bool:
-        """Whether a peer could pay: it is trusted with money, or was paid by somebody who is."""
-        earned = self._ledger.account(peer).earned_micro
-        return self.is_granted(peer) or any(
-            micro > 0 and self.is_granted(payer) for payer, micro in earned.items()
-        )
+        """Whether a peer could pay: it is trusted with money, or was paid by somebody who is, and could."""
+        return self.is_granted(peer) or self._backed_micro(peer) > 0
 
     def funds_micro(self, submitter: PeerId) -> int:
-        """Credit limit, minus what was spent, plus what was earned from submitters with a limit of their own.
+        """Credit limit, minus what was spent, plus what was earned as far as its payers could pay it."""
+        return self._limit(submitter) - self._ledger.account(submitter).spent_micro + self._backed_micro(submitter)
 
-        Unknown keys have a limit of 0, and what they pay each other buys nothing: a committee of invented keys may
-        certify any payment among themselves.
+    def _backed_micro(self, payee: PeerId) -> int:
+        """What was earned from submitters with a limit of their own, each as far as the limit covers all it has paid.
+
+        A committee of invented keys may certify any payment among themselves: unknown keys have a limit of 0, and all
+        that a known one pays buys no more than its limit, however much that is and to how many.
         """
-        account = self._ledger.account(submitter)
-        backed = sum(earned for payer, earned in account.earned_micro.items() if self._limit(payer) > 0)
-        return self._limit(submitter) - account.spent_micro + backed
+        earned = self._ledger.account(payee).earned_micro
+        return sum(self._covered_micro(payer, micro) for payer, micro in earned.items())
+
+    def _covered_micro(self, payer: PeerId, micro: int) -> int:
+        limit_micro, spent_micro = self._limit(payer), self._ledger.account(payer).spent_micro
+        return micro * limit_micro // max(limit_micro, spent_micro, 1)
 
     def _limit(self, peer: PeerId) -> int:
         return self._context.config.credit.get(peer, 0)

@@ -26,6 +26,7 @@ from mesh_core.lease.certificate import CertificateError, check_settlement
 from mesh_core.ledger.award import award_is_sound
 from mesh_core.ledger.chain import Chains
 from mesh_core.ledger.fold import Hooks
+from mesh_core.ledger.fold import Account
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import FIRST_PREV, check_record
 from mesh_core.market.price import price_of
@@ -83,6 +84,21 @@ def test_what_invented_keys_pay_each_other_buys_nothing() -> None:
     assert node.credit.funds_micro(b"b" * 32) == 0
     account.earned_micro[world.hosts[OPERATOR].peer] = 5
     assert node.credit.funds_micro(b"b" * 32) == 5
+
+
+def test_what_a_submitter_pays_buys_no_more_than_its_limit_however_many_it_pays() -> None:
+    world = World(Setup(seed="mint"))
+    world.start()
+    world.run_for(0.5)
+    node = world.hosts["node1"].node
+    assert node is not None
+    payer, limit_micro = world.hosts[OPERATOR].peer, world.setup.credit_micro
+    payees = [bytes([number]) * 32 for number in range(1, 11)]
+    for payee in payees:
+        node.ledger.accounts[payee] = Account(earned_micro={payer: 100 * limit_micro})
+    node.ledger.accounts[payer] = Account(spent_micro=10 * 100 * limit_micro)
+    assert sum(map(node.credit.funds_micro, payees)) == limit_micro
+    assert node.credit.funds_micro(payer) < 0
 
 
 def test_a_job_below_every_providers_price_is_not_run() -> None:
