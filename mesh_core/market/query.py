@@ -30,6 +30,8 @@ from mesh_core.wire.messages import Streamed, Work
 from mesh_core.wire.statements import Value
 
 COMBINE_INDEX = 0
+_WORK_BYTES_MAX = 256 << 10
+"""A payload without its inputs, and with what sealing and packing add to them."""
 _META = "query:"
 
 
@@ -289,16 +291,26 @@ class Queries:
             return
         if not all(map(query.ended, state.jobs)):
             return
-        inputs = tuple(
-            (f"{state.label}.{index}", query.results[job_id])
-            for index, job_id in enumerate(state.jobs, start=1)
-            if query.results.get(job_id)
-        )
+        inputs = self._inputs(query)
         if not inputs:
             query.failed = True
             self._mark_finished(query)
         else:
             self._combine(now, query, inputs)
+
+    def _inputs(self, query: Query) -> tuple[tuple[str, bytes], ...]:
+        """What is there to combine. A result that is larger than its share of a payload is left out: whoever ran the job
+        could otherwise make a payload that no committee may keep, and the query would never end."""
+        state = query.state
+        share = (limit("blob_bytes_max") - _WORK_BYTES_MAX) // len(state.jobs)
+        inputs = []
+        for index, job_id in enumerate(state.jobs, start=1):
+            result = query.results.get(job_id, b"")
+            if len(result) > share:
+                self._context.dropped["oversized_result"] += 1
+            elif result:
+                inputs.append((f"{state.label}.{index}", result))
+        return tuple(inputs)
 
     def _combine(self, now: float, query: Query, inputs: tuple[tuple[str, bytes], ...]) -> None:
         state = query.state

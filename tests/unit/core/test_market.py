@@ -260,3 +260,17 @@ def test_whoever_has_refused_a_job_is_not_sent_it_again_at_once() -> None:
     world.run_for(11.0)
     assert len(refused) == 3
     assert refused[1] - refused[0] > 5.0
+
+
+@pytest.mark.parametrize("padding", [(16 << 20) // 3, (16 << 20) - 300])
+def test_results_that_fit_into_no_payload_together_are_left_out_and_the_question_ends(padding: int) -> None:
+    world = World(Setup(seed="large", appetite=Appetite(0.05, 0.05, padding_bytes=padding)))
+    world.start()
+    world.run_for(1.0)
+    world.submit(OPERATOR, "why?", [1, 2, 3], JobOptions(), "q1")
+    node = world.hosts[OPERATOR].node
+    assert node is not None
+    (query,) = node.queries.queries.values()
+    assert world.run_while(lambda: not query.finished, 60.0)
+    assert query.failed
+    assert node.context.dropped["oversized_result"] == 3
