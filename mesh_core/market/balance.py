@@ -36,7 +36,11 @@ class Credit:
 
     def funds_micro(self, submitter: PeerId) -> int:
         """Credit limit, minus what was spent, plus what was earned as far as its payers could pay it."""
-        return self._limit(submitter) - self._ledger.account(submitter).spent_micro + self._backed_micro(submitter)
+        return (
+            self._limit(submitter)
+            - self._ledger.account(submitter).spent_micro
+            + self._backed_micro(submitter)
+        )
 
     def _backed_micro(self, payee: PeerId) -> int:
         """What was earned from submitters with a limit of their own, each as far as the limit covers all it has paid.

@@ -25,8 +25,7 @@ from mesh_core.lease.ballot import Ballot, remember
 from mesh_core.lease.certificate import CertificateError, check_settlement
 from mesh_core.ledger.award import award_is_sound
 from mesh_core.ledger.chain import Chains
-from mesh_core.ledger.fold import Hooks
-from mesh_core.ledger.fold import Account
+from mesh_core.ledger.fold import Account, Hooks
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import FIRST_PREV, check_record
 from mesh_core.market.price import price_of
