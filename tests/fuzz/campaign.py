@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,9 @@ MEMORY_MB = 2048
 LINES_SHOWN = 30
 _STATUS = re.compile(r"^#(\d+)\t(\w+) .*?cov: (\d+) ft: (\d+) corp: (\d+)", re.MULTILINE)
 _RATE = re.compile(r"exec/s: (\d+)")
+_DONE = re.compile(r"^Done \d+ runs in", re.MULTILINE)
+"""Said when the time is over; whether the process then ends of its own is no concern."""
+
 _CRASH = re.compile(r"Test unit written to (\S+)")
 
 
@@ -41,22 +45,36 @@ def fuzz(target: Target, seconds: int, corpora: Path) -> Outcome:
         command = [
             *(sys.executable, "-m", "tests.fuzz.worker", target.name, str(corpus)),
             *(f"-max_total_time={seconds}", f"-artifact_prefix={found}/", f"-timeout={INPUT_TIMEOUT_S}"),
-            *(f"-rss_limit_mb={MEMORY_MB}", "-print_final_stats=1", "-max_len=65536", "-len_control=0"),
+            *(
+                f"-rss_limit_mb={MEMORY_MB}",
+                "-print_final_stats=1",
+                "-max_len=65536",
+                "-len_control=0",
+                "-handle_usr1=0",
+            ),
         ]
-        with report.open("wb") as out:
-            try:
-                code = subprocess.run(
-                    command,
-                    stdout=out,
-                    stderr=subprocess.STDOUT,
-                    env={**os.environ, "TMPDIR": scratch},
-                    timeout=seconds + STARTING_S,
-                    check=False,
-                ).returncode
-            except subprocess.TimeoutExpired:
-                code = -1
+        with (
+            report.open("wb") as out,
+            subprocess.Popen(
+                command, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, "TMPDIR": scratch}
+            ) as process,
+        ):
+            code = _ended(process, seconds + STARTING_S)
         printed = report.read_text(errors="replace")
     return _judged(target, printed, code)
+
+
+def _ended(process: subprocess.Popen[bytes], seconds: float) -> int:
+    """The exit code; one that does not end says where it is, and is killed."""
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGUSR1)
+    try:
+        return process.wait(1)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 def _judged(target: Target, printed: str, code: int) -> Outcome:
@@ -73,7 +91,7 @@ def _judged(target: Target, printed: str, code: int) -> Outcome:
         f"coverage {first[2]} → {last[2]}, corpus {last[3]}"
     )
     crash = _CRASH.search(printed)
-    if crash is None and code == 0:
+    if crash is None and (code == 0 or _DONE.search(printed)):
         return Outcome(f"{line}, nothing wrong", True)
     if crash is None:
         return Outcome(f"{line}, ended with {code}\n{_end(printed)}", False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
 import hashlib
+import signal
 import sys
 from pathlib import Path
 from random import Random
@@ -18,6 +20,7 @@ RAW = 0.1
 
 def main() -> None:
     """Fuzz until the time is over or something is found."""
+    faulthandler.register(signal.SIGUSR1)
     name, corpus, *options = sys.argv[1:]
     with atheris.instrument_imports(include=OURS, enable_loader_override=False):
         from tests.fuzz.targets import TARGETS
