@@ -123,7 +123,7 @@ class Node:
             blobs,
             admission,
             holder.claims,
-            holder.executions,
+            holder.runs,
         )
         self.auctioneer = auctioneer = Auctioneer(
             context, ledger, membership, succession, replication, blobs, admission

@@ -17,10 +17,10 @@ from mesh_core.identity.statement import peek
 from mesh_core.lease.adopt import adopted, failures, has_failed
 from mesh_core.lease.claim import Claim, Phase
 from mesh_core.lease.committee import members
-from mesh_core.lease.executions import Executions
 from mesh_core.lease.keys import Keys
 from mesh_core.lease.outlook import Outlooks
 from mesh_core.lease.proposer import Proposer
+from mesh_core.lease.runs import Runs
 from mesh_core.lease.witness import Witness
 from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.chain import AuthorChain
@@ -52,7 +52,7 @@ class Holder:
 
     def __post_init__(self) -> None:
         self.claims: dict[JobId, Claim] = {}
-        self.executions = Executions(self._context)
+        self.runs = Runs(self._context)
         self.keys = Keys(self._context, self._membership, self._blobs, self._execute, self._give_up)
         self.proposer = Proposer(
             self._context,
@@ -181,13 +181,13 @@ class Holder:
         claim.enter(Phase.EXECUTING)
         job = claim.job
         self._context.timers.set(("claim", "execution", job.id), now + job.job.execution_ms / 1000)
-        self.executions.start(now, job.id, claim.epoch, work)
+        self.runs.start(now, job.id, claim.epoch, work)
 
     def on_executed(
         self, now: float, job_id: JobId, epoch: int, result: bytes | None, error: str | None
     ) -> None:
         """A workload has ended: with a result, which is sealed to the submitter and proposed, or with an error."""
-        self.executions.ended(now, job_id, epoch, succeeded=result is not None)
+        self.runs.ended(now, job_id, epoch, succeeded=result is not None)
         claim = self.claims.get(job_id)
         if claim is None or claim.epoch != epoch or claim.phase is not Phase.EXECUTING:
             return
@@ -279,7 +279,7 @@ class Holder:
         """The submitter wants its job to end: the holder proposes that, unless it has proposed a result already."""
         claim = self.claims.get(cancel.job)
         if claim is not None and claim.phase in (Phase.SHARING, Phase.EXECUTING):
-            self.executions.stop(claim.job.id, claim.epoch, "cancelled by its submitter")
+            self.runs.stop(claim.job.id, claim.epoch, "cancelled by its submitter")
             self.keys.forget(claim.job.id)
             self._propose(now, claim, self._unpaid("cancelled", cancel.reason))
 
@@ -307,7 +307,7 @@ class Holder:
 
     def _end(self, claim: Claim, phase: Phase, reason: str) -> None:
         job = claim.job
-        self.executions.stop(job.id, claim.epoch, reason)
+        self.runs.stop(job.id, claim.epoch, reason)
         claim.enter(phase)
         self.keys.forget(job.id)
         self.proposer.stop(job.id)
@@ -343,7 +343,7 @@ class Holder:
         if name == "show":
             self._show_lease(now, claim)
         elif name == "execution":
-            self.executions.stop(job_id, claim.epoch, "execution time-out")
+            self.runs.stop(job_id, claim.epoch, "execution time-out")
             self._give_up(now, claim, "execution time-out")
         elif name == "adopt" and claim.phase is Phase.ADOPTING:
             self._go_on_adopting(now, claim, key)

@@ -11,7 +11,7 @@ from mesh_core.effects import JobId, PeerId
 from mesh_core.identity.statement import digest
 from mesh_core.lease.claim import Claim
 from mesh_core.lease.committee import members
-from mesh_core.lease.executions import Executions
+from mesh_core.lease.runs import Runs
 from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
@@ -26,7 +26,7 @@ from mesh_core.wire import statements as st
 
 @dataclass(eq=False)
 class Desk:
-    """Where submitters bring their jobs. `_claims` and `_executions` tell how busy this node is."""
+    """Where submitters bring their jobs. `_claims` and `_runs` tell how busy this node is."""
 
     _context: Context
     _ledger: Ledger
@@ -36,7 +36,7 @@ class Desk:
     _blobs: Blobs
     _admission: Admission
     _claims: Mapping[JobId, Claim]
-    _executions: Executions
+    _runs: Runs
 
     def on_store(self, now: float, sender: PeerId, message: ms.StoreJob) -> None:
         """Keep a job and its payload, and answer once both are durable."""
@@ -78,7 +78,7 @@ class Desk:
             job.id,
             announcement.price_micro,
             len(self._claims) / max(1, config.slots),
-            self._executions.expected_ms,
+            self._runs.expected_ms,
             announcement.models[0] if announcement.models else "",
         )
         return self._context.pen.sign(bid)

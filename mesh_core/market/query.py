@@ -39,7 +39,7 @@ class Refusal(Exception):
     """A request cannot be taken; the text says why and what would help."""
 
 
-class QueryState(Struct, array_like=True):
+class StoredQuery(Struct, array_like=True):
     """What the submitter must remember of a query. `secrets` maps each job to the key of its payload; `values` is what
     its jobs came to so far, which the ledger forgets in time."""
 
@@ -55,14 +55,14 @@ class QueryState(Struct, array_like=True):
     values: list[tuple[JobId, Value]] = []
 
 
-_states: msgspec.msgpack.Decoder[QueryState] = msgspec.msgpack.Decoder(QueryState)
+_states: msgspec.msgpack.Decoder[StoredQuery] = msgspec.msgpack.Decoder(StoredQuery)
 
 
 @dataclass(slots=True)
 class Query:
     """A query and the results of its jobs that have been opened so far."""
 
-    state: QueryState
+    state: StoredQuery
     options: JobOptions
     results: dict[JobId, bytes] = field(default_factory=dict)
     failed: bool = False
@@ -111,7 +111,7 @@ class Queries:
         query_id = self._context.crypto.new_secret()
         label = request.label or self._next_label()
         providers = self._committee(query_id, request.options)
-        state = QueryState(
+        state = StoredQuery(
             query_id, label, request.text, request.corpus, [], b"", [], self._context.doors.wall_ms()
         )
         query = Query(state, request.options)
@@ -363,7 +363,7 @@ class Queries:
         for state in sorted(states, key=lambda one: (one.submitted_ms, one.id)):
             self._restore(state)
 
-    def _restore(self, state: QueryState) -> None:
+    def _restore(self, state: StoredQuery) -> None:
         query = Query(state, self._options_of(state))
         self.queries[state.id] = query
         for job_id in [*state.jobs, state.combine]:
@@ -401,7 +401,7 @@ class Queries:
         query = self._of_job.get(job)
         return query.value(job) if query is not None else None
 
-    def _options_of(self, state: QueryState) -> JobOptions:
+    def _options_of(self, state: StoredQuery) -> JobOptions:
         known = next((self._ledger.jobs[job] for job in state.jobs if job in self._ledger.jobs), None)
         if known is None:
             return JobOptions()  # all its jobs were decided long ago

@@ -17,7 +17,7 @@ from mesh_core.identity.statement import StatementError, check, peek
 from mesh_core.membership.arrivals import Arrivals
 from mesh_core.membership.members import Member, Roster
 from mesh_core.membership.own import OwnStatement
-from mesh_core.membership.precedence import Claim, Ruling, ruling
+from mesh_core.membership.precedence import Assertion, Ruling, ruling
 from mesh_core.membership.presence import Presence
 from mesh_core.membership.probe import Prober
 from mesh_core.membership.suspects import Suspects
@@ -63,9 +63,9 @@ class Intake:
             self._context.send_at_once(sender, Gossip(tuple(answers.values())))
 
     def _take_alive(self, now: float, sender: PeerId, alive: Alive, signed: Signed) -> Update | None:
-        claim: Claim = "left" if alive.left else "alive"
+        assertion: Assertion = "left" if alive.left else "alive"
         if alive.author == self._context.me:
-            verdict = ruling(claim, "me", alive.incarnation, self._own.incarnation)
+            verdict = ruling(assertion, "me", alive.incarnation, self._own.incarnation)
             if verdict is Ruling.REFUTE and self._verify(signed, Alive):
                 self._presence.outbid(now, alive.incarnation)
             return self._own.update if verdict is Ruling.ANSWER else None
@@ -74,7 +74,7 @@ class Intake:
             if self._may_enter(sender, alive) and self._verify(signed, Alive):
                 self._arrivals.introduce(now, alive, signed)
             return None
-        verdict = ruling(claim, member.state, alive.incarnation, member.incarnation)
+        verdict = ruling(assertion, member.state, alive.incarnation, member.incarnation)
         if verdict is Ruling.APPLY and self._verify(signed, Alive):
             self._arrivals.renew(now, member, alive, signed)
         return Update("alive", member.signed) if verdict is Ruling.ANSWER else None

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from mesh_core.membership.members import MemberState
 
-Claim: TypeAlias = Literal["alive", "left", "accused"]
+Assertion: TypeAlias = Literal["alive", "left", "accused"]
 Standing: TypeAlias = MemberState | Literal["me"]
 
 
@@ -28,8 +28,8 @@ class Ruling(Enum):
 
 _IGNORE, _APPLY, _ANSWER, _REFUTE = Ruling.IGNORE, Ruling.APPLY, Ruling.ANSWER, Ruling.REFUTE
 
-PRECEDENCE: dict[tuple[Claim, Standing], tuple[Ruling, Ruling, Ruling]] = {
-    # claim,   standing:   older    same     newer
+PRECEDENCE: dict[tuple[Assertion, Standing], tuple[Ruling, Ruling, Ruling]] = {
+    # assertion, standing:    older    same     newer
     ("alive", "alive"): (_ANSWER, _IGNORE, _APPLY),
     ("alive", "suspect"): (_ANSWER, _IGNORE, _APPLY),
     ("alive", "dead"): (_ANSWER, _IGNORE, _APPLY),
@@ -48,9 +48,9 @@ PRECEDENCE: dict[tuple[Claim, Standing], tuple[Ruling, Ruling, Ruling]] = {
 }
 
 
-def ruling(claim: Claim, standing: Standing, incarnation: int, held: int) -> Ruling:
-    """The ruling on `claim` about `incarnation` of a subject in `standing` that is held at incarnation `held`."""
-    older, same, newer = PRECEDENCE[claim, standing]
+def ruling(assertion: Assertion, standing: Standing, incarnation: int, held: int) -> Ruling:
+    """The ruling on `assertion` about `incarnation` of a subject in `standing` that is held at incarnation `held`."""
+    older, same, newer = PRECEDENCE[assertion, standing]
     if incarnation == held:
         return same
     return older if incarnation < held else newer

@@ -11,7 +11,7 @@ import msgspec
 
 from mesh_core.api.client import ControlError
 from mesh_core.config import limit
-from whisper_tui.actions import audit, targets
+from whisper_tui.actions import action_log, targets
 from whisper_tui.actions.terms import Terms
 from whisper_tui.errors import ActionError, UserError
 from whisper_tui.reach import Reach
@@ -65,7 +65,7 @@ class Actions:
                 raise ActionError(f"a question has 1 to {TEXT_CHARS_MAX} characters")
             return msgspec.convert(await self._operator_command("submit", **args), Submission)
 
-        return await self._audited("submit", args, command_line("submit", text, **terms.flags()), work)
+        return await self._logged("submit", args, command_line("submit", text, **terms.flags()), work)
 
     async def cancel(self, job: str) -> str:
         """Ask that one of the operator's jobs (label or id) end as cancelled; returns its id."""
@@ -73,7 +73,7 @@ class Actions:
         async def work() -> str:
             return str((await self._operator_command("cancel", job=job))["job"])
 
-        return await self._audited("cancel", {"job": job}, command_line("cancel", job), work)
+        return await self._logged("cancel", {"job": job}, command_line("cancel", job), work)
 
     # ------------------------------------------------------------------------------------------ processes
 
@@ -123,7 +123,7 @@ class Actions:
         return await targets.resolve(words, status.plan, candidates, self.reach.picture, self._rng)
 
     async def _supervised(self, action: str, command: str, **args: Any) -> Outcome:
-        return await self._audited(
+        return await self._logged(
             action, args, command, lambda: self.reach.supervisor.command(action, by=self.by, **args)
         )
 
@@ -133,7 +133,7 @@ class Actions:
         except ControlError as error:
             raise ActionError(str(error)) from error
 
-    async def _audited(
+    async def _logged(
         self, action: str, args: dict[str, object], command: str, work: Callable[[], Awaitable[T]]
     ) -> T:
         """Do it unless only reading is allowed, and write down what came of it."""
@@ -149,7 +149,7 @@ class Actions:
 
     def _write_down(self, action: str, args: dict[str, object], command: str, outcome: str) -> None:
         with suppress(OSError):  # a full disk keeps nobody from acting
-            audit.append(self.run.audit, self.by, action, args, command, outcome)
+            action_log.append(self.run.action_log, self.by, action, args, command, outcome)
 
 
 def _states(status: Status) -> dict[str, set[str]]:

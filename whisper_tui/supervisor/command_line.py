@@ -1,4 +1,4 @@
-"""The command line that does the same as an action: shown beside it and kept in the audit log."""
+"""The command line that does the same as an action: shown beside it and kept in the action log."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class RunDir:
         self.supervisor_file = root / "supervisor.json"
         self.lock_file = root / "lock"
         self.up_lock_file = root / "up.lock"
-        self.audit = root / "audit.jsonl"
+        self.action_log = root / "audit.jsonl"
         self.corpus = root / "corpus"
         self.logs = root / "logs"
         self.submitters = root / "submitters"

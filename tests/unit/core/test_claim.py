@@ -8,7 +8,7 @@ from mesh_core.config import FAST
 from mesh_core.context import Context, Doors, NodeConfig
 from mesh_core.effects import Execute, StopExecution
 from mesh_core.lease.claim import TRANSITIONS, UNDER_WAY, Claim, IllegalTransitionError, Phase
-from mesh_core.lease.executions import Executions
+from mesh_core.lease.runs import Runs
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.wire.messages import Work
 from tests.unit.core.people import NETWORK, People
@@ -50,36 +50,36 @@ def test_every_phase_can_be_reached_and_those_under_way_can_end() -> None:
 
 
 @pytest.fixture
-def executions() -> Executions:
+def runs() -> Runs:
     """What runs on a node of its own."""
     person = People().submitter
     announcement = None
     config = NodeConfig(NETWORK, person.peer, FAST, announcement, executes=True, credit={})  # type: ignore[arg-type]
-    return Executions(Context(config, Doors(person.crypto, None, lambda: 0)))  # type: ignore[arg-type]
+    return Runs(Context(config, Doors(person.crypto, None, lambda: 0)))  # type: ignore[arg-type]
 
 
-def test_expected_time_follows_what_executions_took(executions: Executions) -> None:
-    executions.start(1.0, JOB, 1, WORK)
-    executions.ended(1.5, JOB, 1, succeeded=True)
-    assert executions.expected_ms == 500
-    executions.start(2.0, JOB, 2, WORK)
-    executions.ended(2.75, JOB, 2, succeeded=True)
-    assert executions.expected_ms == 562
+def test_expected_time_follows_what_executions_took(runs: Runs) -> None:
+    runs.start(1.0, JOB, 1, WORK)
+    runs.ended(1.5, JOB, 1, succeeded=True)
+    assert runs.expected_ms == 500
+    runs.start(2.0, JOB, 2, WORK)
+    runs.ended(2.75, JOB, 2, succeeded=True)
+    assert runs.expected_ms == 562
 
 
-def test_failed_and_stopped_executions_say_nothing_about_time(executions: Executions) -> None:
-    executions.start(1.0, JOB, 1, WORK)
-    executions.ended(1.4, JOB, 1, succeeded=False)
-    executions.start(2.0, JOB, 2, WORK)
-    executions.stop(JOB, 2, "lost")
-    executions.ended(9.0, JOB, 2, succeeded=True)
-    assert executions.expected_ms == 0
+def test_failed_and_stopped_executions_say_nothing_about_time(runs: Runs) -> None:
+    runs.start(1.0, JOB, 1, WORK)
+    runs.ended(1.4, JOB, 1, succeeded=False)
+    runs.start(2.0, JOB, 2, WORK)
+    runs.stop(JOB, 2, "lost")
+    runs.ended(9.0, JOB, 2, succeeded=True)
+    assert runs.expected_ms == 0
 
 
-def test_only_what_runs_is_stopped(executions: Executions) -> None:
-    executions.start(1.0, JOB, 1, WORK)
-    executions.stop(JOB, 2, "another epoch")
-    executions.stop(JOB, 1, "lost")
-    executions.stop(JOB, 1, "lost")
-    acts = [one for one in executions._context.outbox.take() if isinstance(one, Execute | StopExecution)]
+def test_only_what_runs_is_stopped(runs: Runs) -> None:
+    runs.start(1.0, JOB, 1, WORK)
+    runs.stop(JOB, 2, "another epoch")
+    runs.stop(JOB, 1, "lost")
+    runs.stop(JOB, 1, "lost")
+    acts = [one for one in runs._context.outbox.take() if isinstance(one, Execute | StopExecution)]
     assert acts == [Execute(JOB, 1, WORK), StopExecution(JOB, 1)]

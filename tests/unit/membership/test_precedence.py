@@ -5,18 +5,20 @@ from typing import get_args
 import pytest
 
 from mesh_core.membership.members import MemberState
-from mesh_core.membership.precedence import PRECEDENCE, Claim, Ruling, ruling
+from mesh_core.membership.precedence import PRECEDENCE, Assertion, Ruling, ruling
 
 STANDINGS = (*get_args(MemberState), "me")
 IGNORE, APPLY, ANSWER, REFUTE = Ruling.IGNORE, Ruling.APPLY, Ruling.ANSWER, Ruling.REFUTE
 
 
 def test_every_claim_about_everybody_has_a_ruling() -> None:
-    assert set(PRECEDENCE) == {(claim, standing) for claim in get_args(Claim) for standing in STANDINGS}
+    assert set(PRECEDENCE) == {
+        (assertion, standing) for assertion in get_args(Assertion) for standing in STANDINGS
+    }
 
 
 @pytest.mark.parametrize(
-    ("claim", "standing", "incarnation", "expected"),
+    ("assertion", "standing", "incarnation", "expected"),
     [
         ("alive", "suspect", 6, APPLY),
         ("alive", "suspect", 5, IGNORE),
@@ -39,15 +41,17 @@ def test_every_claim_about_everybody_has_a_ruling() -> None:
     ],
 )
 def test_a_statement_is_ruled_by_the_incarnation_it_names(
-    claim: Claim, standing: MemberState, incarnation: int, expected: Ruling
+    assertion: Assertion, standing: MemberState, incarnation: int, expected: Ruling
 ) -> None:
-    assert ruling(claim, standing, incarnation, held=5) is expected
+    assert ruling(assertion, standing, incarnation, held=5) is expected
 
 
 @pytest.mark.parametrize("standing", STANDINGS)
-@pytest.mark.parametrize("claim", get_args(Claim))
-def test_whoever_sends_something_older_is_always_answered(claim: Claim, standing: MemberState) -> None:
-    assert ruling(claim, standing, 4, held=5) is ANSWER
+@pytest.mark.parametrize("assertion", get_args(Assertion))
+def test_whoever_sends_something_older_is_always_answered(
+    assertion: Assertion, standing: MemberState
+) -> None:
+    assert ruling(assertion, standing, 4, held=5) is ANSWER
 
 
 @pytest.mark.parametrize("standing", STANDINGS)

@@ -50,7 +50,7 @@ async def test_a_word_that_means_nobody_is_refused(plan: Plan, word: str) -> Non
 
 
 def written(run: RunDir) -> list[dict[str, Any]]:
-    return [msgspec.json.decode(line) for line in run.audit.read_bytes().splitlines()]
+    return [msgspec.json.decode(line) for line in run.action_log.read_bytes().splitlines()]
 
 
 async def test_every_action_is_written_down_with_what_does_the_same(running: Running) -> None:

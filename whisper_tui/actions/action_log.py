@@ -1,4 +1,4 @@
-"""The audit log: one line of JSON for every action taken or refused, in the run directory."""
+"""The action log: one line of JSON for every action taken or refused, in the run directory."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ _MEMORY = 4
 """The newest execution counts for one part in so many of `expected_ms`."""
 
 
-class Executions:
+class Runs:
     """What runs here now, by (job, epoch). `expected_ms` is what an execution takes, 0 before the first has ended."""
 
     def __init__(self, context: Context) -> None:
