@@ -77,6 +77,7 @@ class Blobs:
         self._recent: OrderedDict[bytes, bytes] = OrderedDict()
         self._recent_bytes = 0
         self._dropped: OrderedDict[bytes, None] = OrderedDict()
+        self._pinned: set[bytes] = set()
         self._fetches: dict[bytes, _Fetch] = {}
         self._of_job: dict[JobId, dict[bytes, None]] = {}
         self._asked: dict[bytes, None] = {}
@@ -112,7 +113,9 @@ class Blobs:
         return name
 
     def drop(self, blob: bytes) -> None:
-        """Forget a blob, here and in the store."""
+        """Forget a blob, here and in the store, unless it is pinned."""
+        if blob in self._pinned:
+            return
         held = self._recent.pop(blob, None)
         if held is not None:
             self._recent_bytes -= len(held)
@@ -122,6 +125,11 @@ class Blobs:
         if len(self._dropped) > _DROPPED_KEPT:
             self._dropped.popitem(last=False)
         self._context.outbox.write(DropBlob(blob))
+
+    def pin(self, blobs: Iterable[bytes]) -> None:
+        """These and no others stay, whoever drops them: anybody may give a payload or a result the name of what this node
+        cannot do without."""
+        self._pinned = set(blobs)
 
     def _let_go(self) -> None:
         """Keep the newest copies in memory and, whatever their size, those the store does not show yet."""

@@ -53,9 +53,7 @@ from mesh_core.ledger.sync import Replication
 from mesh_core.wire import statements as st
 from mesh_core.wire.messages import Truncated
 
-META = "ledger:base"
-"""The named value of a store in which records have been dropped."""
-
+_META = "ledger:base"
 _META_CUTS = "ledger:cuts"
 _LOOK = ("checkpoint", "look")
 
@@ -104,7 +102,12 @@ _names: msgspec.msgpack.Decoder[tuple[bytes, ...]] = msgspec.msgpack.Decoder(tup
 
 def snapshot_named(meta: Mapping[str, bytes]) -> bytes | None:
     """Which blob holds the snapshot that a store's records go on from; None when they are all there are."""
-    return _stored.decode(meta[META]).snapshot if META in meta else None
+    return _stored.decode(meta[_META]).snapshot if _META in meta else None
+
+
+def height_in(meta: Mapping[str, bytes]) -> int:
+    """The checkpoint that a store's records go on from, 0 when they are all there are."""
+    return _height_of(_stored.decode(meta[_META]).certificate) if _META in meta else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,15 +176,16 @@ class Checkpoints:
     def restore(self, meta: Mapping[str, bytes]) -> None:
         """Begin with the newest snapshot, before any record is folded."""
         self._fetched = dict.fromkeys(_names.decode(meta[_META_CUTS]) if _META_CUTS in meta else ())
-        if META not in meta:
+        if _META not in meta:
             return
-        stored = _stored.decode(meta[META])
+        stored = _stored.decode(meta[_META])
         data = self._blobs.get(stored.snapshot)
         if data is None:
             raise SnapshotError("the snapshot of the ledger is missing from the store")
         snapshot = read_snapshot(data)
         self._snapshot, self._certificate = stored.snapshot, stored.certificate
         self._cuts, self._handovers, self._covered = stored.cuts, stored.handovers, snapshot.cut.records
+        self._blobs.pin((self._snapshot, *self._cuts))
         body: st.Checkpoint = read_record(stored.certificate[0]).body
         self._begin(body.height, body.finding.electors)
         snapshot.begin(self._ledger)
@@ -209,7 +213,7 @@ class Checkpoints:
                 self._context.timers.set(_LOOK, self._context.now)
 
     def _is_due(self) -> bool:
-        return self._context.me in self.electors and self._marks.due(self._covered) is not None
+        return self._context.me in self.electors and self._marks.is_due(self._covered)
 
     def _hear(self, entry: Entry, body: st.Checkpoint) -> None:
         other = self._rounds.hear(entry.author, body, entry.signed)
@@ -317,7 +321,7 @@ class Checkpoints:
                 self._look_at(turn)
                 return None
             if peer == self._context.me:
-                proposal = self._proposal()
+                proposal = self._proposal(round_)
                 if proposal is not None:
                     return proposal
             for finding in list(self._rounds.proposals(peer, round_)):
@@ -325,9 +329,13 @@ class Checkpoints:
                     return finding
         return None
 
-    def _proposal(self) -> st.Finding | None:
-        """What this elector has found at the newest cut that leaves enough records, None when there is no such cut."""
-        bases = self._marks.due(self._covered)
+    def _proposal(self, round_: int) -> st.Finding | None:
+        """What this elector has found at the newest cut that leaves enough records, None when there is no such cut.
+
+        Strangers may have given others different records, and there may be no room for all of them anywhere: every
+        second round does without theirs.
+        """
+        bases = self._marks.cut(self._covered, strangers=round_ % 2 == 0)
         if bases is None:
             return None
         base = self._read()
@@ -578,6 +586,7 @@ class Checkpoints:
         cuts = [*self._cuts, digest(cut)]
         self._cuts = tuple(cuts[-_CUTS_KEPT:])
         self._certificate, self._covered = certificate, found.snapshot.cut.records
+        self._blobs.pin((self._snapshot, *self._cuts))
         for name in old:
             self._blobs.drop(name)
         rescued = tuple(
@@ -585,7 +594,7 @@ class Checkpoints:
         )
         stored = _Stored(self._snapshot, certificate, rescued, self._cuts, self._handovers)
         self._context.outbox.write(
-            PutMeta(META, msgspec.msgpack.encode(stored)),
+            PutMeta(_META, msgspec.msgpack.encode(stored)),
             *(DropStatements(author, base.seq) for author, base in moved.items()),
         )
 
@@ -601,7 +610,7 @@ class Checkpoints:
                 dropped.add(job.value.result_hash)
             if self._context.me in members(job.job):
                 self._context.outbox.write(DropVotes(job.id))
-        for name in sorted(dropped - needed - set(self._cuts) - {self._snapshot}):
+        for name in sorted(dropped - needed):
             if name in self._blobs and not self._keeps(name):
                 self._blobs.drop(name)
 

@@ -27,11 +27,7 @@ class _Mark:
     """Where all chains were when `added` records had come."""
 
     added: int
-    bases: Mapping[PeerId, Base]
-
-    @property
-    def records(self) -> int:
-        return sum(base.seq for base in self.bases.values())
+    places: Mapping[PeerId, int]
 
 
 @dataclass(eq=False)
@@ -79,33 +75,54 @@ class Marks:
 
     def keep_beyond(self, records: int) -> None:
         """A cut of so many records has been taken: those that are behind it are of no use."""
-        self._marks = deque(mark for mark in self._marks if mark.records > records)
+        self._marks = deque(mark for mark in self._marks if sum(mark.places.values()) > records)
 
-    def due(self, covered: int) -> Mapping[PeerId, Base] | None:
-        """The newest place that leaves enough records above it, if it covers a step more than `covered`."""
+    def is_due(self, covered: int) -> bool:
+        """Whether there is a place that leaves enough records above it and covers a step more than `covered`."""
         while len(self._marks) > 1 and self._added - self._marks[1].added >= self._retained:
             self._marks.popleft()
         if not self._marks or self._added - self._marks[0].added < self._retained:
+            return False
+        return sum(self._marks[0].places.values()) >= covered + self.step
+
+    def cut(self, covered: int, *, strangers: bool = True) -> Mapping[PeerId, Base] | None:
+        """The newest such place, as far as chains have not turned out to fork since; None when that covers too little.
+
+        Without `strangers`, what those have written stays who are neither electors, nor could pay, nor were paid.
+        """
+        if not self.is_due(covered):
             return None
-        mark = self._marks[0]
-        return mark.bases if mark.records >= covered + self.step else None
+        places = self._fitting(self._marks[0].places, strangers=strangers)
+        if sum(places.values()) < covered + self.step:
+            return None
+        bases: dict[PeerId, Base] = {}
+        for author, seq in places.items():
+            name = self._ledger.chains.authors[author].hash_at(seq)
+            assert name is not None
+            bases[author] = Base(seq, name)
+        return bases
 
     # -------------------------------------------------------------------------------------------- details
 
-    def _mark(self, added: int, places: dict[PeerId, int]) -> None:
-        authors = self._ledger.chains.authors
-        for author, held in authors.items():
+    def _mark(self, added: int, places: Mapping[PeerId, int]) -> None:
+        waiting = [entry.hash for entry in self._ledger.waiting()]
+        self._waits = {name: self._waits.get(name, 0) + 1 for name in waiting}
+        self._marks.append(_Mark(added, self._fitting(places, strangers=True)))
+
+    def _fitting(self, wanted: Mapping[PeerId, int], *, strangers: bool) -> dict[PeerId, int]:
+        """Where a cut may go that goes no further than `wanted`."""
+        budget = self._ledger.budget
+        places: dict[PeerId, int] = {}
+        for author, held in self._ledger.chains.authors.items():
             stays = bool(held.chain) and not self._may_go(held.chain[-1])
-            places[author] = max(held.base.seq, min(places[author], held.head_seq - stays))
+            places[author] = max(held.base.seq, min(wanted.get(author, 0), held.head_seq - stays))
+            known = budget.is_trusted(author) or budget.is_elector(author) or budget.is_backed(author)
+            if not strangers and not known:
+                places[author] = held.base.seq
         self._leave_waiting(places)
         self._leave_open(places)
         self._leave_uncovered(places)
-        bases: dict[PeerId, Base] = {}
-        for author, seq in places.items():
-            name = authors[author].hash_at(seq)
-            assert name is not None
-            bases[author] = Base(seq, name)
-        self._marks.append(_Mark(added, bases))
+        return places
 
     def _may_go(self, last: Entry) -> bool:
         """Whether the last record of a chain need not stay: that of a decided job, because others that concern it could
@@ -124,10 +141,8 @@ class Marks:
 
     def _leave_waiting(self, places: dict[PeerId, int]) -> None:
         """Leave out records whose job has not come; who waits for long waits for nothing."""
-        waiting = list(self._ledger.waiting())
-        self._waits = {entry.hash: self._waits.get(entry.hash, 0) + 1 for entry in waiting}
-        for entry in waiting:
-            if self._waits[entry.hash] <= _PATIENCE_MARKS:
+        for entry in self._ledger.waiting():
+            if self._waits.get(entry.hash, 0) <= _PATIENCE_MARKS:
                 self._lower(places, entry)
 
     def _leave_open(self, places: dict[PeerId, int]) -> None:

@@ -312,3 +312,40 @@ def test_a_submitter_that_was_away_gets_answers_that_the_others_have_collapsed()
     operator = node_of(world, OPERATOR)
     assert all(query.finished and not query.failed for query in operator.queries.queries.values())
     assert operator.ledger.state_root() == node_of(world, "node2").ledger.state_root()
+
+
+def test_a_result_that_has_the_name_of_the_snapshot_does_not_take_it_along() -> None:
+    """A lying holder may give its result any name that all witnesses have a blob for."""
+    world = mesh(12)
+    node = node_of(world, "node1")
+    snapshot = node.checkpoints.base
+    assert snapshot in node.blobs
+    node.blobs.drop(snapshot)
+    assert snapshot in node.blobs
+    world.crash("node1")
+    world.start("node1")
+    world.run_for(3.0)
+    assert node_of(world, "node1").checkpoints.base == snapshot
+    node_of(world, "node1").blobs.drop(snapshot)
+    assert snapshot in node_of(world, "node1").blobs
+
+
+def test_strangers_that_show_everybody_something_else_stop_no_checkpoint() -> None:
+    """Each forks until there is no room for what it has shown to others, so that no two replicas hold the same of it."""
+    world = mesh(0)
+    for number, name in enumerate(["node1", "node2", "node3", "node4", "node5", "node6"]):
+        node = node_of(world, name)
+        for index in range(3):
+            stranger = f"stranger{number}.{index}"
+            key, crypto = world.keys.key(stranger), world.keys.crypto(stranger)
+            prev = bytes(32)
+            for seq in range(1, 4):
+                signed = make_record(crypto, "local", key, seq, prev, 0, "note", name)
+                node.replication.ingest(node.context.now, node.peer, signed)
+                prev = digest(signed[:-64])
+        node.ledger.budget.size += 64 << 20
+    for number in range(14):
+        world.submit(OPERATOR, "why?", range(3), JobOptions(), f"q{number}")
+        world.run_for(2.0)
+    world.run_for(20.0)
+    assert min(node_of(world, name).checkpoints.height for name in world.hosts) >= 2

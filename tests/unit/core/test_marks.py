@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from msgspec import structs
 
+from mesh_core.ledger.budget import Budget
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.marks import Marks
 from mesh_core.ledger.record import Entry
@@ -26,17 +27,17 @@ def record_all(ledger: Ledger, marks: Marks, count: int) -> None:
 def test_a_cut_leaves_as_many_records_as_are_retained() -> None:
     ledger = People().ledger()
     marks = marks_of(ledger)
-    assert marks.due(0) is None
+    assert marks.cut(0) is None
     record_all(ledger, marks, 10)
     marks.mark()
-    assert marks.due(0) is None, "all of them are newer than the mark"
+    assert marks.cut(0) is None, "all of them are newer than the mark"
     people = People()
     for number in range(4):
         ledger.add(people.submitter.record("note", number))
         marks.count()
-    bases = marks.due(0)
+    bases = marks.cut(0)
     assert bases is not None and sum(base.seq for base in bases.values()) == 9
-    assert marks.due(9) is None, "it would cover nothing new"
+    assert marks.cut(9) is None, "it would cover nothing new"
 
 
 def test_after_a_start_old_records_are_told_by_their_authors_clocks() -> None:
@@ -47,7 +48,7 @@ def test_after_a_start_old_records_are_told_by_their_authors_clocks() -> None:
         ledger.add(replace(entry, head=structs.replace(entry.head, hlc_ms=number)))
         marks.count()
     marks.resume()
-    bases = marks.due(0)
+    bases = marks.cut(0)
     assert bases is not None and bases[people.submitter.peer].seq == 20 - 4 - 2
 
 
@@ -84,3 +85,45 @@ def _count_looks(marks: Marks) -> list[int]:
 
     marks._lower = counted  # type: ignore[method-assign]
     return looks
+
+
+def test_a_cut_goes_no_further_than_where_a_chain_has_turned_out_to_fork() -> None:
+    people, ledger = People(), People().ledger()
+    marks = marks_of(ledger)
+    liar = people.person("liar")
+    for number in range(6):
+        ledger.add(liar.record("note", number))
+        ledger.add(people.submitter.record("note", number))
+        marks.count()
+        marks.count()
+    marks.mark()
+    for number in range(4):
+        ledger.add(people.submitter.record("note", number))
+        marks.count()
+    before = marks.cut(0)
+    assert before is not None and before[liar.peer].seq == 5
+    ledger.add(liar.record("note", "other", seq=3, prev=bytes(32)))
+    after = marks.cut(0)
+    assert after is not None and after[liar.peer].seq < 3
+    assert after[people.submitter.peer] == before[people.submitter.peer]
+
+
+def test_a_cut_can_do_without_what_strangers_have_written() -> None:
+    people = People()
+    ledger = people.ledger()
+    ledger.budget = Budget(lambda peer: peer == people.submitter.peer, lambda peer: False)
+    marks = marks_of(ledger)
+    stranger = people.person("stranger")
+    for number in range(10):
+        ledger.add(stranger.record("note", number))
+        ledger.add(people.submitter.record("note", number))
+        marks.count()
+        marks.count()
+    marks.mark()
+    for number in range(4):
+        ledger.add(people.submitter.record("note", number))
+        marks.count()
+    everybody, known = marks.cut(0), marks.cut(0, strangers=False)
+    assert everybody is not None and everybody[stranger.peer].seq == 9
+    assert known is not None and known[stranger.peer].seq == 0
+    assert known[people.submitter.peer].seq == 9
