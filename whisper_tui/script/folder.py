@@ -9,15 +9,11 @@ from pathlib import Path
 from whisper_tui.errors import BadInput
 from whisper_tui.supervisor.rundir import RunDir
 
-MARK = "made-by-script"
-"""A file that says: what is here was made by a script and may be deleted by the next one."""
-
-
 def chosen(folder: Path) -> RunDir:
     """The directory somebody named, emptied. BadInput when something else than an earlier script filled it."""
     folder = folder.expanduser().absolute()
     run = RunDir(folder)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file():
+    if folder.is_dir() and any(folder.iterdir()) and not run.script_mark.is_file():
         raise BadInput(
             f"run directory {folder} is neither empty nor of an earlier script",
             "choose another one: a script starts a mesh of its own",
@@ -27,7 +23,7 @@ def chosen(folder: Path) -> RunDir:
     try:
         _empty(folder)
         run.make()
-        (folder / MARK).touch()
+        run.script_mark.touch()
     except OSError as error:
         raise BadInput(f"run directory {folder}: {error.strerror}") from error
     return run
@@ -37,13 +33,13 @@ def temporary(name: str) -> RunDir:
     """A new directory that nobody else can read."""
     safe = "".join(char if char.isalnum() else "-" for char in name)[:32]
     run = RunDir(Path(tempfile.mkdtemp(prefix=f"whisper-{safe}-")))
-    (run.root / MARK).touch()
+    run.script_mark.touch()
     return run
 
 
 def remove(run: RunDir) -> None:
     """Delete a directory that was made by a script."""
-    if (run.root / MARK).is_file():
+    if run.script_mark.is_file():
         shutil.rmtree(run.root, ignore_errors=True)
 
 

@@ -8,6 +8,7 @@ audit.jsonl       every action taken, and who took it
 corpus/  logs/    search indexes; what the processes print
 <participant>/    key.pem, node-config.json, provider.toml, store.db, provider.log, axl.log
 submitters/       the same for participants that only submit
+made-by-script    what is here was made by a script and may be deleted by the next one
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ class RunDir:
         self.corpus = root / "corpus"
         self.logs = root / "logs"
         self.submitters = root / "submitters"
+        self.script_mark = root / "made-by-script"
 
     def make(self) -> None:
         """Create the directory, private to its owner; BadInput when that is impossible, or when it is somebody's folder

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from whisper_tui.errors import BadInput
-from whisper_tui.script import folder, report
+from whisper_tui.script import folder
+from whisper_tui.supervisor.rundir import RunDir, report
 from whisper_tui.supervisor.rundir import lock
 
 
@@ -16,7 +17,7 @@ def test_a_directory_that_does_not_exist_or_is_empty_is_taken(tmp_path: Path) ->
             path.mkdir()
         run = folder.chosen(path)
         assert run.root == path
-        assert (path / folder.MARK).is_file()
+        assert RunDir(path).script_mark.is_file()
 
 
 def test_what_an_earlier_script_left_is_cleared(tmp_path: Path) -> None:
