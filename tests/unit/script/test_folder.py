@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from whisper_tui.errors import BadInput
-from whisper_tui.script import folder
-from whisper_tui.supervisor.rundir import RunDir, report
-from whisper_tui.supervisor.rundir import lock
+from whisper_tui.script import folder, report
+from whisper_tui.supervisor.rundir import RunDir, lock
 
 
 def test_a_directory_that_does_not_exist_or_is_empty_is_taken(tmp_path: Path) -> None:
