@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import cast
 
 from mesh_core.api.schema import AttemptView, AuctionView, BidView, JobState, JobView, ToleranceView
 from mesh_core.api.stories import Stories, Story
+from mesh_core.api.times import told_ms
 from mesh_core.config import MICRO_PER_AXL
 from mesh_core.identity.statement import peek
 from mesh_core.lease.certificate import voters
 from mesh_core.lease.committee import members, quorum, total_weight, weight_of
 from mesh_core.lease.tolerance import tolerance
 from mesh_core.ledger.job import LedgerJob, adopts
+from mesh_core.ledger.record import Entry
 from mesh_core.market.bid import Scored, score
 from mesh_core.market.price import price_of
 from mesh_core.node import Node
@@ -20,11 +23,12 @@ from mesh_core.wire import statements as st
 
 
 class JobViews:
-    """Builds job views of one node."""
+    """Builds job views of one node. `wall_ms` is its wall clock."""
 
-    def __init__(self, node: Node, stories: Stories) -> None:
+    def __init__(self, node: Node, stories: Stories, wall_ms: Callable[[], float]) -> None:
         self._node = node
         self._stories = stories
+        self._wall_ms = wall_ms
         self.credited = frozenset({node.peer, *node.config.credit})
         """Submitters whose contradictions would be the mesh's own."""
 
@@ -57,10 +61,10 @@ class JobViews:
             live_weight=self._live_weight(job),
             executions=job.executions,
             rescued=job.rescued,
-            submitted_ms=job.entry.head.hlc_ms,
+            submitted_ms=self._told_ms(job.entry),
             accepted_ms=story.accepted_ms,
             first_started_ms=next((one.started_ms for one in attempts if one.started_ms), 0.0),
-            settled_ms=job.settle.head.hlc_ms if job.settle else 0.0,
+            settled_ms=self._told_ms(job.settle),
             votes=[voter.hex() for voter in voters(body, certificate)] if certificate else [],
             reason=value.reason if value else "",
             text=story.text,
@@ -70,6 +74,10 @@ class JobViews:
             contradiction=job.contradiction(self.credited),
             tolerance=_tolerance(job),
         )
+
+    def _told_ms(self, entry: Entry | None) -> float:
+        """When a record was written, 0 while there is none."""
+        return told_ms(entry.head.hlc_ms, self._wall_ms()) if entry is not None else 0.0
 
     def _state(self, job: LedgerJob) -> JobState:
         auction = self._node.auctioneer.auctions.get(job.id)
@@ -103,12 +111,12 @@ class JobViews:
         started_ms = seen.started_ms if seen else 0.0
         if not started_ms and not adopts(entry.body):
             # Only the holder and the submitter see a workload begin; for others the lease is close enough.
-            started_ms = float(entry.head.hlc_ms)
+            started_ms = self._told_ms(entry)
         outcome, note = self._outcome(job, epoch)
         return AttemptView(
             epoch=epoch,
             holder=holder.hex(),
-            leased_ms=entry.head.hlc_ms,
+            leased_ms=self._told_ms(entry),
             started_ms=started_ms,
             ended_ms=seen.ended_ms if seen else 0.0,
             tokens=seen.tokens if seen else 0,
@@ -144,8 +152,8 @@ class JobViews:
         undecided = not job.final and not job.leases
         return AuctionView(
             state="closed" if closed else "open" if undecided else "none",
-            opened_ms=job.entry.head.hlc_ms,
-            closed_ms=award_entry.head.hlc_ms if award_entry else 0.0,
+            opened_ms=self._told_ms(job.entry),
+            closed_ms=self._told_ms(award_entry),
             window_ms=job.job.auction_ms,
             bids=[_bid(scored, ranking) for scored in bids] + [_refusal(*one) for one in refusals.items()],
             ranking=[peer.hex() for peer in ranking],

@@ -28,6 +28,7 @@ from mesh_core.api.schema import (
     State,
 )
 from mesh_core.api.stories import Stories
+from mesh_core.api.times import told_ms
 from mesh_core.effects import PeerId
 from mesh_core.ledger.record import Entry
 from mesh_core.market.query import Query
@@ -83,7 +84,7 @@ class NodeViews:
         self._backend = backend
         self._started_ms = wall_ms()
         self._stories = Stories()
-        self._jobs = JobViews(node, self._stories)
+        self._jobs = JobViews(node, self._stories, wall_ms)
         self._answers: dict[bytes, AnswerView] = {}
         self._tail: deque[bytes] = deque(maxlen=RECORDS_SHOWN)
         self._builders: dict[str, Callable[[bytes], Struct | None]] = {
@@ -103,7 +104,7 @@ class NodeViews:
             for chain in self._node.ledger.chains.authors.values()
             for entry in (*chain.chain[-RECORDS_SHOWN:], *chain.extras.values())
         )
-        newest = heapq.nlargest(RECORDS_SHOWN, entries, key=lambda entry: entry.head.hlc_ms)
+        newest = heapq.nlargest(RECORDS_SHOWN, entries, key=self._told_ms)
         self._tail.extend(entry.hash for entry in reversed(newest))
 
     def observe(self, kind: str, fields: Mapping[str, Any], at_ms: float) -> None:
@@ -368,9 +369,12 @@ class NodeViews:
             kind=entry.head.kind,
             job=job.hex(),
             summary=self._summary(entry),
-            at_ms=entry.head.hlc_ms,
+            at_ms=self._told_ms(entry),
             bytes=len(entry.signed),
         )
+
+    def _told_ms(self, entry: Entry) -> float:
+        return told_ms(entry.head.hlc_ms, self._wall_ms())
 
     def _job_of(self, entry: Entry) -> bytes:
         if isinstance(entry.body, st.Job):

@@ -13,6 +13,7 @@ from mesh_core.api import view
 from mesh_core.api.hub import Entity
 from mesh_core.api.schema import VIEWS, Counters, JobView, MemberView, QueryView, State, ToleranceView
 from mesh_core.api.stories import ATTEMPTS_MAX, STORIES_MAX, TEXT_CHARS_MAX, Stories
+from mesh_core.api.times import AHEAD_MS, told_ms
 from mesh_core.api.view import About, NodeViews
 from mesh_core.effects import JobOptions, Notify, Partition, Write
 from mesh_core.node import Node
@@ -182,6 +183,33 @@ def test_a_job_shows_what_it_tolerates() -> None:
         6, 3, 2, 0, [seat.hex() for seat in members_of(operator, "plain.1")]
     )
     assert shown["byzantine.1"] == ToleranceView(6, 3, 1, 1, [world.hosts[OPERATOR].peer.hex()])
+
+
+def test_a_time_that_cannot_be_is_not_told() -> None:
+    world, operator, _ = started("times")
+    submit(world, shards=1)
+    run(world, [operator], 4.0)
+    about = About("node", "provider", "local", "0", True, True, 6, "corpus", True)
+    at = operator.wall_ms()
+    for wall_ms, known in ((at, True), (at - AHEAD_MS - 60_000, False)):
+        views = NodeViews(
+            operator.node, about, operator.now, lambda wall_ms=wall_ms: wall_ms, lambda: "", lambda: ""
+        )
+        views.restored()
+        state = views.state(1, {})
+        job = next(job for job in state.jobs if job.label == "q1.1")
+        times = [job.submitted_ms, job.settled_ms, job.auction.opened_ms, job.auction.closed_ms]
+        times += [job.attempts[0].leased_ms, job.attempts[0].started_ms]
+        times += [record.at_ms for record in state.records]
+        assert len(times) > 6
+        assert all((0 < time <= at) == known for time in times)
+        assert known or not any(times)
+
+
+def test_whatever_a_record_says_its_time_is_a_date() -> None:
+    for written in (-(2**63), -1, 2**53, 2**63 - 1):
+        assert told_ms(written, 1_767_268_800_000.0) == 0.0
+    assert told_ms(1_767_268_800_000, 1_767_268_799_000.0) == 1_767_268_800_000.0
 
 
 def members_of(console: Console, label: str) -> list[bytes]:

@@ -13,11 +13,18 @@ from whisper_tui.model.views.base import Frame, Line, Span, between, line_cells,
 AFTER_INCIDENT_MS = 60_000.0
 """Entries this long after an incident's beginning say how long after."""
 
+LATEST_MS = 32_503_680_000_000.0
+"""The year 3000: what is later cannot be told in every time zone, or at all."""
+
+NO_TIME = f"{'?':<12}"
+
 Match = Callable[[str], bool]
 
 
 def clock(at_ms: float) -> str:
-    """Wall-clock time with milliseconds, in the operator's time zone."""
+    """Wall-clock time with milliseconds, in the operator's time zone; `?` for a number that is no time of our days."""
+    if not 0 < at_ms < LATEST_MS:
+        return NO_TIME
     return datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%H:%M:%S.%f")[:-3]
 
 
