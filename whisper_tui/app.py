@@ -27,7 +27,7 @@ from whisper_tui.model.access import Hindrance, against_asking, against_disturbi
 from whisper_tui.model.glyphs import ASCII, UNICODE, Glyphs
 from whisper_tui.model.inert import inert_message
 from whisper_tui.model.reducer import reduce
-from whisper_tui.model.selectors import open_jobs
+from whisper_tui.model.selectors import STRANGE, open_jobs, operator_of, question_id
 from whisper_tui.model.state import State, initial_state
 from whisper_tui.model.views.base import Frame, Lines, Role, Span
 from whisper_tui.model.views.header import Running, is_slow, moves
@@ -305,7 +305,9 @@ class Console(App[ExitChoice], inherit_bindings=False):
         )
 
     def _can_cancel(self, job: str) -> bool:
-        return self._open_job(job) is not None and not self._read_only and not against_asking(self._state)
+        view = self._open_job(job)
+        mine = view is not None and view.submitter == operator_of(self._state)
+        return mine and not self._read_only and not against_asking(self._state)
 
     def _open_job(self, job: str | None) -> JobView | None:
         entry = self._state.jobs.get(job or "")
@@ -322,8 +324,9 @@ class Console(App[ExitChoice], inherit_bindings=False):
 
     def on_line_table_copied(self, message: LineTable.Copied) -> None:
         """Copy an id to the clipboard of the terminal (OSC 52)."""
-        self.copy_to_clipboard(message.key)
-        self.say(f"copied {message.key[:16]}…")
+        key = message.key.partition(STRANGE)[0]  # of another's question, its own id
+        self.copy_to_clipboard(key)
+        self.say(f"copied {key[:16]}…")
 
     # ------------------------------------------------------------------------------------------ quitting
 
@@ -362,7 +365,8 @@ class Console(App[ExitChoice], inherit_bindings=False):
             return ()
         if overview.jobs.has_focus:
             here = overview.jobs.cursor
-            jobs = [job for job in open_jobs(self._state) if here in (job.job, job.query)]
+            operator = operator_of(self._state)
+            jobs = [job for job in open_jobs(self._state) if here in (job.job, question_id(job, operator))]
             return tuple(dict.fromkeys(job.holder for job in jobs if job.holder))
         if overview.nodes.marks:
             return tuple(key for key in overview.nodes.table.keys if key in overview.nodes.marks)

@@ -143,12 +143,20 @@ class Intents:
         )
 
     def disturb(self, peers: Sequence[str], acted: Callable[[], None]) -> None:
-        """Choose what happens to these peers, or to the mesh; `acted` is called when it happens to them."""
-        bound = {peer: selectors.name_of(self._state(), peer) for peer in peers}
-        menu = ChaosMenu(list(bound.values()), self._painter, self._monotonic)
-        self._app.push_screen(menu, partial(self._disturb, bound, acted))
+        """Choose what happens to these peers, or to the mesh; `acted` is called when it happens to them.
 
-    def _disturb(self, bound: Mapping[str, str], acted: Callable[[], None], deed: str | None) -> None:
+        Only to participants of this mesh: anybody may hold a lease or be a member, and call themselves what they like.
+        """
+        found = [selectors.node_of(self._state(), peer) for peer in peers]
+        bound = {node.peer: node.name for node in found if node.seated}
+        strangers = ", ".join(node.name for node in found if not node.seated)
+        nobody = inert(f"{strangers}: not started from here", 120) if strangers else "no node was chosen"
+        menu = ChaosMenu(list(bound.values()), self._painter, self._monotonic)
+        self._app.push_screen(menu, partial(self._disturb, bound, nobody, acted))
+
+    def _disturb(
+        self, bound: Mapping[str, str], nobody: str, acted: Callable[[], None], deed: str | None
+    ) -> None:
         if deed == "heal":
             question = Question("Heal the partition?", "all hear each other again", self._command("heal"))
             self._confirm(question, self._told(question.command, self._actions.heal))
@@ -156,7 +164,7 @@ class Intents:
             question = Question("Add a node?", "one more provider joins", self._command("add"))
             self._confirm(question, self._told(question.command, self._actions.add))
         elif deed is not None and not bound:
-            self._say("no node was chosen: go to one in the table of nodes, then X", "warn")
+            self._say(f"{nobody}: go to one in the table of nodes, then X", "warn")
         elif deed is not None:
             self._ask(deed, bound, acted)
 

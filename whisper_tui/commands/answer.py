@@ -34,7 +34,7 @@ async def wait_for(control: ControlClient, query: str, total_ms: int | None = No
                 async for event in events:
                     if event.data.get("query") != query:
                         continue
-                    if event.kind == "job":
+                    if event.kind == "job" and event.data["submitter"] == event.node:
                         waiting.hear_job(msgspec.convert(event.data, JobView))
                     elif event.kind == "query":
                         view = waiting.view = msgspec.convert(event.data, QueryView)

@@ -14,9 +14,10 @@ from whisper_tui.commands.answer import answer_lines
 from whisper_tui.commands.output import axl, partition_line, print_json, print_line, print_table, short
 from whisper_tui.errors import ActionError, BadInput
 from whisper_tui.model.inert import inert
-from whisper_tui.model.selectors import NotFound, find_job
+from whisper_tui.model.selectors import NotFound, find_job, label_of, told_name
 from whisper_tui.program import typed
 from whisper_tui.reach import Reach, picture_of
+from whisper_tui.supervisor.plan import Plan
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import Status
 
@@ -85,23 +86,26 @@ def _node_rows(status: Status, state: State) -> list[dict[str, Any]]:
         member = members.pop(seat.peer, {**unseen, "balance_micro": 0})
         rows.append({**member, **msgspec.to_builtins(seat), **processes})
     elsewhere = {"provider": {"state": "elsewhere"}, "axl": {"state": "elsewhere"}}
-    return rows + [{**member, **elsewhere} for member in members.values()]
+    names = _names(status.plan, state)
+    return rows + [{**member, **elsewhere, "name": names[peer]} for peer, member in members.items()]
 
 
 async def jobs(run: RunDir, tail: int | None, as_json: bool) -> None:
     """The jobs the operator's node knows, the newest last; only the `tail` newest if a number is given."""
-    state = await Reach(run).state()
+    reach = Reach(run)
+    state = await reach.state()
     in_order = sorted(state.jobs, key=lambda job: (job.submitted_ms, job.label))
     shown = in_order if tail is None else _newest(in_order, tail)
     if as_json:
         print_json(shown)
         return
-    names = _names(state)
+    plan = reach.plan()
+    names = _names(plan, state)
     print_table(
         ["JOB", "BY", "STATE", "SHARD", "HOLDER", "EPOCH", "PRICE", "VOTES", "RUNS", "TOKENS", "AGE", "ID"],
         [
             [
-                job.label,
+                label_of(job, plan.operator.peer),
                 names.get(job.submitter, short(job.submitter)),
                 job.state + (" (rescued)" if job.rescued else ""),
                 NOTHING if job.shard is None else job.shard,
@@ -127,18 +131,19 @@ async def bids(run: RunDir, word: str | None, as_json: bool) -> None:
     asked = [query for query in state.queries if query.label == word]
     if asked:
         newest = max(asked, key=lambda query: query.submitted_ms).query
-        chosen = [job for job in state.jobs if job.query == newest]
+        chosen = [job for job in state.jobs if (job.submitter, job.query) == (state.node.peer, newest)]
     else:
         chosen = [await _find(reach, state, word)] if word else state.jobs
     if as_json:
         print_json([{"job": job.job, "label": job.label, "auction": job.auction} for job in chosen])
         return
-    names = _names(state)
+    plan = reach.plan()
+    names = _names(plan, state)
     print_table(
         ["JOB", "RANK", "BIDDER", "PRICE", "LOAD", "EXPECTED", "MODEL", "SCORE", "REFUSED"],
         [
             [
-                job.label,
+                label_of(job, plan.operator.peer),
                 NOTHING if bid.refused else bid.rank,
                 names.get(bid.peer, short(bid.peer)),
                 axl(bid.price_micro),
@@ -157,17 +162,19 @@ async def bids(run: RunDir, word: str | None, as_json: bool) -> None:
 
 async def leases(run: RunDir, as_json: bool) -> None:
     """Jobs that somebody works on now."""
-    state = await Reach(run).state()
+    reach = Reach(run)
+    state = await reach.state()
     held = [job for job in state.jobs if job.holder and job.epoch > 0 and job.state not in FINAL_STATES]
     if as_json:
         print_json(held)
         return
-    names = _names(state)
+    plan = reach.plan()
+    names = _names(plan, state)
     print_table(
         ["JOB", "HOLDER", "EPOCH", "LEFT", "OF", "TOKENS", "HELD BEFORE BY"],
         [
             [
-                job.label,
+                label_of(job, plan.operator.peer),
                 names.get(job.holder, short(job.holder)),
                 job.epoch,
                 f"{job.lease_left_ms / 1000:.1f}",
@@ -192,7 +199,7 @@ async def ledger(run: RunDir, tail: int, as_json: bool) -> None:
     if as_json:
         print_json({"converged": converged, "replicas": replicas, "records": records})
         return
-    names = _names(observer) if observer else {}
+    names = _names(reach.plan(), observer) if observer else {}
     print_table(
         ["NODE", "ROOT", "RECORDS", "MISSING"],
         [[name, short(view.root), view.records, view.missing] for name, view in replicas.items()],
@@ -258,7 +265,7 @@ async def job(run: RunDir, word: str, out: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    for line in _job_lines(found, state):
+    for line in _job_lines(found, state, reach.plan()):
         print_line(line)
     if out is not None:
         print_line(typed(f"receipt written to {out}; check it with: whisper-tui verify receipt {out}"))
@@ -275,12 +282,13 @@ async def _write_receipt(reach: Reach, found: JobView, out: Path) -> None:
         raise BadInput(f"{out}: {error.strerror}") from error
 
 
-def _job_lines(found: JobView, state: State) -> list[str]:
-    names = _names(state)
+def _job_lines(found: JobView, state: State, plan: Plan) -> list[str]:
+    names = _names(plan, state)
     shard = "all shards" if found.shard is None else f"shard {found.shard}"
     committee = " ".join(inert(names.get(peer, short(peer))) for peer in found.committee)
     fields = [
-        ("job", f"{inert(found.label)} {found.job}"),
+        ("job", f"{inert(label_of(found, plan.operator.peer))} {found.job}"),
+        ("asked by", inert(names.get(found.submitter, short(found.submitter)))),
         ("work", f"{inert(found.kind)}, {shard}"),
         ("state", found.state + (f": {inert(found.reason)}" if found.reason else "")),
         ("holder", inert(names.get(found.holder, NOTHING))),
@@ -329,11 +337,16 @@ def _newest(in_order: list[T], count: int) -> list[T]:
     return in_order[max(0, len(in_order) - count) :]
 
 
-def _names(state: State) -> dict[str, str]:
-    return {member.peer: member.name for member in state.members}
+def _names(plan: Plan, state: State) -> dict[str, str]:
+    """What to call everybody: others may call themselves as they like, but not as a participant of this mesh."""
+    seats = {seat.peer: seat.name for seat in plan.participants}
+    others = [member for member in state.members if member.peer not in seats]
+    return seats | {one.peer: told_name(one.peer, one.name, seats.values()) for one in others}
 
 
 def _age(at_ms: float) -> str:
+    if not at_ms:
+        return NOTHING
     passed = max(0.0, time.time() - at_ms / 1000)
     for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
         if passed >= length:

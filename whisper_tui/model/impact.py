@@ -35,7 +35,11 @@ def impact_of_silencing(state: State, peers: Sequence[str]) -> Impact:
         leases=sum(len(jobs_held(state, peer)) for peer in gone),
         stay=sum(node.peer not in gone for node in present),
         total=len(present),
-        stalled=tuple(view.label for view in open_jobs(state) if not keeps_quorum(state, view, gone)),
+        stalled=tuple(
+            view.label
+            for view in open_jobs(state)
+            if keeps_quorum(state, view, frozenset()) and not keeps_quorum(state, view, gone)
+        ),
         mute=state.primary in gone,
     )
 

@@ -89,12 +89,47 @@ def _version(observer: Observer, event: Event) -> Version:
 
 def _counts(state: State, reporter: str) -> bool:
     """Whether the reporter's word on members, jobs, queries and records is taken."""
-    return reporter == state.primary or not state.primary or state.primary in state.deaf
+    if not state.primary:
+        return True
+    return reporter not in state.deaf if state.primary in state.deaf else reporter == state.primary
 
 
-def _supersedes(reporter: str, version: Version, before: MemberEntry | Entry | QueryEntry | None) -> bool:
-    """Whether a report replaces the one before: another reporter's always, one's own unless it is older."""
-    return before is None or before.reporter != reporter or version >= before.version
+def _supersedes(
+    state: State, reporter: str, version: Version, before: MemberEntry | Entry | QueryEntry | None
+) -> bool:
+    """Whether a report replaces the one before: one's own unless it is older, another reporter's always; while there
+    is no primary to listen to, only if as many of the others see it alive."""
+    if before is None:
+        return True
+    if before.reporter == reporter:
+        return version >= before.version
+    if state.primary not in state.deaf:
+        return True
+    return _company(state, reporter) >= _company(state, before.reporter)
+
+
+def _company(state: State, peer: str) -> int:
+    """How many of those that can be heard see this observer alive; -1 for one that cannot be heard itself."""
+    if peer in state.deaf:
+        return -1
+    others = (observer for other, observer in state.observers.items() if other not in {peer, *state.deaf})
+    return sum(peer in other.sights and other.sights[peer].state == "alive" for other in others)
+
+
+def _as_seen(state: State) -> State:
+    """`state` with the members as the primary sees them; while it cannot be heard, as the observer does that most of the
+    others see alive: one that is cut off must not speak for all."""
+    heard = [peer for peer, observer in state.observers.items() if observer.sights and peer not in state.deaf]
+    if not heard or not state.primary:
+        return state
+    speaker = state.primary if state.primary in heard else max(heard, key=lambda p: (_company(state, p), p))
+    sights = state.observers[speaker].sights
+    changed = {
+        peer: replace(entry, view=replace(entry.view, state=seen.state, since_ms=seen.since_ms))
+        for peer, entry in state.members.items()
+        if (seen := sights.get(peer)) is not None and seen.state != entry.view.state
+    }
+    return replace(state, members={**state.members, **changed}) if changed else state
 
 
 # ------------------------------------------------------------------------------------------------ views
@@ -122,13 +157,13 @@ def _member(state: State, event: Event) -> State:
         gone = [peer for peer, seen in sights.items() if seen.state in _GONE] if _is_full(sights) else []
         state = _with_observer(state, replace(observer, sights=_without(sights, gone)))
     before = state.members.get(view.peer)
-    if _counts(state, event.node) and _supersedes(event.node, version, before):
+    if _counts(state, event.node) and _supersedes(state, event.node, version, before):
         members = _put(state.members, view.peer, MemberEntry(view, event.node, version))
         gone = (
             [peer for peer, kept in members.items() if kept.view.state in _GONE] if _is_full(members) else []
         )
         state = replace(state, members=_without(members, gone))
-    return state
+    return _as_seen(state) if state.primary in state.deaf else state
 
 
 _GONE: frozenset[str] = frozenset({"dead", "left"})
@@ -150,7 +185,7 @@ def _job(state: State, event: Event) -> State:
     if not _counts(state, event.node):
         return state
     version = _version(_observer(state, event.node), event)
-    if not _supersedes(event.node, version, before):
+    if not _supersedes(state, event.node, version, before):
         return state
     view = msgspec.convert(event.data, JobView)
     if len(view.text) > TEXT_KEPT:
@@ -185,7 +220,8 @@ def _retire(state: State) -> State:
 def _query(state: State, event: Event) -> State:
     view = msgspec.convert(event.data, QueryView)
     version = _version(_observer(state, event.node), event)
-    if not _counts(state, event.node) or not _supersedes(event.node, version, state.queries.get(view.query)):
+    before = state.queries.get(view.query)
+    if not _counts(state, event.node) or not _supersedes(state, event.node, version, before):
         return state
     queries = _put(state.queries, view.query, QueryEntry(view, event.node, version))
     if len(queries) > QUERIES_KEPT + TRIM_SLACK:
@@ -301,7 +337,9 @@ def _with_liveness(state: State, at_ms: float) -> State:
     }
     silent |= {source.node for source in state.sources.values() if source.state != "live"}
     deaf = frozenset(peer for peer, name in names.items() if name in silent)
-    return _with_convergence(replace(state, names=names, deaf=deaf), at_ms)
+    came_or_went = state.primary in state.deaf or state.primary in deaf
+    state = replace(state, names=names, deaf=deaf)
+    return _with_convergence(_as_seen(state) if came_or_went else state, at_ms)
 
 
 def _with_convergence(state: State, at_ms: float) -> State:
@@ -331,6 +369,8 @@ def _moment(state: State, event: Event) -> State:
     if event.kind in _SEEN:
         observer = _seen(observer, event, version)
     state = _with_observer(state, observer)
+    if event.kind in _SEEN and state.primary in state.deaf:
+        state = _as_seen(state)
     if event.kind == "execution_progress":
         return _progress(state, event)
     if event.kind == "job_settled":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from msgspec import Struct
@@ -15,6 +15,15 @@ T = TypeVar("T")
 
 HOLDER = "holder:"
 """Before a job's label: the participant that holds its lease."""
+
+OPERATOR = "operator"
+"""What the operator's side calls the operator's own participant."""
+
+YOU = "you"
+"""The same, as people call it."""
+
+STRANGE = "~"
+"""Before or in what somebody else chose to be called, or to call a job, where it could be taken for one's own."""
 
 PEER_PREFIX_MIN = 4
 """Shortest prefix of a peer or job id that is taken for one."""
@@ -29,7 +38,10 @@ class Ambiguous(NotFound):
 
 
 class Node(Struct, frozen=True):
-    """One participant: what the members say of it, and what its supervisor knows of its processes."""
+    """One participant: what the members say of it, and what its supervisor knows of its processes.
+
+    `seated`: it is started from here; nobody else can be killed, paused, revived or cut off.
+    """
 
     peer: str
     name: str
@@ -39,6 +51,10 @@ class Node(Struct, frozen=True):
     axl: Process | None
     stopped: bool = False
     """Whether the whole mesh was taken down."""
+
+    @property
+    def seated(self) -> bool:
+        return self.provider is not None or self.axl is not None
 
     @property
     def runs(self) -> bool:
@@ -75,7 +91,7 @@ def nodes(state: State) -> list[Node]:
 
 def node_of(state: State, peer: str) -> Node:
     """The participant with this peer id."""
-    name = name_of(state, peer)
+    name, seat = name_of(state, peer), state.names.get(peer, "")
     entry = state.members.get(peer)
     observer = state.observers.get(peer)
     if entry is not None:
@@ -83,14 +99,14 @@ def node_of(state: State, peer: str) -> Node:
     elif observer is not None and observer.node is not None:
         role = observer.node.role
     else:
-        role = "operator" if name == "operator" else "provider"
+        role = OPERATOR if name == OPERATOR else "provider"
     return Node(
         peer=peer,
         name=name,
         role=role,
         member=entry.view if entry else None,
-        provider=state.processes.get((name, "provider")),
-        axl=state.processes.get((name, "axl")),
+        provider=state.processes.get((seat, "provider")),
+        axl=state.processes.get((seat, "axl")),
         stopped=state.stopped,
     )
 
@@ -104,14 +120,25 @@ def _natural(name: str) -> tuple[str, int]:
 
 def name_of(state: State, peer: str) -> str:
     """What to call a peer: the operator's name for it, else its own, else the start of its id."""
-    name = state.names.get(peer)
-    if name:
-        return name
     entry = state.members.get(peer)
-    own = entry.view.name if entry else ""
-    if own and own not in state.names.values():
+    return state.names.get(peer) or told_name(peer, entry.view.name if entry else "", state.names.values())
+
+
+def told_name(peer: str, own: str, taken: Collection[str]) -> str:
+    """What to call somebody who calls itself `own` and is none of those that bear the names `taken`."""
+    if own and own != YOU and own not in taken:
         return own
-    return f"{own}~{peer[:6]}" if own else peer[:8]
+    return f"{own}{STRANGE}{peer[:6]}" if own else peer[:8]
+
+
+def operator_of(state: State) -> str:
+    """The operator's own peer id, also in a picture that another participant tells."""
+    return next((peer for peer, name in state.names.items() if name == OPERATOR), state.primary)
+
+
+def label_of(job: JobView, operator: str) -> str:
+    """What to call a job of the operator's; others may call theirs the same, so theirs are marked."""
+    return job.label if job.submitter == operator else f"{STRANGE}{job.label}"
 
 
 def is_cut_off(state: State, peer: str) -> bool:
@@ -169,35 +196,65 @@ def find_node(state: State, name: str) -> Node:
     """
     if name.startswith(HOLDER):
         return holder_of(state, name.removeprefix(HOLDER))
+    if name == YOU:
+        return node_of(state, operator_of(state))
     known = nodes(state)
-    for called in (
-        [node for node in known if state.names.get(node.peer) == name],
-        [node for node in known if node.name == name],
-    ):
-        if len(called) == 1:
-            return called[0]
-        if called:
-            raise Ambiguous(f"several nodes are called {name}; use the start of a peer id")
-    if name == "you":
-        return node_of(state, state.primary)
-    return _one_by_prefix(name, "node", {node.peer: node for node in known}, [node.name for node in known])
+    by_id = {node.peer: node for node in known}
+    called = [node for node in known if state.names.get(node.peer) == name]
+    if not called and not _by_prefix(
+        name, by_id
+    ):  # what others call themselves hides nobody's name and no id
+        called = [node for node in known if node.name == name]
+    if len(called) == 1:
+        return called[0]
+    if called:
+        raise Ambiguous(f"several nodes are called {name}; use the start of a peer id")
+    return _one_by_prefix(name, "node", by_id, [node.name for node in known])
 
 
 def find_job(state: State, name: str) -> JobView:
-    """The newest job labelled `name` (`q3.1`), own ones first, or by id prefix. `q3.c` is the job that combines the
-    answers of q3, and so is `q3`: a question means its answer."""
+    """The operator's newest job labelled `name` (`q3.1`), else the one whose id begins so, else what somebody else calls
+    so. `q3.c` is the job that combines the answers of q3, and so is `q3`: a question means its answer.
+
+    Whoever asks labels their jobs as they like: of a question that is the operator's, no other's job is meant. `~q3.1`
+    is what somebody else calls so.
+    """
+    operator = operator_of(state)
     views = [entry.view for entry in state.jobs.values()]
-    labelled = [view for view in views if view.label in (name, f"{name}.c")]
-    if labelled:
-        return max(labelled, key=lambda view: (view.submitter == state.primary, view.submitted_ms))
-    asked = [entry.view for entry in state.queries.values() if entry.view.label == name.removesuffix(".c")]
+    mine = [view for view in views if view.submitter == operator]
+    if labelled := _labelled(mine, name):
+        return max(labelled, key=lambda view: view.submitted_ms)
+    _refuse_own_question(state, mine, name)
+    by_id = {view.job: view for view in views}
+    others = [view for view in views if view.submitter != operator]
+    theirs = _labelled(others, name.removeprefix(STRANGE))
+    if _by_prefix(name, by_id) or not theirs:
+        return _one_by_prefix(name, "job", by_id, [label_of(view, operator) for view in views])
+    if len({view.submitter for view in theirs}) > 1:
+        raise Ambiguous(f"several others call a job {name}, you do not: use the start of its id")
+    return max(theirs, key=lambda view: view.submitted_ms)
+
+
+def _labelled(views: Iterable[JobView], name: str) -> list[JobView]:
+    return [view for view in views if view.label in (name, f"{name}.c")]
+
+
+def _refuse_own_question(state: State, mine: Sequence[JobView], name: str) -> None:
+    """NotFound when `name` is a question of the operator's or a part of one: there is no such job of it."""
+    stem = name.removesuffix(".c")
+    asked = [entry.view for entry in state.queries.values() if entry.view.label == stem]
     if asked:
         question = max(asked, key=lambda view: view.submitted_ms)
         raise NotFound(
             f"{question.label} has no combined answer: it is {question.state}, {question.settled} of its "
             f"{question.total} parts are settled ({question.label}.1 to {question.label}.{question.total})"
         )
-    return _one_by_prefix(name, "job", {view.job: view for view in views}, [view.label for view in views])
+    known = {view.label.rpartition(".")[0]: view.label for view in mine}
+    known |= {entry.view.label: entry.view.label for entry in state.queries.values()}
+    part_of = next((own for own in (stem, name.rpartition(".")[0]) if own in known), None)
+    if part_of is not None:
+        parts = [view.label for view in mine if view.label.rpartition(".")[0] == part_of]
+        raise NotFound(f"no job {name}: of {part_of} there are {', '.join(parts[-8:]) or 'no jobs yet'}")
 
 
 def find_query(state: State, name: str) -> QueryView:
@@ -216,7 +273,11 @@ def find_query(state: State, name: str) -> QueryView:
 
 
 class Question(Struct, frozen=True):
-    """A question and its jobs, the combining one first. `view` is None of questions that others ask."""
+    """A question and its jobs, the combining one first. `view` is None of questions that others ask.
+
+    `id` names it here: the query id of one of the operator's own; of others' with who asks behind it, since anybody
+    can write any query id into a job.
+    """
 
     id: str
     label: str
@@ -224,27 +285,38 @@ class Question(Struct, frozen=True):
     jobs: tuple[JobView, ...]
 
 
+def question_id(job: JobView, operator: str) -> str:
+    """The id of the question that a job is part of."""
+    return job.query if job.submitter == operator else f"{job.query}{STRANGE}{job.submitter}"
+
+
 def questions(state: State) -> list[Question]:
-    """All questions of which a job is known, the newest first."""
+    """All questions of which a job is known, the operator's own before others', the newest first."""
+    operator = operator_of(state)
     jobs: dict[str, list[JobView]] = {}
     for entry in state.jobs.values():
-        jobs.setdefault(entry.view.query, []).append(entry.view)
-    found = [_question(state, query, known) for query, known in jobs.items()]
-    return sorted(found, key=lambda question: min(job.submitted_ms for job in question.jobs), reverse=True)
-
-
-def question_of(state: State, query: str) -> Question | None:
-    """The question with this id; None when none of its jobs is known."""
-    jobs = [entry.view for entry in state.jobs.values() if entry.view.query == query]
-    return _question(state, query, jobs) if jobs else None
-
-
-def _question(state: State, query: str, jobs: list[JobView]) -> Question:
-    entry = state.queries.get(query)
-    label = entry.view.label if entry else jobs[0].label.rpartition(".")[0]
-    return Question(
-        query, label, entry.view if entry else None, tuple(sorted(jobs, key=lambda job: job.index))
+        jobs.setdefault(question_id(entry.view, operator), []).append(entry.view)
+    found = [_question(state, id_, known) for id_, known in jobs.items()]
+    return sorted(
+        found,
+        key=lambda one: (one.jobs[0].submitter == operator, min(job.submitted_ms for job in one.jobs)),
+        reverse=True,
     )
+
+
+def question_of(state: State, id_: str) -> Question | None:
+    """The question with this id; None when none of its jobs is known."""
+    operator = operator_of(state)
+    jobs = [entry.view for entry in state.jobs.values() if question_id(entry.view, operator) == id_]
+    return _question(state, id_, jobs) if jobs else None
+
+
+def _question(state: State, id_: str, jobs: list[JobView]) -> Question:
+    entry = state.queries.get(id_)
+    told = label_of(jobs[0], operator_of(state))
+    label = entry.view.label if entry else told.rpartition(".")[0] or told
+    view = entry.view if entry else None
+    return Question(id_, label, view, tuple(sorted(jobs, key=lambda job: job.index)))
 
 
 def holder_of(state: State, job: str) -> Node:
@@ -256,11 +328,7 @@ def holder_of(state: State, job: str) -> Node:
 
 
 def _one_by_prefix(name: str, noun: str, by_id: dict[str, T], known: Iterable[str]) -> T:
-    found = (
-        [value for key, value in by_id.items() if key.startswith(name)]
-        if len(name) >= PEER_PREFIX_MIN
-        else []
-    )
+    found = _by_prefix(name, by_id)
     if len(found) == 1:
         return found[0]
     if found:
@@ -268,6 +336,14 @@ def _one_by_prefix(name: str, noun: str, by_id: dict[str, T], known: Iterable[st
     names = list(dict.fromkeys(label for label in known if label))
     hint = f" (there are {', '.join(names[-8:])})" if names else " (there is none yet)"
     raise NotFound(f"no {noun} {name}{hint}")
+
+
+def _by_prefix(name: str, by_id: Mapping[str, T]) -> list[T]:
+    return (
+        [value for key, value in by_id.items() if key.startswith(name)]
+        if len(name) >= PEER_PREFIX_MIN
+        else []
+    )
 
 
 # ---------------------------------------------------------------------------------------------- the ledger

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 from mesh_core.api.schema import MOMENTS
 from whisper_tui.model.glyphs import Glyphs
 from whisper_tui.model.inert import inert
-from whisper_tui.model.selectors import name_of
+from whisper_tui.model.selectors import label_of, name_of, operator_of
 from whisper_tui.model.state import LogEntry, State
 
 Tone: TypeAlias = Literal[
@@ -128,7 +128,7 @@ def _word(state: State, name: str, value: Any) -> str:
         return name_of(state, str(value))
     if name == "job":
         entry = state.jobs.get(str(value))
-        return (entry.view.label if entry else "") or str(value)[:8]
+        return label_of(entry.view, operator_of(state)) if entry and entry.view.label else str(value)[:8]
     if isinstance(value, list | tuple):
         return ", ".join(name_of(state, str(item)) for item in value)
     return str(value)

@@ -213,8 +213,8 @@ class State(Struct, frozen=True):
     """Everything the operator's side knows.
 
     `primary` is the peer whose view of members, jobs and queries counts: the operator's own node. While it
-    is not heard everybody's word is taken. `deaf` are the peers that cannot be heard: a process of theirs is
-    down or their stream is interrupted. `names` are the names the operator's side uses for peers.
+    is not heard those count that most of the others see alive. `deaf` are the peers that cannot be heard: a
+    process of theirs is down or their stream is interrupted. `names` are the names the operator's side uses for peers.
     `converged_ms` is since when all live replicas agree, None while they do not; `divergence_ms` how long
     they last took to agree again. `stopped`: the mesh was taken down, and nothing of it is heard any more.
     """

@@ -142,8 +142,8 @@ def _named(stage: Stage, words: Sequence[str]) -> list[str]:
     names: list[str] = []
     for word in words:
         if word == STREAMING:
-            holders = {selectors.name_of(state, job.holder) for job in looking.streaming(state)}
-            free = sorted(holders - set(names) - set(words))
+            holders = [selectors.node_of(state, job.holder) for job in looking.streaming(state)]
+            free = sorted({node.name for node in holders if node.seated} - set(names) - set(words))
             if not free:
                 raise ActionError("streaming: no participant holds a job and has streamed tokens of it")
             names.append(stage.rng.choice(free))

@@ -8,7 +8,7 @@ import time
 
 from whisper_tui.model.glyphs import ASCII, UNICODE
 from whisper_tui.model.inert import inert
-from whisper_tui.model.selectors import name_of, nodes, open_jobs
+from whisper_tui.model.selectors import label_of, name_of, nodes, open_jobs, operator_of
 from whisper_tui.model.sentences import sentence
 from whisper_tui.model.state import LogEntry, State
 from whisper_tui.script.report import Report, StepReport
@@ -119,7 +119,8 @@ def mesh_lines(state: State) -> list[str]:
     ]
     for job in open_jobs(state):
         holder = f", held by {name_of(state, job.holder)} at epoch {job.epoch}" if job.holder else ""
-        lines.append(f"{job.label} {job.state}{holder}, {job.live_weight} of {job.quorum} votes live")
+        label = label_of(job, operator_of(state))
+        lines.append(f"{label} {job.state}{holder}, {job.live_weight} of {job.quorum} votes live")
     return [inert(line) for line in lines]
 
 

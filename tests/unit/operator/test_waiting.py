@@ -11,7 +11,7 @@ import pytest
 
 from mesh_core.api.client import ControlClient
 from mesh_core.api.schema import AuctionView, BidView, Event, JobView
-from tests.unit.console.feeder import Feeder
+from tests.unit.console.feeder import Feeder, peer_of
 from whisper_tui.commands import answer
 from whisper_tui.errors import TimedOut
 
@@ -45,7 +45,8 @@ def test_a_job_whose_bids_are_all_refused_says_why() -> None:
 
 
 class StuckControl:
-    """Tells of one question that waits for its quorum, and then of nothing more."""
+    """Tells of one question that waits for its quorum, of somebody else's job that claims to be part of it and that
+    nobody takes, and then of nothing more."""
 
     async def events(self) -> AsyncGenerator[Event, None]:
         feeder = Feeder()
@@ -53,8 +54,12 @@ class StuckControl:
         feeder.submit("why?", "q1")
         query = msgspec.to_builtins(feeder.queries["q1"])
         stuck = msgspec.structs.replace(feeder.jobs["q1.1"], query="Q", live_weight=2)
-        yield Event(1, 0.0, "ab", "query", {**query, "query": "Q"})
-        yield Event(2, 0.0, "ab", "job", msgspec.to_builtins(stuck))
+        refused = auction("this customer has no credit left")
+        theirs = msgspec.structs.replace(stuck, job="00", submitter="ee", state="pending", auction=refused)
+        operator = peer_of("operator")
+        yield Event(1, 0.0, operator, "query", {**query, "query": "Q"})
+        yield Event(2, 0.0, operator, "job", msgspec.to_builtins(theirs))
+        yield Event(3, 0.0, operator, "job", msgspec.to_builtins(stuck))
         await asyncio.Event().wait()
 
 

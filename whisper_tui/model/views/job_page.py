@@ -5,7 +5,7 @@ from __future__ import annotations
 from mesh_core.api.schema import FINAL_STATES, JobView
 from whisper_tui.model.impact import seat_weight, tolerance
 from whisper_tui.model.inert import inert
-from whisper_tui.model.selectors import is_forgotten, is_stalled, name_of, node_of
+from whisper_tui.model.selectors import is_forgotten, is_stalled, label_of, name_of, node_of, operator_of
 from whisper_tui.model.state import State
 from whisper_tui.model.views import jobs as job_views
 from whisper_tui.model.views import nodes as node_views
@@ -17,7 +17,7 @@ from whisper_tui.model.views.waterfall import attempt_end_ms, axis_of, waterfall
 def job_title(frame: Frame, job_id: str) -> str:
     """`q1.4`, or that it is not known."""
     entry = frame.state.jobs.get(job_id)
-    return f"Job {inert(entry.view.label, 40)}" if entry else "Job"
+    return f"Job {inert(label_of(entry.view, operator_of(frame.state)), 40)}" if entry else "Job"
 
 
 def job_detail(frame: Frame, job_id: str, width: int) -> Lines:
@@ -26,7 +26,8 @@ def job_detail(frame: Frame, job_id: str, width: int) -> Lines:
     if entry is None:
         return ((Span("  this job is not kept any more: esc goes back", "dim"),),)
     job = entry.view
-    query = frame.state.queries.get(job.query)
+    own = job.submitter == operator_of(frame.state)
+    query = frame.state.queries.get(job.query) if own else None
     opened = frame.state.answers.get(job.job)
     asked = paragraphs(query.view.text, width) if query else []
     cited = passages(frame, opened.answer, width) if opened else []

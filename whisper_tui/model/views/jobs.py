@@ -10,7 +10,9 @@ from whisper_tui.model.selectors import (
     is_forgotten,
     is_orphaned,
     is_stalled,
+    label_of,
     name_of,
+    operator_of,
     questions,
 )
 from whisper_tui.model.state import State
@@ -51,7 +53,7 @@ def cells_of(frame: Frame, job: JobView, words: int) -> tuple[Line, Line, Line, 
     """Label, state, holders, tokens, and in at most `words` cells what it has come to."""
     tokens = Span(str(job.tokens), "text") if job.tokens else Span(frame.glyphs.nothing, "dim")
     return (
-        (Span(inert(job.label, 40)),),
+        (Span(inert(label_of(job, operator_of(frame.state)), 40)),),
         state_of(frame.state, job, frame.glyphs),
         holders(frame.state, job, frame.glyphs),
         (tokens,),
@@ -178,7 +180,7 @@ def live_line(frame: Frame, width: int, chosen: str | None = None) -> Line:
         return (label, Span(f"{sign}  ", role), *_gist(frame, found[0], width))
     holder = inert(name_of(frame.state, job.holder), 20)
     start = (
-        Span(f" {inert(job.label, 20)} ", "strong"),
+        Span(f" {inert(label_of(job, operator_of(frame.state)), 20)} ", "strong"),
         Span(f"{frame.glyphs.running} {holder} ", "running"),
         Span(f"{job.tokens:>4} tok ", "dim"),
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mesh_core.api.schema import FINAL_STATES, BidView, JobView
 from whisper_tui.model.glyphs import Glyphs
 from whisper_tui.model.inert import inert
-from whisper_tui.model.selectors import name_of
+from whisper_tui.model.selectors import label_of, name_of, operator_of
 from whisper_tui.model.state import Entry, State
 from whisper_tui.model.views.base import Frame, Line, Lines, Role, Span, axl, fit, line_cells, seconds
 
@@ -31,6 +31,10 @@ def _auctions(state: State) -> list[JobView]:
     return sorted(found, key=lambda job: (job.auction.state != "open", -job.auction.opened_ms, job.index))
 
 
+def _label(frame: Frame, job: JobView) -> str:
+    return inert(label_of(job, operator_of(frame.state)), 20)
+
+
 def _auction(frame: Frame, job: JobView, width: int) -> Line:
     """Whole bids only, the best first; those for which there is no room are counted."""
     auction, glyphs = job.auction, frame.glyphs
@@ -40,7 +44,7 @@ def _auction(frame: Frame, job: JobView, width: int) -> Line:
     else:
         took = max(0.0, auction.closed_ms - auction.opened_ms)
         told = Span(f"closed in {took:.0f} ms ", "dim")
-    line: Line = (Span(f"{fit(inert(job.label, 20), 6)} ", "strong"), told)
+    line: Line = (Span(f"{fit(_label(frame, job), 6)} ", "strong"), told)
     bids = sorted(auction.bids, key=lambda bid: (bool(bid.refused), bid.rank))
     if not bids:
         return (*line, Span(" no bid" if auction.state == "closed" else " no bid yet", "dim"))
@@ -93,7 +97,7 @@ def _lease(frame: Frame, entry: Entry) -> Line:
     filled = round(min(1.0, share) * BAR)
     role: Role = "warn" if share < LOW else "lease"
     return (
-        Span(f"{fit(inert(job.label, 20), 5)} ", "strong"),
+        Span(f"{fit(_label(frame, job), 5)} ", "strong"),
         Span(f"{fit(inert(name_of(frame.state, job.holder), 20), 8)} "),
         Span(f"e{job.epoch:<2}", "dim"),
         Span(f"{glyphs.rescued if job.epoch > 1 else ' '} ", "rescued"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from whisper_tui.model.inert import inert
-from whisper_tui.model.selectors import Node, jobs_held, name_of, node_of
+from whisper_tui.model.selectors import Node, jobs_held, label_of, name_of, node_of, operator_of
 from whisper_tui.model.views import jobs as job_views
 from whisper_tui.model.views import nodes as node_views
 from whisper_tui.model.views.base import Frame, Line, Lines, Role, Span, axl, fit
@@ -98,7 +98,7 @@ def _holdings(frame: Frame, peer: str) -> list[Line]:
     return [
         (
             INDENT,
-            Span(fit(inert(job.label, 20), 8), "strong"),
+            Span(fit(inert(label_of(job, operator_of(frame.state)), 20), 8), "strong"),
             *job_views.state_of(frame.state, job, frame.glyphs),
             Span(f"  epoch {job.epoch}  {job.tokens or frame.glyphs.nothing} tokens", "dim"),
         )

@@ -52,10 +52,10 @@ def _summary(frame: Frame, question: Question) -> list[Line]:
     asker = inert(name_of(frame.state, jobs[0].submitter), 40)
     return [
         field("state", Span(sign, role), Span(took, "dim")),
-        field("asked", Span(f"{clock(asked)} by {asker}")),
+        field("asked", Span(f"{clock(asked).strip()} by {asker}")),
         field("jobs", Span(f"{settled} of {len(jobs)} settled, {rescued} of them rescued")),
         field("price", Span(f"{axl(sum(job.price_micro for job in jobs))} AXL")),
-        field("id", Span(inert(question.id, 64), "dim")),
+        field("id", Span(inert(jobs[0].query, 64), "dim")),
     ]
 
 
