@@ -127,14 +127,16 @@ def _seat(plan: Plan, name: str) -> Seat:
 
 
 def _by_preference(status: Status) -> list[Seat]:
-    """Participants whose mesh process runs, the operator first."""
+    """Participants whose mesh process runs: the operator first, who is cut off from most of the others last."""
     silent = {
-        view.name
-        for view in status.processes
-        if view.part == "provider" and (view.state in GONE or view.state == "paused")
+        (view.name, view.part) for view in status.processes if view.state in GONE or view.state == "paused"
     }
-    running = [seat for seat in status.plan.participants if seat.name not in silent]
-    return sorted(running, key=lambda seat: seat.name != OPERATOR)
+    company = {name: len(side) for side in status.sides for name in side}
+    running = [seat for seat in status.plan.participants if (seat.name, "provider") not in silent]
+    return sorted(
+        running,
+        key=lambda seat: (seat.name != OPERATOR, (seat.name, "axl") in silent, -company.get(seat.name, 0)),
+    )
 
 
 def live_source(run: RunDir, plan: Plan) -> LiveSource:

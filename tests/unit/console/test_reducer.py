@@ -40,6 +40,51 @@ def views_of(state: State) -> tuple[object, ...]:
     )
 
 
+def without_operator(*cut_off: str) -> tuple[Feeder, list[str]]:
+    """A mesh whose operator was killed; those that are cut off see everybody else dead, and say so last."""
+    mesh = Feeder()
+    mesh.start()
+    mesh.kill("operator")
+    together = [name for name in mesh.survivors() if name not in cut_off]
+    for observers, gone in ((together, ["operator", *cut_off]), (cut_off, ["operator", *together])):
+        for observer in observers:
+            for name in gone:
+                view = replace(mesh.members[name], state="dead")
+                mesh.tell(observer, "member_dead", {"peer": peer_of(name), "accusers": 3})
+                mesh.tell(observer, "member", to_builtins(view))
+    return mesh, together
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_without_the_operator_one_observer_that_is_cut_off_does_not_speak_for_all(order: int) -> None:
+    mesh, together = without_operator("node5")
+    opinions = [event for event in mesh.events if event.kind.startswith("member")]
+    start = [event for event in mesh.events if not event.kind.startswith("member")]
+    by_observer = sorted(opinions, key=lambda event: order * (event.node == peer_of("node5")))
+    seen = {node.name: node.state for node in selectors.nodes(reduced([*start, *by_observer]))}
+    assert seen == {**dict.fromkeys(together, "alive"), "node5": "dead", "operator": "dead"}
+
+
+def test_an_observer_whose_axl_node_is_down_is_not_listened_to() -> None:
+    mesh, _ = without_operator("node5")
+    for part in ("axl",):
+        mesh.tell(SUPERVISOR, "process", {"name": "node5", "part": part, "state": "killed", "pid": 0})
+    asked = rescue_story(until="running")
+    alone = replace(next(iter(asked.jobs.values())), live_weight=1)
+    mesh.tell("node5", "job", to_builtins(alone))
+    mesh.tell("node5", "member", to_builtins(replace(mesh.members["node1"], state="dead")))
+    state = reduced(mesh.events)
+    assert state.jobs == {}
+    assert selectors.node_counts(state).up == 5
+
+
+def test_an_operator_that_is_back_is_who_counts_again() -> None:
+    mesh, _ = without_operator("node5")
+    mesh.revive("operator")
+    seen = {node.name: node.state for node in selectors.nodes(reduced(mesh.events))}
+    assert set(seen.values()) == {"alive"}
+
+
 STORY = rescue_story().events
 VIEW_EVENTS = [event for event in STORY if event.kind in VIEWS]
 
@@ -104,7 +149,8 @@ def test_while_the_operators_node_is_not_heard_the_others_are_believed() -> None
     mesh = Feeder()
     mesh.start()
     mesh.source("operator", "lost")
-    mesh.tell("node3", "member", to_builtins(replace(mesh.members["node1"], state="dead")))
+    for name in ("node2", "node3", "node4", "node5", "node6"):
+        mesh.tell(name, "member", to_builtins(replace(mesh.members["node1"], state="dead")))
     assert selectors.find_node(mesh.state(), "node1").state == "dead"
 
 
