@@ -421,8 +421,8 @@ def _query_state(query: Query) -> QueryState:
         return "running"
     if not query.failed:
         return "answered"
-    values = [value for _, value in query.state.values]
-    return "cancelled" if all(value.outcome == "cancelled" for value in values) else "failed"
+    cancelled = all(value.outcome == "cancelled" for value in query.values.values())
+    return "cancelled" if cancelled else "failed"
 
 
 def _present(views: Iterable[V | None]) -> list[V]:

@@ -60,10 +60,12 @@ _states: msgspec.msgpack.Decoder[StoredQuery] = msgspec.msgpack.Decoder(StoredQu
 
 @dataclass(slots=True)
 class Query:
-    """A query and the results of its jobs that have been opened so far."""
+    """A query, what its jobs came to so far, and which of their results have been opened. `values` are newer than those
+    of `state`, which are written down from them."""
 
     state: StoredQuery
     options: JobOptions
+    values: dict[JobId, Value] = field(default_factory=dict)
     results: dict[JobId, bytes] = field(default_factory=dict)
     failed: bool = False
 
@@ -72,13 +74,9 @@ class Query:
         """Whether its combined answer is here, or never will be."""
         return self.state.finished_ms > 0
 
-    def value(self, job: JobId) -> Value | None:
-        """What one of its jobs came to, None while that is not decided."""
-        return next((value for decided, value in self.state.values if decided == job), None)
-
     def ended(self, job: JobId) -> bool:
         """Whether a job is decided and its result, if it has one, is opened."""
-        value = self.value(job)
+        value = self.values.get(job)
         return value is not None and (value.outcome != "result" or job in self.results)
 
 
@@ -238,9 +236,9 @@ class Queries:
     def learn(self, job: LedgerJob) -> None:
         """A job is decided: if it is one of this node's, remember what it came to."""
         query = self._of_job.get(job.id)
-        if query is not None and job.value is not None and query.value(job.id) is None:
+        if query is not None and job.value is not None and job.id not in query.values:
             self._pace.ended(self._context.now)
-            query.state.values.append((job.id, job.value))
+            query.values[job.id] = job.value
             self._results[job.value.result_hash] = None
             self._persist(query)
 
@@ -252,7 +250,7 @@ class Queries:
 
     def _collect(self, now: float, query: Query, job_id: JobId, sources: Iterable[PeerId]) -> None:
         """Get the result of a decided job from any of `sources` and open it."""
-        value = query.value(job_id)
+        value = query.values.get(job_id)
         if value is None:
             return
         if value.outcome != "result":
@@ -263,7 +261,7 @@ class Queries:
     def on_result(self, now: float, need: OpenResult) -> None:
         """The sealed result of a job of this node has come."""
         query = self._of_job.get(need.job)
-        value = query.value(need.job) if query is not None else None
+        value = query.values.get(need.job) if query is not None else None
         if query is not None and value is not None:
             self._open(now, query, need.job, value.result_hash)
 
@@ -342,7 +340,7 @@ class Queries:
             self._context.outbox.write(PutMeta(_META + query.state.id.hex(), None))
             for job_id in [*query.state.jobs, query.state.combine]:
                 self._of_job.pop(job_id, None)
-            for job_id, value in query.state.values:
+            for job_id, value in query.values.items():
                 self._results.pop(value.result_hash, None)
                 if job_id not in self._ledger.jobs and value.result_hash in self._blobs:
                     self._blobs.drop(value.result_hash)
@@ -364,14 +362,14 @@ class Queries:
             self._restore(state)
 
     def _restore(self, state: StoredQuery) -> None:
-        query = Query(state, self._options_of(state))
+        query = Query(state, self._options_of(state), dict(state.values))
         self.queries[state.id] = query
         for job_id in [*state.jobs, state.combine]:
             self._of_job[job_id] = query
             job = self._ledger.jobs.get(job_id)
-            if job is not None and job.value is not None and query.value(job_id) is None:
-                state.values.append((job_id, job.value))
-        self._results |= dict.fromkeys(value.result_hash for _, value in state.values)
+            if job is not None and job.value is not None and job_id not in query.values:
+                query.values[job_id] = job.value
+        self._results |= dict.fromkeys(value.result_hash for value in query.values.values())
         if query.finished:
             query.failed = not self._reopen(query)
 
@@ -385,7 +383,7 @@ class Queries:
     def opened(self, job_id: JobId) -> bytes | None:
         """The result of one of this node's own jobs: as it was opened, or again from what is stored here."""
         query = self._of_job.get(job_id)
-        value = query.value(job_id) if query is not None else None
+        value = query.values.get(job_id) if query is not None else None
         if query is None or value is None:
             return None
         if job_id in query.results:
@@ -399,7 +397,7 @@ class Queries:
     def value(self, job: JobId) -> Value | None:
         """What one of this node's own jobs came to, also when the ledger has forgotten it; None while it is open."""
         query = self._of_job.get(job)
-        return query.value(job) if query is not None else None
+        return query.values.get(job) if query is not None else None
 
     def _options_of(self, state: StoredQuery) -> JobOptions:
         known = next((self._ledger.jobs[job] for job in state.jobs if job in self._ledger.jobs), None)
@@ -425,7 +423,7 @@ class Queries:
             secrets = dict(query.state.secrets)
             for job_id in [*query.state.jobs, query.state.combine]:
                 job = self._ledger.jobs.get(job_id)
-                if query.value(job_id) is not None:
+                if job_id in query.values:
                     sources = members(job.job) if job is not None else self._membership.live()
                     self._collect(now, query, job_id, sources)
                 elif job is not None:
@@ -434,4 +432,5 @@ class Queries:
         self._forget_oldest()
 
     def _persist(self, query: Query) -> None:
+        query.state.values = list(query.values.items())
         self._context.outbox.write(PutMeta(_META + query.state.id.hex(), msgspec.msgpack.encode(query.state)))
