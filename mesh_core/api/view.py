@@ -321,7 +321,7 @@ class NodeViews:
             jobs=[job.hex() for job in state.jobs],
             combine=state.combine.hex(),
             total=len(state.jobs),
-            settled=sum(1 for value in map(query.value, state.jobs) if value and value.outcome == "result"),
+            settled=sum(1 for value in map(query.values.get, state.jobs) if value and value.outcome == "result"),
             running=sum(1 for job in every if job.state == "leased"),
             state=_query_state(query),
             submitted_ms=state.submitted_ms,
