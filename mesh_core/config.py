@@ -167,6 +167,12 @@ LIMITS: tuple[Limit, ...] = (
     Limit("bids_max", 64, "bids", "an award lists at most this many bids"),
     Limit("open_jobs_max", 10_000, "jobs", "a submitter beyond it is told to come back later"),
     Limit(
+        "open_payload_bytes_max",
+        256 << 20,
+        "bytes per submitter",
+        "of undecided jobs; a customer must not fill disks",
+    ),
+    Limit(
         "patience_doublings_max",
         3,
         "doublings",

@@ -166,7 +166,7 @@ class Candidate:
         return claim
 
     def _begin(self, now: float, job: LedgerJob, epoch: int) -> Claim:
-        self._admission.take(job.id)
+        self._admission.take(job)
         claim = self._holder.claims[job.id] = Claim(job, epoch, now)
         self._context.timers.clear(("candidate", "go", job.id))
         self._context.timers.set(("candidate", "resend", job.id), now + self._context.timing.claim_resend_s)

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mesh_core.config import limit
 from mesh_core.context import Context
-from mesh_core.effects import JobId, PutMeta
+from mesh_core.effects import JobId, PeerId, PutMeta
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.market.balance import Credit
 
 _META = "taken:"
+
+
+@dataclass(slots=True)
+class _Open:
+    """What one submitter's undecided jobs take up."""
+
+    jobs: int = 0
+    payload_bytes: int = 0
 
 
 @dataclass(eq=False)
@@ -26,11 +35,25 @@ class Admission:
     _credit: Credit
 
     def __post_init__(self) -> None:
-        self._taken: set[JobId] = set()
+        self._taken: dict[JobId, LedgerJob] = {}
+        self._of: dict[PeerId, _Open] = {}
 
     def __len__(self) -> int:
         """Undecided jobs that were taken in."""
         return len(self._taken)
+
+    def room_problem(self, job: LedgerJob) -> str:
+        """Why there is no room for one more job of this submitter now; empty when there is, or it was taken in already.
+
+        Each has its share: one customer's cheap jobs must not keep the others' out, or fill the disk.
+        """
+        if job.id in self._taken:
+            return ""
+        held = self._of.get(job.submitter, _Open())
+        crowded = len(self._taken) >= limit("open_jobs_max") or held.jobs >= limit("own_jobs_max")
+        if crowded or held.payload_bytes + job.job.payload_bytes > limit("open_payload_bytes_max"):
+            return "too many open jobs here, try again later"
+        return ""
 
     def problem(self, job: LedgerJob) -> str:
         """Why this node takes no part in the job; empty when it does."""
@@ -40,24 +63,36 @@ class Admission:
             return ""
         return "" if self._credit.covers(job) else "its submitter's credit does not cover it"
 
-    def take(self, job: JobId) -> None:
+    def take(self, job: LedgerJob) -> None:
         """Take a job in, whatever becomes of its submitter's credit."""
-        if job not in self._taken:
-            self._taken.add(job)
-            self._context.outbox.write(PutMeta(_META + job.hex(), b""))
+        if job.id not in self._taken:
+            self._keep(job)
+            self._context.outbox.write(PutMeta(_META + job.id.hex(), b""))
+
+    def _keep(self, job: LedgerJob) -> None:
+        self._taken[job.id] = job
+        held = self._of.setdefault(job.submitter, _Open())
+        held.jobs += 1
+        held.payload_bytes += job.job.payload_bytes
 
     def on_settled(self, job: JobId) -> None:
         """The job is decided: there is room for another."""
-        if job in self._taken:
-            self._taken.remove(job)
-            self._context.outbox.write(PutMeta(_META + job.hex(), None))
+        taken = self._taken.pop(job, None)
+        if taken is None:
+            return
+        held = self._of[taken.submitter]
+        held.jobs -= 1
+        held.payload_bytes -= taken.job.payload_bytes
+        if not held.jobs:
+            del self._of[taken.submitter]
+        self._context.outbox.write(PutMeta(_META + job.hex(), None))
 
     def restore(self, meta: dict[str, bytes]) -> None:
         """Jobs that former lives took in, and that are still undecided, stay in."""
         for key in [key for key in meta if key.startswith(_META)]:
-            job = bytes.fromhex(key.removeprefix(_META))
-            if job in self._ledger.open_jobs:
-                self._taken.add(job)
+            job = self._ledger.open_jobs.get(bytes.fromhex(key.removeprefix(_META)))
+            if job is not None:
+                self._keep(job)
             else:
                 self._context.outbox.write(PutMeta(key, None))
 

@@ -91,7 +91,7 @@ class Auctioneer:
         auction = Auction(job, secret, now)
         auction.stored.add(self._context.me)
         self.auctions[job.id] = auction
-        self._admission.take(job.id)
+        self._admission.take(job)
         self._context.timers.set(("auction", "close", job.id), now + job.job.auction_ms / 1000)
         self._context.timers.set(("auction", "admit", job.id), now + self._context.timing.admission_resend_s)
         return auction

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId
 from mesh_core.identity.statement import digest
@@ -50,13 +49,11 @@ class Desk:
             return
         if self._context.me not in members(job.job) or sender != job.submitter:
             return
-        refused = self._admission.problem(job)
-        if not refused and len(self._admission) >= limit("open_jobs_max"):
-            refused = "too many open jobs here, try again later"
+        refused = self._admission.problem(job) or self._admission.room_problem(job)
         if refused:
             self._context.send(sender, ms.JobStored(job.id, b"", refused))
             return
-        self._admission.take(job.id)
+        self._admission.take(job)
         if len(message.payload) == job.job.payload_bytes and digest(message.payload) == job.job.payload_hash:
             self._blobs.put(message.payload)
         self._blobs.want(now, job.job.payload_hash, [sender], StorePayload(job.id))

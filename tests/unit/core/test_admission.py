@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 import mesh_core.market.auction as auctions
+from mesh_core.config import limit
 from mesh_core.effects import JobOptions, PeerId, Persist, PutMeta
 from mesh_core.identity.crypto import Crypto
 from mesh_core.identity.statement import digest
@@ -99,3 +100,18 @@ def test_what_was_taken_in_is_remembered_until_it_is_decided(seat: Seat, people:
         PutMeta(f"taken:{job.hex()}", None) for job in (decided, ours)
     ]
     assert len(node.admission) == 0
+
+
+def test_one_submitter_has_its_share_of_a_providers_room_and_no_more(seat: Seat, people: People) -> None:
+    huge, small = limit("blob_bytes_max"), limit("own_jobs_max")
+    told = [
+        refusal(seat, people, "submitter", payload_bytes=huge, max_price_micro=0, label=f"{number}")
+        for number in range(18)
+    ]
+    assert told[:15] == [""] * 15
+    assert set(told[16:]) == {"too many open jobs here, try again later"}
+    while len(seat.node.admission) < small:
+        refusal(seat, people, "submitter", max_price_micro=0, label=f"s{len(seat.node.admission)}")
+    assert refusal(seat, people, "submitter", max_price_micro=0, label="last").startswith(
+        "too many open jobs"
+    )

@@ -7,11 +7,12 @@ from random import Random
 
 import pytest
 
+from mesh_core.config import limit
 from mesh_core.effects import JobOptions
 from mesh_core.identity.statement import digest
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.open_jobs import OpenJobs
-from mesh_core.market import desk
+from mesh_core.market import admission
 from mesh_core.simulation.workload import Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
 from mesh_core.wire.messages import JobStored
@@ -94,7 +95,7 @@ def test_jobs_taken_in_in_a_former_life_count_as_taken_in(monkeypatch: pytest.Mo
     world.run_for(0.2)
     world.start("node1")
     world.run_for(2.0)
-    monkeypatch.setattr(desk, "limit", lambda _name: 3)
+    monkeypatch.setattr(admission, "limit", lambda name: 3 if name == "open_jobs_max" else limit(name))
     refusals: list[str] = []
     world.listen(
         lambda host, message: (
