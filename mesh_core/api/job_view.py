@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from typing import cast
 
+from mesh_core.api.memories import Memories, Memory
 from mesh_core.api.schema import AttemptView, AuctionView, BidView, JobState, JobView, ToleranceView
-from mesh_core.api.stories import Stories, Story
 from mesh_core.api.times import told_ms
 from mesh_core.config import MICRO_PER_AXL
 from mesh_core.identity.statement import peek
@@ -25,18 +25,18 @@ from mesh_core.wire import statements as st
 class JobViews:
     """Builds job views of one node. `wall_ms` is its wall clock."""
 
-    def __init__(self, node: Node, stories: Stories, wall_ms: Callable[[], float]) -> None:
+    def __init__(self, node: Node, memories: Memories, wall_ms: Callable[[], float]) -> None:
         self._node = node
-        self._stories = stories
+        self._memories = memories
         self._wall_ms = wall_ms
         self.credited = frozenset({node.peer, *node.config.credit})
         """Submitters whose contradictions would be the mesh's own."""
 
     def view(self, job: LedgerJob, now: float) -> JobView:
         """The job as it stands at `now` (monotonic seconds)."""
-        body, value, story = job.job, job.value, self._stories.of(job.id)
+        body, value, memory = job.job, job.value, self._memories.of(job.id)
         holder, epoch = job.holder, job.epoch
-        attempts = [self._attempt(job, one, story) for one in sorted(job.leases)]
+        attempts = [self._attempt(job, one, memory) for one in sorted(job.leases)]
         certificate = job.certificate
         return JobView(
             job=job.id.hex(),
@@ -62,14 +62,14 @@ class JobViews:
             executions=job.executions,
             rescued=job.rescued,
             submitted_ms=self._told_ms(job.entry),
-            accepted_ms=story.accepted_ms,
+            accepted_ms=memory.accepted_ms,
             first_started_ms=next((one.started_ms for one in attempts if one.started_ms), 0.0),
             settled_ms=self._told_ms(job.settle),
             votes=[voter.hex() for voter in voters(body, certificate)] if certificate else [],
             reason=value.reason if value else "",
-            text=story.text,
-            tokens=story.attempts[story.text_epoch].tokens if story.text_epoch in story.attempts else 0,
-            auction=self._auction(job, story),
+            text=memory.text,
+            tokens=memory.attempts[memory.text_epoch].tokens if memory.text_epoch in memory.attempts else 0,
+            auction=self._auction(job, memory),
             attempts=attempts,
             contradiction=job.contradiction(self.credited),
             tolerance=_tolerance(job),
@@ -105,9 +105,9 @@ class JobViews:
         config, crypto = self._node.config, self._node.context.crypto
         return price_of(crypto, config.network, job, job.holder, self._announcement(job.holder))
 
-    def _attempt(self, job: LedgerJob, epoch: int, story: Story) -> AttemptView:
+    def _attempt(self, job: LedgerJob, epoch: int, memory: Memory) -> AttemptView:
         holder, entry = job.leases[epoch]
-        seen = story.attempts.get(epoch)
+        seen = memory.attempts.get(epoch)
         started_ms = seen.started_ms if seen else 0.0
         if not started_ms and not adopts(entry.body):
             # Only the holder and the submitter see a workload begin; for others the lease is close enough.
@@ -140,14 +140,14 @@ class JobViews:
 
     # ---------------------------------------------------------------------------------------- auction
 
-    def _auction(self, job: LedgerJob, story: Story) -> AuctionView:
+    def _auction(self, job: LedgerJob, memory: Memory) -> AuctionView:
         award_entry = next(iter(job.awards.values()), None)
         running = self._node.auctioneer.auctions.get(job.id)
         ranking = list(job.award.ranking) if job.award else []
         if running is not None:
             bids, refusals = [scored for scored, _ in running.bids.values()], running.refusals
         else:
-            bids, refusals = story.bids or self._awarded(job), story.refusals
+            bids, refusals = memory.bids or self._awarded(job), memory.refusals
         closed = award_entry is not None or (running is not None and running.closed_at is not None)
         undecided = not job.final and not job.leases
         return AuctionView(

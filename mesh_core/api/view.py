@@ -14,6 +14,7 @@ from msgspec import Struct
 from mesh_core.api.affects import AFFECTS
 from mesh_core.api.hub import Entity
 from mesh_core.api.job_view import JobViews
+from mesh_core.api.memories import Memories
 from mesh_core.api.schema import (
     AnswerView,
     Counters,
@@ -27,7 +28,6 @@ from mesh_core.api.schema import (
     ReplicaView,
     State,
 )
-from mesh_core.api.stories import Stories
 from mesh_core.api.times import told_ms
 from mesh_core.effects import PeerId
 from mesh_core.ledger.record import Entry
@@ -83,8 +83,8 @@ class NodeViews:
         self._problem = problem
         self._backend = backend
         self._started_ms = wall_ms()
-        self._stories = Stories()
-        self._jobs = JobViews(node, self._stories, wall_ms)
+        self._memories = Memories()
+        self._jobs = JobViews(node, self._memories, wall_ms)
         self._answers: dict[bytes, AnswerView] = {}
         self._tail: deque[bytes] = deque(maxlen=RECORDS_SHOWN)
         self._builders: dict[str, Callable[[bytes], Struct | None]] = {
@@ -109,14 +109,14 @@ class NodeViews:
 
     def observe(self, kind: str, fields: Mapping[str, Any], at_ms: float) -> None:
         """Remember what a moment shows and the ledger does not keep."""
-        self._stories.observe(kind, fields, at_ms)
+        self._memories.observe(kind, fields, at_ms)
         if kind == "record_added":
             self._tail.append(fields["hash"])
         elif kind == "auction_closed":
             auction = self._node.auctioneer.auctions.get(fields["job"])
             if auction is not None:
                 bids = [scored for scored, _ in auction.bids.values()]
-                self._stories.auctioned(fields["job"], bids, auction.refusals)
+                self._memories.auctioned(fields["job"], bids, auction.refusals)
 
     def affected(self, kind: str, fields: Mapping[str, Any]) -> Iterator[Entity]:
         """The entities that a moment may have changed."""
@@ -321,7 +321,9 @@ class NodeViews:
             jobs=[job.hex() for job in state.jobs],
             combine=state.combine.hex(),
             total=len(state.jobs),
-            settled=sum(1 for value in map(query.values.get, state.jobs) if value and value.outcome == "result"),
+            settled=sum(
+                1 for value in map(query.values.get, state.jobs) if value and value.outcome == "result"
+            ),
             running=sum(1 for job in every if job.state == "leased"),
             state=_query_state(query),
             submitted_ms=state.submitted_ms,

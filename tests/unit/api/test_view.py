@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from mesh_core.api import view
 from mesh_core.api.hub import Entity
+from mesh_core.api.memories import ATTEMPTS_MAX, MEMORIES_MAX, TEXT_CHARS_MAX, Memories
 from mesh_core.api.schema import VIEWS, Counters, JobView, MemberView, QueryView, State, ToleranceView
-from mesh_core.api.stories import ATTEMPTS_MAX, STORIES_MAX, TEXT_CHARS_MAX, Stories
 from mesh_core.api.times import AHEAD_MS, told_ms
 from mesh_core.api.view import About, NodeViews
 from mesh_core.effects import JobOptions, Notify, Partition, Write
@@ -259,19 +259,19 @@ def test_no_more_opened_answers_are_kept_than_are_shown(monkeypatch: pytest.Monk
 
 
 def test_what_is_remembered_of_jobs_is_bounded() -> None:
-    stories = Stories()
+    memories = Memories()
     for epoch in range(1, 10_000):
         progress = {"job": b"j", "epoch": epoch, "tokens": 1, "text": "x" * 100}
-        stories.observe("execution_progress", progress, 1.0)
-    story = stories.of(b"j")
-    assert list(story.attempts) == list(range(10_000 - ATTEMPTS_MAX, 10_000))
+        memories.observe("execution_progress", progress, 1.0)
+    memory = memories.of(b"j")
+    assert list(memory.attempts) == list(range(10_000 - ATTEMPTS_MAX, 10_000))
     for _ in range(100):
-        stories.observe("execution_progress", progress, 1.0)
-    assert len(stories.of(b"j").text) == TEXT_CHARS_MAX
-    for number in range(STORIES_MAX + 5):
-        stories.observe("job_accepted", {"job": b"%d" % number}, 1.0)
-    assert stories.of(b"j").attempts == {}
-    assert stories.of(b"5").accepted_ms == 1.0
+        memories.observe("execution_progress", progress, 1.0)
+    assert len(memories.of(b"j").text) == TEXT_CHARS_MAX
+    for number in range(MEMORIES_MAX + 5):
+        memories.observe("job_accepted", {"job": b"%d" % number}, 1.0)
+    assert memories.of(b"j").attempts == {}
+    assert memories.of(b"5").accepted_ms == 1.0
 
 
 def test_a_query_runs_and_is_answered_and_the_counters_say_so() -> None:
