@@ -272,6 +272,11 @@ class Outbox:
         """Queue writes; every effect of this step with `after_disk` waits for them."""
         self._writes.extend(writes)
 
+    def withdraw(self) -> None:
+        """Take back the votes of this step and all that it would have sent: whoever signed them must not have."""
+        self._writes = [write for write in self._writes if not isinstance(write, PutVote)]
+        self._effects = [effect for effect in self._effects if not isinstance(effect, Send)]
+
     def emit(self, effect: Execute | StopExecution | Notify) -> None:
         """Queue any other effect."""
         self._effects.append(effect)

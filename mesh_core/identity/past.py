@@ -231,6 +231,7 @@ class Past:
             self._context.pen.close()
             self._end_asking()
             self._on_retired()
+            self._context.outbox.withdraw()
             self._context.outbox.write(PutMeta(RETIRED, why.encode()))
             self._tell_retired()
 

@@ -12,7 +12,7 @@ from mesh_core.api.schema import MOMENTS
 
 _SENTENCES = {moment.kind: moment.sentence for moment in MOMENTS}
 _TOO_MUCH = frozenset({"record_added", "execution_progress", "neighbour_found"})
-_STAMP = struct.Struct("<dB")
+_STAMP = struct.Struct("<dH")
 
 _SAME_S = 2.0
 """What several report within this time is one line."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from mesh_core.effects import JobOptions
+from mesh_core.effects import JobOptions, Persist, PutMeta, PutVote, Send, Tick
 from mesh_core.node import Node
 from mesh_core.simulation.workload import Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
 from mesh_core.wire import messages as ms
+from mesh_core.wire import statements as st
 
 
 def mesh(seed: str, **options: object) -> World:
@@ -127,3 +128,18 @@ def test_a_repeated_frame_is_answered_at_most_once_per_second(again: bool) -> No
         world.run_for(1.5)
         world.inject("node1", frames[-1])
         assert len(answers) == 2
+
+
+def test_a_vote_that_was_signed_a_moment_before_the_key_is_retired_does_not_leave() -> None:
+    """One frame may carry a request that is granted and, behind it, what shows that the disk is an old backup."""
+    world = mesh("moment")
+    node = node_of(world, "node1")
+    promise = st.Promise("local", node.peer, bytes(32), 1, node.peer, None, ())
+    signed = node.context.pen.vote(promise)
+    node.context.send(world.hosts["node2"].peer, ms.Promised(signed))
+    node.past.retire("peers know better")
+    effects = node.step(node.context.now, Tick())
+    writes = [write for effect in effects if isinstance(effect, Persist) for write in effect.writes]
+    assert not any(isinstance(write, PutVote) for write in writes)
+    assert not any(isinstance(effect, Send) and isinstance(effect.message, ms.Promised) for effect in effects)
+    assert any(isinstance(write, PutMeta) for write in writes), "the retirement itself is kept"
