@@ -20,9 +20,19 @@ K = TypeVar("K")
 DISTURBANCES: frozenset[str] = frozenset({"kill", "pause", "partition"})
 """Actions that silence their targets for the others."""
 
-Stage: TypeAlias = Literal["suspected_ms", "confirmed_ms", "reclaimed_ms", "finished_ms", "converged_ms"]
+Stage: TypeAlias = Literal[
+    "suspected_ms", "confirmed_ms", "reclaimed_ms", "finished_ms", "settled_ms", "converged_ms"
+]
 
-STAGES: tuple[Stage, ...] = ("suspected_ms", "confirmed_ms", "reclaimed_ms", "finished_ms", "converged_ms")
+STAGES: tuple[Stage, ...] = (
+    "suspected_ms",
+    "confirmed_ms",
+    "reclaimed_ms",
+    "finished_ms",
+    "settled_ms",
+    "converged_ms",
+)
+"""`settled` and `finished` are one stage, with and without the configured delay of executions."""
 
 OPEN_FOR_MS = 600_000.0
 """An incident that has not ended by then stays as it is: its missing stages are missing for good."""
@@ -212,6 +222,7 @@ def _judge(state: State, incident: Incident) -> Incident:
     all_final = all(job in incident.finished for job in incident.held)
     if incident.held and all_final and confirmed is not None:
         reach("finished_ms", max(incident.finished[job] - incident.excused[job] for job in incident.held))
+        reach("settled_ms", max(incident.finished[job] for job in incident.held))
     if all_final and confirmed is not None:
         converged = reach("converged_ms", _converged(state, incident, observers, incident.at_ms + confirmed))
         if converged is not None:

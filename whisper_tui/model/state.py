@@ -178,8 +178,8 @@ class Incident(Struct, frozen=True):
 
     A stage counts when the last live observer has reached it. `suspected` and `confirmed` map
     (observer, victim) to a time, `held` the jobs the victims held to their epoch, `reclaimed`, `finished`
-    and `excused` the same jobs to when they were leased again, when they were final, and how much configured
-    delay their last run contained; `final_at` maps (job, observer) to when the observer saw the job final.
+    and `excused` the same jobs to when they were leased again, when they were final, and the configured delay of
+    their last run (a run that waited for others on its node also waited for theirs: that is not excused); `final_at` maps (job, observer) to when the observer saw the job final.
     """
 
     number: int
@@ -201,6 +201,7 @@ class Incident(Struct, frozen=True):
     confirmed_ms: float | None = None
     reclaimed_ms: float | None = None
     finished_ms: float | None = None
+    settled_ms: float | None = None
     converged_ms: float | None = None
 
     @property
@@ -246,7 +247,7 @@ class State(Struct, frozen=True):
 
 def initial_state(*, primary: str = "", exec_delay_ms: float = 0.0) -> State:
     """An empty picture. `primary` is the operator's peer id (learned from its `node` view when not given);
-    `exec_delay_ms` the configured delay of executions, which `Incident.finished_ms` leaves out."""
+    `exec_delay_ms` the configured delay of executions, which `Incident.finished_ms` leaves out of `settled_ms`."""
     return State(primary=primary, exec_delay_ms=exec_delay_ms)
 
 

@@ -49,6 +49,7 @@ class IncidentReport(Struct, frozen=True):
     confirmed_ms: float | None
     reclaimed_ms: float | None
     finished_ms: float | None
+    settled_ms: float | None
     converged_ms: float | None
 
 
@@ -123,6 +124,7 @@ def incident_report(incident: Incident) -> IncidentReport:
         rounded(incident.confirmed_ms),
         rounded(incident.reclaimed_ms),
         rounded(incident.finished_ms),
+        rounded(incident.settled_ms),
         rounded(incident.converged_ms),
     )
 

@@ -137,8 +137,8 @@ def test_every_strip_without_content_says_how_to_fill_it() -> None:
     assert "a question opens one" in text_of(market.auction_lines(frame, 2, 78)[0])
     assert "nobody holds a lease" in text_of(market.lease_lines(frame, 4)[0])
     assert "asking a question writes some" in text_of(ledger.tail(frame, 5, 39)[0])
-    assert "press X" in text_of(incidents.incident_strip(frame, 70))
-    assert "press X" in text_of(incidents.incident_lines(frame)[0])
+    assert "none since this console came: press X" in text_of(incidents.incident_strip(frame, 70))
+    assert "none since this console came: press X" in text_of(incidents.incident_lines(frame)[0])
     assert "ask something with s" in text_of(events.event_lines(frame, 5, 78)[0])
     assert "press s" in text_of(jobs.live_line(frame, 78)) and "press s" in jobs.jobs_table(frame, 78).empty
 
@@ -163,10 +163,10 @@ def test_an_incidents_stages_fit_one_line_of_a_small_terminal() -> None:
     def strip(until: str, width: int) -> str:
         return text_of(incidents.incident_strip(frame_of(rescue_story(until=until)), width)).rstrip()
 
-    assert strip("killed", 70) == "susp …       conf …       recl …       fin …       conv …"
+    assert strip("killed", 70) == "susp …       conf …       recl …       sett …       conv …"
     assert strip("confirmed", 70).startswith("susp +0.14s  conf +0.75s  recl …")
     end = strip("end", 70)
-    assert "recl +0.81s" in end and "fin +1." in end and "conv +1." in end and len(end) <= 70
+    assert "recl +0.81s" in end and "sett +1." in end and "conv +1." in end and len(end) <= 70
     assert strip("end", 90).startswith("suspected +0.14s  confirmed +0.75s  reclaimed +0.81s")
 
 
@@ -456,16 +456,21 @@ def test_an_auction_that_nobody_won_says_why() -> None:
     ]
 
 
-def test_a_stage_that_leaves_out_the_configured_delay_says_so() -> None:
+def test_a_stage_is_as_late_as_the_events_below_it_whatever_the_width_and_the_delay() -> None:
     mesh = rescue_story()
     state = mesh.state(primary=peer_of("operator"), exec_delay_ms=2_000)
-    lines = [text_of(line) for line in incidents.incident_lines(Frame(state, mesh.now_ms, UNICODE))]
-    assert "FINISHED*" in lines[0] and lines[-1] == " * without the configured delay of 2s per run"
+    frame = Frame(state, mesh.now_ms, UNICODE)
+    lines = [text_of(line) for line in incidents.incident_lines(frame)]
+    assert "SETTLED" in lines[0] and lines[-1] == " settled: with the configured delay of 2s per run"
+    at_ms = state.incidents[-1].at_ms
+    settled = [entry.at_ms for entry in state.log if entry.kind == "job_settled"]
+    shown = f"{(max(settled) - at_ms) / 1000:+.2f}s"
+    assert shown in lines[1] and f"sett {shown}" in text_of(incidents.incident_strip(frame, 70))
     idle = rescue_story(until="started")
     idle.kill("node1")
     state = idle.state(primary=peer_of("operator"), exec_delay_ms=2_000)
     told = [text_of(line) for line in incidents.incident_lines(Frame(state, idle.now_ms, UNICODE))]
-    assert "FINISHED " in told[0] and not any("without" in line for line in told)
+    assert not any("delay" in line for line in told)
 
 
 def test_prices_have_four_decimals_as_in_the_shell() -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from mesh_core.api.reports import CorpusReport
 from mesh_core.api.schema import ReplicaView
 from whisper_tui.commands.show import _agreement, _compared
+from whisper_tui.reach import _by_preference
 from whisper_tui.supervisor.launch import left_out
+from whisper_tui.supervisor.plan import Plan, Seat
+from whisper_tui.supervisor.schema import ProcessView, Status
 
 
 def replica(root: str, heads: dict[str, int], missing: int = 0, records: int | None = None) -> ReplicaView:
@@ -44,6 +49,25 @@ def test_replicas_of_different_length_are_said_to_be() -> None:
 
 def test_different_roots_are_a_divergence() -> None:
     assert _agreement({"node1": replica("r", {}), "node2": replica("s", {})}) == "diverged"
+
+
+def test_without_the_operator_one_of_those_that_are_together_is_asked() -> None:
+    names = ("node1", "node2", "node3", "operator")
+    processes = [ProcessView(name, part, state="running") for name in names for part in ("provider", "axl")]
+    seats = [Seat(name, "provider", "", 1, 1, 1) for name in names]
+    status = Status(1, "", 0.0, True, Plan(participants=seats), processes, [])
+    assert asked_first(status) == "operator"
+    alone = [
+        view for view in processes if view.name != "operator" and (view.name, view.part) != ("node1", "axl")
+    ]
+    gone = [ProcessView("operator", "provider", state="killed"), ProcessView("node1", "axl", state="killed")]
+    assert asked_first(msgspec.structs.replace(status, processes=[*alone, *gone])) == "node2"
+    cut = msgspec.structs.replace(status, processes=[*alone, gone[0]], sides=[["node3", "node2"], ["node1"]])
+    assert asked_first(cut) == "node2"
+
+
+def asked_first(status: Status) -> str:
+    return _by_preference(status)[0].name
 
 
 def test_files_left_out_of_a_corpus_are_named_each_with_its_reason() -> None:

@@ -72,7 +72,7 @@ async def test_the_report_has_exactly_the_promised_fields_and_some_more(mesh: St
     }
     assert found["jobs_open"] == 0
     incident = found["incidents"][0]
-    stages = ["suspected_ms", "confirmed_ms", "reclaimed_ms", "finished_ms", "converged_ms"]
+    stages = ["suspected_ms", "confirmed_ms", "reclaimed_ms", "finished_ms", "settled_ms", "converged_ms"]
     assert list(incident) == ["action", "killed", *stages]
     assert incident["killed"] == ["node4"]
     assert incident["confirmed_ms"] > 0

@@ -20,6 +20,15 @@ _SIGNS: tuple[tuple[str, Role, str], ...] = (
     ("warn", "warn", "needs attention"),
 )
 
+_STAGES: tuple[tuple[str, str], ...] = (
+    ("suspected", "every live node suspects who fell silent"),
+    ("confirmed", "every live node is sure of it"),
+    ("reclaimed", "the jobs they held are leased by others"),
+    ("settled", "these jobs are settled; what EXEC_DELAY added is part of it"),
+    ("converged", "all live replicas of the ledger agree on it"),
+    ("p50", "medians over all incidents"),
+)
+
 _WORDS: tuple[tuple[str, str], ...] = (
     ("conv", "all replicas of the ledger agree; how long they last needed to"),
     ("MTTR", "median time from a kill until its jobs were held by somebody else"),
@@ -48,6 +57,9 @@ def help_lines(glyphs: Glyphs) -> Lines:
     ]
     lines.append((Span("  Words", "title"),))
     lines += [(Span(f"    {fit(word, 11)}", "accent"), Span(means)) for word, means in _WORDS]
+    lines += [(), (Span("  Stages of an incident, in seconds after it", "title"),)]
+    short = {name: name if name == "p50" else f"{name} {name[:4]}" for name, _ in _STAGES}
+    lines += [(Span(f"    {fit(short[name], 16)}", "accent"), Span(means)) for name, means in _STAGES]
     lines += [(), (Span("  Signs", "title"),)]
     for first, second in zip(_SIGNS[::2], (*_SIGNS[1::2], None), strict=False):
         left = _sign(glyphs, first)
