@@ -196,7 +196,10 @@ class Candidate:
         claim = self._holder.claims.get(job.id)
         if claim is None and promise.epoch == 1:
             claim = self._claim_unasked(now, job)
-        if claim is None or claim.epoch != promise.epoch or claim.phase is not Phase.CLAIMING:
+        if claim is None or claim.epoch > promise.epoch:
+            self._holder.repeat_release(promise.author, job.id, promise.epoch)
+            return
+        if claim.epoch != promise.epoch or claim.phase is not Phase.CLAIMING:
             return
         known = claim.promises.get(promise.author, message.promise)
         if known != message.promise:
@@ -243,7 +246,7 @@ class Candidate:
         job = claim.job.job
         promised = vouched(job, {peer: refusal.promised for peer, refusal in claim.refusals.items()})
         if promised > claim.epoch:
-            self._holder.release(now, claim, f"epoch {promised} has been promised")
+            self._holder.fall_back(now, claim, promised)
         elif claim.phase is Phase.CLAIMING and self._meets_better(claim):
             self._holder.release(now, claim, "a better-ranked claim meets it")
         elif weight_of(job, self._hopes(claim)) < quorum(job):

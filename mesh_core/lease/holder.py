@@ -63,7 +63,7 @@ class Holder:
             self._prove,
             self.release,
         )
-        self._released: dict[JobId, int] = {}
+        self._released: dict[JobId, tuple[int, bytes]] = {}
 
     # ------------------------------------------------------------------------------- start and resume
 
@@ -72,11 +72,21 @@ class Holder:
         self.proposer.restore(votes)
         for vote in votes:
             if vote.phase == "release":
-                self._released[vote.job] = max(vote.epoch, self.released_epoch(vote.job))
+                self._remember_release(vote.job, vote.epoch, vote.signed)
 
     def released_epoch(self, job: JobId) -> int:
         """The highest epoch of a job that this node has given back, 0 when it has given back none."""
-        return self._released.get(job, 0)
+        return self._released.get(job, (0, b""))[0]
+
+    def _remember_release(self, job: JobId, epoch: int, signed: bytes) -> None:
+        if epoch > self.released_epoch(job):
+            self._released[job] = epoch, signed
+
+    def repeat_release(self, witness: PeerId, job: JobId, epoch: int) -> None:
+        """A promise has come for an epoch that this node has given back: the release was lost or overtaken, and the
+        witness would wait for nothing."""
+        if epoch <= self.released_epoch(job):
+            self._context.send(witness, ms.Released(self._released[job][1]))
 
     def resume(self, now: float) -> None:
         """After a start: go on with the leases that this node still holds as far as it can see."""
@@ -296,9 +306,17 @@ class Holder:
 
     def release(self, now: float, claim: Claim, reason: str, *, error: str = "") -> None:
         """Give a claim back with a signed release, so that nobody waits for it; `error` counts as a failed run."""
+        self._give_back(claim, reason, error)
+        self._outlooks.lost(now, claim.job.id)
+
+    def fall_back(self, now: float, claim: Claim, promised: int) -> None:
+        """Give a claim back whose epoch is past: a later one has been promised where it is needed."""
+        self._give_back(claim, f"epoch {promised} has been promised", "")
+        self._outlooks.left_behind(now, claim.job.id)
+
+    def _give_back(self, claim: Claim, reason: str, error: str) -> None:
         self._end(claim, Phase.RELEASED, reason)
         self._sign_release(claim, error)
-        self._outlooks.lost(now, claim.job.id)
 
     def lose(self, now: float, claim: Claim, reason: str) -> None:
         """Somebody else has a certificate: the claim is void without a word."""
@@ -324,7 +342,7 @@ class Holder:
         signed = self._context.pen.vote(
             st.Release(self._context.config.network, self._context.me, job.id, claim.epoch, error)
         )
-        self._released[job.id] = max(claim.epoch, self.released_epoch(job.id))
+        self._remember_release(job.id, claim.epoch, signed)
         for peer in members(job.job):
             self._context.send(peer, ms.Released(signed))
 

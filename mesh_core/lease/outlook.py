@@ -48,7 +48,15 @@ class Outlooks:
         """A claim of this node has ended without a decision: look at the job again a little later."""
         outlook = self.of(job)
         outlook.losses += 1
-        again = now + self._context.doors.rng.uniform(0.0, outlook.jitter_s)
+        self._look_again(now, job, outlook.jitter_s)
+
+    def left_behind(self, now: float, job: JobId) -> None:
+        """A claim of this node was for an epoch that is past. That is no contest: the next one begins where others are, and
+        soon, or somebody who races ahead by himself would keep the rest waiting longer and longer."""
+        self._look_again(now, job, _JITTER_S)
+
+    def _look_again(self, now: float, job: JobId, within_s: float) -> None:
+        again = now + self._context.doors.rng.uniform(0.0, within_s)
         self._context.timers.set(("candidate", "again", job), again)
 
     def forget(self, job: JobId) -> None:

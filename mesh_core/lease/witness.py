@@ -243,7 +243,10 @@ class Witness:
         fits = is_short(release.error) and len(message.release) <= limit("vote_bytes_max")
         if release.error and fits:
             ballot.take_failure(release, message.release)
-        if release.epoch == ballot.epoch and release.author == ballot.holder:
+        asked, _ = ballot.parked.get(release.author, (0, 0.0))
+        if asked and asked <= release.epoch:
+            del ballot.parked[release.author]  # who has given an epoch back does not wait for it any more
+        if release.epoch >= ballot.epoch and release.author == ballot.holder and not ballot.released:
             ballot.released_at = now
             self.unpark(now, release.job)
         return release

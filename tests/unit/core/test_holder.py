@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from mesh_core.config import limit
 from mesh_core.effects import JobOptions
+from mesh_core.identity.statement import peek
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.needs import StorePayload
 from mesh_core.node import Node
 from mesh_core.simulation.workload import Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
+from mesh_core.wire import messages as ms
+from mesh_core.wire import statements as st
+from tests.unit.core.people import NETWORK, People
+from tests.unit.core.seat import Seat
 
 NOBODY = b"n" * 32
 
@@ -79,3 +84,16 @@ def test_a_run_that_hangs_is_given_back_when_its_time_is_over() -> None:
     (job,) = node_of(world, OPERATOR).ledger.jobs.values()
     assert job.value is not None
     assert (job.value.outcome, job.value.reason) == ("failed", "execution time-out")
+
+
+def test_a_promise_that_comes_after_its_epoch_was_given_back_is_answered_with_the_release() -> None:
+    people = People()
+    seat = Seat(people, people.providers[0], people.submitter.record("job", people.job()))
+    witness = people.providers[1]
+    seat.node.candidate.claim(seat.now, seat.job)
+    claim = seat.node.holder.claims[seat.job.id]
+    seat.node.holder.release(seat.now, claim, "no quorum of promises in time")
+    promise = st.Promise(NETWORK, witness.peer, seat.job.id, claim.epoch, people.providers[0].peer, None, ())
+    answers = seat.tell(witness, ms.Promised(witness.sign(promise)))
+    (released,) = [one for one in answers if isinstance(one, ms.Released)]
+    assert peek(released.release, st.Release).epoch == claim.epoch

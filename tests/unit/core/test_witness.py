@@ -98,6 +98,32 @@ def test_a_promise_whose_lease_is_not_seen_protects_its_holder_for_a_moment_only
     assert promised(ask(seat, second, 2)) == 2
 
 
+def test_who_has_given_an_epoch_back_is_not_promised_it_when_its_turn_comes(
+    seat: Seat, people: People
+) -> None:
+    first, second = people.providers[1:3]
+    introduce(seat, first, second)
+    seat.wait(1.0)
+    assert promised(ask(seat, first, 1)) == 1
+    assert promised(ask(seat, second, 2)) == 0
+    for holder, epoch in ((second, 2), (first, 1)):
+        seat.tell(holder, ms.Released(holder.sign(st.Release(NETWORK, holder.peer, seat.job.id, epoch, ""))))
+    seat.wait(0.1)
+    assert seat.node.witness.ballots[seat.job.id].epoch == 1, "nobody waits"
+    assert promised(ask(seat, second, 3)) == 3
+
+
+def test_a_release_of_a_later_epoch_frees_a_promise_whose_release_was_lost(
+    seat: Seat, people: People
+) -> None:
+    first, second = people.providers[1:3]
+    introduce(seat, first, second)
+    seat.wait(1.0)
+    assert promised(ask(seat, first, 1)) == 1
+    seat.tell(first, ms.Released(first.sign(st.Release(NETWORK, first.peer, seat.job.id, 4, ""))))
+    assert promised(ask(seat, second, 2)) == 2
+
+
 def test_every_epoch_that_comes_to_no_lease_makes_a_witness_more_patient_until_one_does(
     people: People,
 ) -> None:
