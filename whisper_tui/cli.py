@@ -131,9 +131,12 @@ def up(
     """Start providers and an operator, and open the console. On a running mesh: attach to it."""
     from whisper_tui import settings as environment
     from whisper_tui.commands.up import Manner, up
+    from whisper_tui.model.inert import inert
     from whisper_tui.supervisor.prepare import Wishes, read_credit, read_place
 
     settings = environment.read()
+    if settings.ignored:
+        typer.echo(f"whisper-tui: {inert(settings.ignored)}", err=True)
     base, auto = _port_base(port_base)
     wishes = Wishes(
         count=count,

@@ -105,9 +105,10 @@ def _environment(settings: Settings) -> Finding:
         for variable in VARIABLES
         if settings.get(variable.name)
     ]
-    return Finding(
-        "environment", "ok", ", ".join(said) or f"none of {', '.join(v.name for v in VARIABLES)} is set"
-    )
+    told = ", ".join(said) or f"none of {', '.join(v.name for v in VARIABLES)} is set"
+    if settings.ignored:
+        return Finding("environment", "note", f"{told}; {settings.ignored}")
+    return Finding("environment", "ok", told)
 
 
 def _models(settings: Settings) -> Iterator[Finding]:

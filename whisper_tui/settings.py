@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from whisper_tui import ownership
 from whisper_tui.errors import BadInput
 
 ENV_FILE = Path(".env")
 ENV_FILE_BYTES_MAX = 64 << 10
+NAMED_MAX = 8
+"""Variables that are named when they are ignored."""
+
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"", "0", "false", "no", "off"})
 
@@ -40,11 +45,13 @@ VARIABLES = (
 
 @dataclass(frozen=True)
 class Settings:
-    """The environment, read. `fast` and `exec_delay` (seconds) are None when nothing is said about them."""
+    """The environment, read. `fast` and `exec_delay` (seconds) are None when nothing is said about them; `ignored` is one
+    line about what was left out of the file, empty when nothing was."""
 
     environment: Mapping[str, str]
     fast: bool | None
     exec_delay: float | None
+    ignored: str = ""
 
     def get(self, name: str) -> str:
         """Value of a variable, empty when it is not set."""
@@ -52,9 +59,32 @@ class Settings:
 
 
 def read(env_file: Path = ENV_FILE) -> Settings:
-    """The environment and `env_file`; BadInput for a line or value that cannot be understood."""
-    environment = {**parse_env_file(env_file), **os.environ}
-    return Settings(environment, _flag(environment, "FAST_MODE"), _seconds(environment, "EXEC_DELAY"))
+    """The environment, and of `env_file` the variables that are meant for Whisper; BadInput for a line or value that
+    cannot be understood.
+
+    The file lies in whatever folder somebody happens to be in, and the environment reaches every process that is
+    started: no other variable is taken from it, and none at all from somebody else's.
+    """
+    said, ignored = _from_file(env_file)
+    environment = {**said, **os.environ}
+    return Settings(
+        environment, _flag(environment, "FAST_MODE"), _seconds(environment, "EXEC_DELAY"), ignored
+    )
+
+
+def _from_file(path: Path) -> tuple[dict[str, str], str]:
+    """The variables of the file that are taken, and one line about the others."""
+    with suppress(OSError):  # reading it says what is wrong
+        if owner := ownership.owner(path.stat()):
+            return {}, f"{path} belongs to {owner}, not to you: it is ignored"
+    known = {variable.name for variable in VARIABLES}
+    values = parse_env_file(path)
+    others = [name for name in values if name not in known]
+    more = f" and {len(others) - NAMED_MAX} more" if len(others) > NAMED_MAX else ""
+    told = (
+        f"{path}: {', '.join(others[:NAMED_MAX])}{more} ignored, not a setting of Whisper" if others else ""
+    )
+    return {name: value for name, value in values.items() if name in known}, told
 
 
 def parse_env_file(path: Path) -> dict[str, str]:

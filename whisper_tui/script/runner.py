@@ -55,6 +55,8 @@ def run_script(options: ScriptOptions) -> int:
     run = folder.chosen(options.run_dir) if options.run_dir else folder.temporary(script.name)
     progress = Progress()
     progress.say(f"{script.name}, seed {seed}, in {run.root}")
+    if settings.ignored:
+        progress.say(settings.ignored)
     play = Play(script, run, wishes, settings, seed, progress)
     with guarding(run, temporary=temporary):
         code = asyncio.run(_play(play, progress))

@@ -43,6 +43,7 @@ def main() -> int:
 
 
 async def _supervise(run: RunDir) -> None:
+    run.check()
     plan = plans.load(run.plan)
     if plan is None:
         raise MeshUnreachable(f"{run.plan} is missing")

@@ -14,6 +14,7 @@ from axl.endpoint import Endpoint
 from mesh_core.api.backends import BackendSettings
 from mesh_core.api.schema import Role
 from mesh_core.config import LOCAL_NETWORK
+from whisper_tui import ownership
 from whisper_tui.errors import BadInput
 from whisper_tui.supervisor.rundir import BEING_WRITTEN
 
@@ -99,9 +100,10 @@ def next_ports(plan: Plan, index: int) -> tuple[int, int, int]:
 
 
 def load(path: Path) -> Plan | None:
-    """The plan in `path`, None when there is none; BadInput when it cannot be understood."""
+    """The plan in `path`, None when there is none; BadInput when it cannot be understood, or is not the user's own: it
+    says which programs are started."""
     try:
-        plan = msgspec.json.decode(path.read_bytes(), type=Plan)
+        plan = msgspec.json.decode(ownership.read(path), type=Plan)
         _check(plan)
     except FileNotFoundError:
         return None
@@ -131,7 +133,8 @@ def save(path: Path, plan: Plan) -> None:
 def replace(path: Path, content: bytes, *, durable: bool = False) -> None:
     """Write a small file in one step, private to its owner; `durable` survives a loss of power too."""
     beside = path.with_name(path.name + BEING_WRITTEN)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    beside.unlink(missing_ok=True)  # left by a crash, or laid there to be written through
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         if durable:

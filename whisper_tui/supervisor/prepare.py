@@ -220,7 +220,7 @@ def _write_files(run: RunDir, plan: Plan, seat: Seat, credit: Mapping[str, int])
 
 
 def _credit(run: RunDir, plan: Plan) -> dict[str, int]:
-    submitters = [ensure_key(run.submitter(name).key).peer.hex() for name in SUBMITTERS]
+    submitters = [key_of(run.submitter(name)).peer.hex() for name in SUBMITTERS]
     return {**plan.credit, **dict.fromkeys([plan.operator.peer, *submitters], CREDIT_MICRO)}
 
 
@@ -229,7 +229,7 @@ def check_keys(run: RunDir, plan: Plan) -> None:
     owners: dict[str, ParticipantDir] = {}
     files = [run.participant(seat.name) for seat in plan.participants]
     for one in [*files, *map(run.submitter, SUBMITTERS)]:
-        other = owners.setdefault(ensure_key(one.key).peer.hex(), one)
+        other = owners.setdefault(key_of(one).peer.hex(), one)
         if other is not one:
             raise BadInput(
                 f"{other.root.name} and {one.root.name} have the same key: {other.key} and {one.key}",
@@ -238,7 +238,14 @@ def check_keys(run: RunDir, plan: Plan) -> None:
 
 
 def _peer(run: RunDir, name: str) -> str:
-    return ensure_key(run.participant(name).key).peer.hex()
+    return key_of(run.participant(name)).peer.hex()
+
+
+def key_of(files: ParticipantDir) -> PrivateKey:
+    """The key of a participant of this run directory, made when missing; BadInput for one that cannot be used, or that
+    is somebody else's too."""
+    files.check()
+    return ensure_key(files.key)
 
 
 def ensure_key(path: Path) -> PrivateKey:

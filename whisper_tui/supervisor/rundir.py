@@ -23,6 +23,7 @@ from pathlib import Path
 
 import msgspec
 
+from whisper_tui import ownership
 from whisper_tui.errors import BadInput, MeshUnreachable
 
 TOKEN_BYTES = 32
@@ -54,6 +55,13 @@ class ParticipantDir:
         self.log = root / "provider.log"
         self.axl_log = root / "axl.log"
 
+    def check(self) -> None:
+        """BadInput when somebody else could have put there what a participant is started with."""
+        ownership.check(self.root)
+        ownership.check(self.key, secret=True)
+        ownership.check(self.node_config)
+        ownership.check(self.settings)
+
 
 class RunDir:
     """One run directory; nothing is created before `make`."""
@@ -71,13 +79,30 @@ class RunDir:
         self.submitters = root / "submitters"
         self.script_mark = root / "made-by-script"
 
-    def make(self) -> None:
-        """Create the directory, private to its owner; BadInput when that is impossible, or when it is somebody's folder
-        of other things."""
+    def check(self) -> None:
+        """BadInput when others own the directory or can write into it. One that is not there is fine, and so is an own
+        one with nothing in it: `make` closes it."""
+        if self._is_own_and_empty():
+            return
+        ownership.check(self.root)
+
+    def _is_own_and_empty(self) -> bool:
         try:
+            return not ownership.owner(self.root.stat()) and not any(self.root.iterdir())
+        except OSError:
+            return False
+
+    def make(self) -> None:
+        """Create the directory, private to its owner; BadInput when that is impossible, when it is somebody's folder
+        of other things, or not the user's own."""
+        self.check()
+        try:
+            if self._is_own_and_empty():
+                self.root.chmod(0o700)
             self._refuse_strange_files()
             for folder in (self.root, self.corpus, self.logs, self.submitters):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                ownership.check(folder)
         except OSError as error:
             raise BadInput(
                 f"run directory {self.root}: {error.strerror}", "choose another one with --run-dir DIR"
@@ -117,7 +142,7 @@ class RunDir:
     def token(self) -> str:
         """The token of a mesh that exists; BadInput when it is missing or malformed."""
         try:
-            token = self.token_file.read_text().strip()
+            token = ownership.read(self.token_file, secret=True).decode().strip()
         except OSError as error:
             raise BadInput(
                 f"token {self.token_file}: {error.strerror}", "is this the right --run-dir?"
@@ -141,7 +166,7 @@ class RunDir:
         with contextlib.suppress(Locked), lock(self.lock_file, shared=True):
             return None
         try:
-            return msgspec.json.decode(self.supervisor_file.read_bytes(), type=SupervisorFile)
+            return msgspec.json.decode(ownership.read(self.supervisor_file), type=SupervisorFile)
         except FileNotFoundError:
             return None  # it has just been started or is about to end
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -177,7 +202,14 @@ def lock(path: Path, *, wait: bool = False, shared: bool = False) -> Iterator[No
 
 def find(flag: Path | None) -> RunDir:
     """The run directory: `flag`, else `.whisper` of the checkout around here, else of the one this program is
-    installed from if it has been used there, else the user's state folder."""
+    installed from if it has been used there, else the user's state folder. BadInput when it is not the user's own:
+    anybody can put one into a folder above."""
+    run = _found(flag)
+    run.check()
+    return run
+
+
+def _found(flag: Path | None) -> RunDir:
     if flag is not None:
         return RunDir(flag.expanduser().absolute())
     here = Path.cwd()

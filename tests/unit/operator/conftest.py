@@ -25,6 +25,14 @@ from whisper_tui.supervisor.supervisor import Supervisor
 SUPERVISED = Path(supervised.__file__)
 
 
+@pytest.fixture(autouse=True)
+def usual_modes() -> Iterator[None]:
+    """What tests lay down themselves is closed to others, whatever this user is used to."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> RunDir:
     """An empty run directory."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -33,6 +34,24 @@ def test_habits_are_understood(tmp_path: Path) -> None:
     assert found.fast is True
     assert found.exec_delay == 15
     assert found.get("WHISPER_MODEL") == "tiny"
+
+
+def test_what_is_no_setting_of_ours_is_ignored_and_named(tmp_path: Path) -> None:
+    found = read(tmp_path, "PYTHONPATH=/planted\nFAST_MODE=1\nLD_PRELOAD=x.so\nHTTPS_PROXY=http://x\n")
+    assert found.fast is True
+    assert not {"PYTHONPATH", "LD_PRELOAD", "HTTPS_PROXY"} & (found.environment.keys() - os.environ.keys())
+    told = f"{tmp_path / '.env'}: PYTHONPATH, LD_PRELOAD, HTTPS_PROXY ignored, not a setting of Whisper"
+    assert found.ignored == told
+    assert read(tmp_path, "FAST_MODE=1\n").ignored == ""
+    many = read(tmp_path, "".join(f"V{number}=1\n" for number in range(100)))
+    assert many.ignored.endswith("V7 and 92 more ignored, not a setting of Whisper")
+
+
+def test_somebody_elses_file_is_ignored_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    found = read(tmp_path, "FAST_MODE=1\nWHISPER_OPENAI_URL=http://127.0.0.1:9/v1\n")
+    assert found.fast is None and not found.get("WHISPER_OPENAI_URL")
+    assert "not to you: it is ignored" in found.ignored
 
 
 def test_without_anything_nothing_is_said(tmp_path: Path) -> None:
@@ -98,6 +117,11 @@ def test_a_url_that_is_none_is_refused(tmp_path: Path, url: str) -> None:
         backends.choose(read(tmp_path, f"OLLAMA_BASE_URL={url}"), light=False, model_port=1)
 
 
+def test_doctor_says_what_of_the_file_was_ignored(run: RunDir, tmp_path: Path) -> None:
+    found = {finding.name: finding for finding in examine(run, read(tmp_path, "PYTHONPATH=/planted\n"))}
+    assert (found["environment"].verdict, "PYTHONPATH" in found["environment"].text) == ("note", True)
+
+
 def test_children_get_no_secret_they_do_not_need() -> None:
     own = {"PATH": "/bin", "AWS_SECRET_ACCESS": "x", "GITHUB_TOKEN": "x", "WHISPER_OPENAI_KEY": "k"}
     assert child_environment(own) == {"PATH": "/bin"}
@@ -120,9 +144,8 @@ def test_doctor_names_the_proxy_through_which_a_remote_server_is_asked(
         monkeypatch.delenv(name.lower(), raising=False)
     with socket.create_server(("127.0.0.1", 0)) as server:
         proxy = f"127.0.0.1:{server.getsockname()[1]}"
-        said = read(
-            tmp_path, f"WHISPER_OPENAI_URL=https://models.example/v1\nHTTPS_PROXY=http://me:secret@{proxy}/\n"
-        )
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:secret@{proxy}/")
+        said = read(tmp_path, "WHISPER_OPENAI_URL=https://models.example/v1\n")
         found = {finding.name: finding for finding in examine(RunDir(tmp_path / "run"), said)}[
             "openai-compatible"
         ]

@@ -74,6 +74,7 @@ def test_a_token_is_made_once_and_is_private(run: RunDir) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"secret", b"\xff\xfe", b"g" * 64])
 def test_a_token_that_is_none_is_refused_in_one_line(run: RunDir, content: bytes) -> None:
+    run.ensure_token()
     run.token_file.write_bytes(content)
     with pytest.raises(BadInput, match="expected 64 hex characters"):
         run.token()

@@ -42,6 +42,7 @@ def test_what_no_script_made_is_never_touched(tmp_path: Path) -> None:
 def test_a_directory_in_which_a_mesh_runs_is_refused(tmp_path: Path) -> None:
     run = folder.chosen(tmp_path / "run")
     run.supervisor_file.write_text('{"pid": 1, "port": 1, "started_ms": 1}')
+    run.supervisor_file.chmod(0o600)
     with lock(run.lock_file), pytest.raises(BadInput, match="a mesh runs in"):
         folder.chosen(run.root)
 
