@@ -56,7 +56,7 @@ do = "kill"
 args = { nodes = ["node1", "node2", "node3", "node4"] }
 
 [[step]]
-wait = [{ path = "nodes.dead", eq = 4 }, { path = "jobs.lost", eq = NODES }]
+wait = [{ path = "nodes.dead", eq = 4 }, { path = "jobs.stalled", eq = NODES }]
 
 [[step]]
 about = "nothing can be decided: three of seven votes are left, four are needed"

@@ -123,6 +123,7 @@ _SIMPLE: dict[str, dict[str, _Read]] = {
         "executions": _counter("executions"),
         "rescued": _counter("rescued"),
         "open": lambda state: len(selectors.open_jobs(state)),
+        "stalled": lambda state: len(selectors.stalled_jobs(state)),
     },
     "ledger": {name: _ledger(name) for name in ("converged", "roots", "records")},
     "incident": {

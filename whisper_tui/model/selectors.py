@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from mesh_core.api.schema import FINAL_STATES, Counters, JobView, MemberView, QueryView
+from mesh_core.api.schema import FINAL_STATES, AnswerView, Counters, JobView, MemberView, QueryView
 from whisper_tui.model.incidents import STAGES, Stage
 from whisper_tui.model.state import DOWN, Incident, Process, State, roots_of_live
 
@@ -393,6 +393,11 @@ def is_stalled(job: JobView) -> bool:
     return job.state not in FINAL_STATES and job.accepted_ms > 0 and job.live_weight < job.quorum
 
 
+def is_unreadable(answer: AnswerView) -> bool:
+    """Whether an opened result is none: its notes say why."""
+    return not answer.backend and not answer.text
+
+
 def is_orphaned(state: State, job: JobView) -> bool:
     """Whether the holder of the job's lease is gone and nobody has taken it over yet."""
     if job.state != "leased" or not job.holder:
@@ -411,14 +416,15 @@ def is_forgotten(state: State, job: JobView) -> bool:
 
 
 def counters(state: State) -> Counters:
-    """Counts over the jobs the operator has seen. `jobs_lost`: accepted, and cannot finish as things stand."""
+    """Counts over the jobs the operator has seen. `jobs_lost`: settled, and what was opened is no answer; of the newest
+    answers only."""
     views = [entry.view for entry in state.jobs.values()]
     tally = state.tally
     return Counters(
         jobs_submitted=tally.submitted + len(views),
         jobs_settled=tally.settled + sum(view.state == "settled" for view in views),
         jobs_settled_twice=tally.settled_twice + sum(len(fate.values) > 1 for fate in state.fates.values()),
-        jobs_lost=sum(is_stalled(view) for view in views),
+        jobs_lost=sum(is_unreadable(opened.answer) for opened in state.answers.values()),
         executions=tally.executions + sum(view.executions for view in views),
         rescued=tally.rescued + sum(view.rescued for view in views),
     )
@@ -427,6 +433,11 @@ def counters(state: State) -> Counters:
 def open_jobs(state: State) -> list[JobView]:
     """Jobs that are not final, oldest first."""
     return [entry.view for entry in state.jobs.values() if entry.view.state not in FINAL_STATES]
+
+
+def stalled_jobs(state: State) -> list[JobView]:
+    """Jobs that cannot go on as things stand."""
+    return [view for view in open_jobs(state) if is_stalled(view)]
 
 
 def jobs_held(state: State, peer: str) -> list[JobView]:

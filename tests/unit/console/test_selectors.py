@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import to_builtins
+from msgspec.structs import replace
 
+from mesh_core.api.schema import AnswerView, OpenedView
 from tests.unit.console.feeder import Feeder, peer_of, rescue_story
 from whisper_tui.model import paths, selectors
 from whisper_tui.model.selectors import Ambiguous, NotFound
@@ -32,6 +35,25 @@ def test_counters_count_certificates() -> None:
     counters = selectors.counters(END)
     assert (counters.jobs_submitted, counters.jobs_settled, counters.jobs_settled_twice) == (6, 6, 0)
     assert (counters.jobs_lost, counters.executions, counters.rescued) == (0, 9, 3)
+
+
+def test_a_job_without_a_living_quorum_is_stalled_and_not_lost() -> None:
+    mesh = rescue_story(until="running")
+    job = replace(next(iter(mesh.jobs.values())), live_weight=3)
+    mesh.tell("operator", "job", to_builtins(job))
+    state = mesh.state()
+    assert job.quorum == 4
+    assert [view.job for view in selectors.stalled_jobs(state)] == [job.job]
+    assert (paths.read(state, "jobs.stalled"), paths.read(state, "jobs.lost")) == (1, 0)
+
+
+def test_a_settled_job_whose_result_is_no_answer_is_lost_and_not_stalled() -> None:
+    mesh = rescue_story()
+    job = mesh.jobs["q1.1"]
+    nothing = AnswerView("", "", [], ["not a result this version reads"])
+    mesh.tell("operator", "answer", to_builtins(OpenedView(job.job, job.holder, nothing)))
+    state = mesh.state()
+    assert (paths.read(state, "jobs.stalled"), paths.read(state, "jobs.lost")) == (0, 1)
 
 
 def test_two_values_for_one_job_are_a_double_settlement() -> None:
@@ -132,6 +154,7 @@ def test_an_ambiguous_prefix_is_refused() -> None:
         ("jobs.settled_twice", 0),
         ("jobs.lost", 0),
         ("jobs.open", 0),
+        ("jobs.stalled", 0),
         ("ledger.converged", True),
         ("ledger.roots", 1),
         ("incident.last.killed", ["node2", "node4", "node6"]),
