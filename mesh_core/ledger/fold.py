@@ -108,10 +108,11 @@ class Ledger:
         return True
 
     def has_room(self, entry: Entry) -> bool:
-        """Whether a record may be kept: there is always room for what decides a job, whoever carries it."""
+        """Whether a record may be kept: there is always room for what decides a job, whoever carries it, and for a job that
+        is decided, however full its submitter is. Without either, replicas would differ for good."""
         trusted = self.budget.is_trusted(entry.author)
         has_room = self.chains.has_room(entry, trusted=trusted) and self._is_affordable(entry)
-        return has_room or self._decides(entry)
+        return has_room or self._decides(entry) or self._is_decided(entry)
 
     def _is_affordable(self, entry: Entry) -> bool:
         """Whether a record matters, or is within the budget of what does not."""
@@ -142,11 +143,30 @@ class Ledger:
         job = self.open_jobs.get(body.job) if isinstance(body, st.SettleCertificate) else None
         if job is None or self.chains.is_closed(entry.author, entry.seq):
             return False
+        return self._settles(job.job, body)
+
+    def _is_decided(self, entry: Entry) -> bool:
+        """Whether a record is a job that a certificate waits for."""
+        job = entry.body
+        if not isinstance(job, st.Job) or self.chains.is_closed(entry.author, entry.seq):
+            return False
+        waiting = [one.body for one in self._waiting.get(entry.hash, ())]
+        return any(self._settles(job, body) for body in waiting if isinstance(body, st.SettleCertificate))
+
+    def _settles(self, job: st.Job, certificate: st.SettleCertificate) -> bool:
         try:
-            check_settlement(self.verifier, self.network, job.job, body)
+            check_settlement(self.verifier, self.network, job, certificate)
         except CertificateError:
             return False
         return True
+
+    def lacking(self) -> list[st.JobId]:
+        """Jobs that are not held although certificates say that they are decided."""
+        return [
+            job
+            for job, waiting in self._waiting.items()
+            if any(isinstance(entry.body, st.SettleCertificate) for entry in waiting)
+        ]
 
     def fold(self, entry: Entry) -> None:
         """Let a record count without keeping it."""

@@ -9,7 +9,7 @@ each other that they are equal are silent, but for a digest beside each full-sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from mesh_core.config import limit
@@ -19,6 +19,7 @@ from mesh_core.identity.statement import StatementError, body_hash
 from mesh_core.ledger.chain import FULL, AuthorChain
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.record import Entry, check_record, new_record
+from mesh_core.wire import statements as st
 from mesh_core.wire.messages import Advertise, Digest, FetchRange, FetchRecords, Head, Records, Vector
 
 SMALL_MESH = 8
@@ -26,6 +27,8 @@ SMALL_MESH = 8
 
 _PUSH = 2
 _RELAY_ADVERTS = 3
+_LACKING_ASKED = 16
+"""Jobs that are decided and not held, asked for at once: strangers may make up certificates of jobs that nobody has."""
 
 _PAIR_PATIENCE = 64
 """Replicas that find the same difference again and again, because one has no room for what the other holds, look at it
@@ -156,6 +159,8 @@ class Replication:
         if entry.author == self._context.me:
             self._found_own(entry)
         self._want_predecessor(now, sender, entry)
+        if isinstance(entry.body, st.SettleCertificate) and entry.body.job not in self._ledger.jobs:
+            self._want(now, sender, [entry.body.job])
         live = self._live()
         if len(live) > SMALL_MESH:
             drawn = self._context.doors.rng.sample(live, min(_RELAY_ADVERTS + 2, len(live)))
@@ -244,6 +249,16 @@ class Replication:
         differing = [peer for peer in live if peer not in self.roots or self.roots[peer].vector_hash != own]
         if differing:
             self._send_digest(self._context.doors.rng.choice(differing))
+        self._want_lacking(live)
+
+    def _want_lacking(self, live: Sequence[PeerId]) -> None:
+        """Ask somebody for jobs that are decided and not held: of an author that is full, equal replicas hold different
+        records, and no comparison would tell."""
+        lacking = self._ledger.lacking()
+        if lacking and live:
+            rng = self._context.doors.rng
+            names = rng.sample(lacking, min(_LACKING_ASKED, len(lacking)))
+            self._want(self._context.now, rng.choice(live), names)
 
     def forget(self, peer: PeerId) -> None:
         """A member is gone: what it said of its replica is of no use any more."""

@@ -203,3 +203,38 @@ def test_replicas_that_hold_a_flood_behind_forks_still_repair_what_differs_elsew
     nodes[0].ledger.add(missing)
     world.run_for(10.0)
     assert all(missing.hash in node.ledger.chains for node in nodes)
+
+
+def test_a_decided_job_reaches_replicas_whose_room_for_its_submitter_was_filled_otherwise() -> None:
+    people = People()
+    world = World(Setup(seed="filled", keys=people.vault))
+    world.start()
+    world.run_for(1.0)
+    submitter = people.submitter
+    job = submitter.record("job", people.job(), seq=500, prev=b"p" * 32)
+    value = people.value(people.providers[0])
+    settled = people.providers[1].record("settle", people.settlement(job.hash, value, people.providers[:4]))
+    names = list(world.hosts)
+    for name in names:
+        node = world.hosts[name].node
+        assert node is not None
+        first = [job] if name == names[0] else []
+        filling = [
+            submitter.record("note", f"{name}", seq=1_000 + number, prev=b"p" * 32)
+            for number in range(limit("extras_per_author_max"))
+        ]
+        for entry in [*first, *filling]:
+            if node.ledger.has_room(entry):
+                node.ledger.add(entry)
+    for name in names:
+        host = world.hosts[name]
+        assert host.node is not None
+        host.node.replication.ingest(host.node.context.now, host.peer, settled.signed)
+        host.act(host.node.context.outbox.take())
+
+    def differ() -> bool:
+        return len({host.node.ledger.state_root() for host in world.live() if host.node}) > 1
+
+    assert differ()
+    assert world.run_while(differ, 20.0)
+    assert all(host.node.ledger.jobs[job.hash].settle for host in world.live() if host.node)
