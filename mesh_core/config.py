@@ -154,7 +154,8 @@ LIMITS: tuple[Limit, ...] = (
     Limit("extras_linked_max", 1024, "records", "… with what an author wrote before its fork was known"),
     Limit("stray_records_max", 512, "records", "of one author that matter to nobody"),
     Limit("stray_bytes_max", 1 << 20, "bytes", "… and together"),
-    Limit("stray_bytes_total_max", 64 << 20, "bytes", "… and of all strangers"),
+    Limit("stray_bytes_total_max", 16 << 20, "bytes", "… and of all strangers"),
+    Limit("stray_records_total_max", 4_096, "records", "… of all strangers"),
     Limit(
         "certificates_per_job_max",
         16,

@@ -6,7 +6,6 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -43,6 +42,7 @@ V = TypeVar("V")
 
 RECORDS_SHOWN = 200
 JOBS_SHOWN = 2000
+STRANGERS_JOBS_SHOWN = 100
 QUERIES_SHOWN = 500
 ANSWERS_SHOWN = 200
 ANSWERS_KEPT = QUERIES_SHOWN + ANSWERS_SHOWN
@@ -124,7 +124,8 @@ class NodeViews:
             key: bytes = fields[field] if field else b""
             match target:
                 case "open_jobs":
-                    yield from (("job", job) for job in self._node.ledger.open_jobs)
+                    open_jobs = self._node.ledger.open_jobs
+                    yield from (("job", job) for job in self._shown_jobs() if job in open_jobs)
                 case "self":
                     yield "member", self._node.peer
                 case "committee":
@@ -294,10 +295,19 @@ class NodeViews:
     # --------------------------------------------------------------------------------- jobs and queries
 
     def _shown_jobs(self) -> list[bytes]:
-        """All open jobs and the newest of the others, in the order in which they came."""
-        ledger = self._node.ledger
-        newest = set(islice(reversed(ledger.jobs), JOBS_SHOWN)) | ledger.open_jobs.keys()
-        return [job for job in ledger.jobs if job in newest]
+        """All open jobs and the newest of the others, in the order in which they came; of submitters that cannot pay a few
+        only, since anybody may sign jobs without end."""
+        ledger, room = self._node.ledger, {True: JOBS_SHOWN, False: STRANGERS_JOBS_SHOWN}
+        may_pay: dict[bytes, bool] = {self._node.peer: True}
+        shown = []
+        for job in reversed(ledger.jobs.values()):
+            if job.submitter not in may_pay:
+                may_pay[job.submitter] = self._node.credit.is_backed(job.submitter)
+            pays = may_pay[job.submitter]
+            room[pays] -= 1
+            if room[pays] >= 0 or (pays and job.id in ledger.open_jobs):
+                shown.append(job.id)
+        return shown[::-1]
 
     def _job(self, job_id: bytes) -> Struct | None:
         job = self._node.ledger.jobs.get(job_id)

@@ -40,13 +40,14 @@ def _nobody(_: st.PeerId) -> bool:
 @dataclass(slots=True)
 class Budget:
     """The charges of one replica. `is_trusted` names authors that are never charged, `is_backed` those who could pay for a
-    job, `is_elector` who elects the next checkpoint; `size` is what all of them are charged. By default nobody is charged
+    job, `is_elector` who elects the next checkpoint; `size` and `count` are what all of them are charged. By default nobody is charged
     anything."""
 
     is_trusted: Judges = _everybody
     is_backed: Judges = _everybody
     is_elector: Judges = _nobody
     size: int = 0
+    count: int = 0
     _authors: dict[st.PeerId, _Author] = field(default_factory=dict)
     _carried: dict[st.JobId, dict[st.PeerId, set[bytes]]] = field(default_factory=dict)
 
@@ -63,7 +64,13 @@ class Budget:
         return (
             len(held.charges) < times * limit("stray_records_max")
             and held.size + size <= times * limit("stray_bytes_max")
-            and (self.size + size <= limit("stray_bytes_total_max") or elects or self.is_backed(author))
+            and (self._has_room_for_all(size) or elects or self.is_backed(author))
+        )
+
+    def _has_room_for_all(self, size: int) -> bool:
+        """What a record costs is not its bytes alone: an open job is looked at again and again."""
+        return self.size + size <= limit("stray_bytes_total_max") and self.count < limit(
+            "stray_records_total_max"
         )
 
     def charge(self, entry: Entry) -> None:
@@ -76,6 +83,7 @@ class Budget:
             held.charges[entry.hash] = len(entry.signed), job
             held.size += len(entry.signed)
             self.size += len(entry.signed)
+            self.count += 1
 
     def may_carry(self, author: st.PeerId, submitter: st.PeerId, job: st.JobId) -> bool:
         """Whether what an author contributes to a job matters: that it can be paid, and there is not too much of it."""
@@ -106,5 +114,6 @@ class Budget:
         size, _ = held.charges.pop(name)
         held.size -= size
         self.size -= size
+        self.count -= 1
         if not held.charges:
             del self._authors[author]

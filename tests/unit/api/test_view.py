@@ -20,7 +20,9 @@ from mesh_core.node import Node
 from mesh_core.simulation.host import Host
 from mesh_core.simulation.workload import Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
+from mesh_core.wire import statements as st
 from mesh_core.work.result import Answer, CitedPassage, encode_answer
+from tests.unit.core.people import People
 
 PERIOD_S = 0.05
 PASSING = {
@@ -369,3 +371,20 @@ def test_an_entity_nobody_knows_has_no_view(kind: str) -> None:
     _, operator, _ = started("nobody", providers=1)
     view = operator.views.view((kind, b"\xff" * 32))
     assert (view is None) == (kind not in {"node", "replica"})
+
+
+def test_of_strangers_jobs_a_few_are_shown_however_many_they_sign() -> None:
+    people = People()
+    world = World(Setup(seed="crowd", keys=people.vault))
+    console = Console(world, "node1")
+    world.start()
+    world.run_for(1.0)
+    world.submit(OPERATOR, "why?", [1, 2], JobOptions(), "q1")
+    stranger = people.person("stranger")
+    committee = tuple(st.Seat(one.peer, 1) for one in [*people.providers, stranger])
+    for number in range(3 * view.STRANGERS_JOBS_SHOWN):
+        console.node.ledger.add(stranger.record("job", people.job(label=f"s{number}", committee=committee)))
+    world.run_for(3.0)
+    labels = [job.label for job in console.views.state(0, {}).jobs]
+    assert sum(label.startswith("s") for label in labels) == view.STRANGERS_JOBS_SHOWN
+    assert {"q1.1", "q1.2", "q1.c"} <= set(labels)

@@ -80,6 +80,15 @@ def test_all_strangers_share_one_budget_and_those_who_earned_something_do_not(
     assert fill(ledger, known) > 0
 
 
+def test_small_records_of_all_strangers_together_are_bounded_in_number(
+    people: People, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(config._LIMIT, "stray_records_total_max", 700)
+    taken = [fill(ledger, people.person(name)) for name in ("one", "two", "three")]
+    assert taken == [limit("stray_records_max"), 700 - limit("stray_records_max"), 0]
+    assert fill(ledger, people.submitter, most=5) == 5
+
+
 @pytest.fixture
 def small_total(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(config._LIMIT, "stray_bytes_total_max", 200_000)
