@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import Awaitable
 
-from whisper_tui.actions.actions import Actions
+from whisper_tui.actions.actions import Actions, Submission
 from whisper_tui.actions.terms import Terms
-from whisper_tui.commands import answer
+from whisper_tui.commands import answer, waiting
 from whisper_tui.commands.output import partition_line, print_json, print_line
+from whisper_tui.errors import MeshUnreachable
 from whisper_tui.program import typed
 from whisper_tui.reach import Reach
 from whisper_tui.supervisor.rundir import RunDir
@@ -40,14 +43,25 @@ async def submit(run: RunDir, text: str, terms: Terms, wait: bool, as_json: bool
     """Ask a question as the operator, and wait for the answer unless told not to."""
     taken = await actions(run).ask(text, terms)
     if wait:
-        reach = Reach(run)
-        control = reach.control(reach.plan().operator)
-        answer.show(await answer.wait_for(control, taken.query, terms.total_ms), as_json)
+        answer.show(await _answered(run, taken, terms), as_json)
     elif as_json:
         print_json(taken)
     else:
         told = f"{taken.label} {taken.state}: {len(taken.jobs)} jobs; see whisper-tui job {taken.label}"
         print_line(typed(told, run.root))
+
+
+async def _answered(run: RunDir, taken: Submission, terms: Terms) -> waiting.Ended:
+    reach = Reach(run)
+    try:
+        control = reach.control(reach.plan().operator)
+        return await waiting.wait_for(control, taken.query, terms.total_ms)
+    except MeshUnreachable as error:
+        raise MeshUnreachable(error.message, await waiting.aftermath(reach)) from error
+    except asyncio.CancelledError:
+        told = f"{taken.label} goes on: `whisper-tui job {taken.label}` shows it, `whisper-tui cancel {taken.label}` ends it"
+        sys.stderr.write(typed(told, run.root) + "\n")
+        raise
 
 
 async def cancel(run: RunDir, job: str, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from axl.keys import KeyFileError, load
 from mesh_core.api.client import ControlClient, ControlError, ControlUnavailable
 from whisper_tui.actions.actions import Submission
 from whisper_tui.actions.terms import Terms
-from whisper_tui.commands import answer
+from whisper_tui.commands import answer, waiting
 from whisper_tui.commands.output import Progress, print_json, print_line
 from whisper_tui.errors import ActionError, BadInput, MeshUnreachable, TimedOut
 from whisper_tui.reach import Reach
@@ -35,6 +36,8 @@ from whisper_tui.supervisor.schema import ProcessView
 from whisper_tui.supervisor.settings_files import write_node_config, write_settings
 
 JOIN_S = 20.0
+
+LEFT_BEHIND = "its answer is sealed for the guest, who leaves: ask again to get one"
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,12 @@ async def submit(run: RunDir, text: str, visit: Visit) -> None:
             except ControlError as error:
                 raise ActionError(str(error)) from error
             if visit.wait:
-                answer.show(await answer.wait_for(control, taken.query, visit.terms.total_ms), visit.as_json)
+                try:
+                    ended = await waiting.wait_for(control, taken.query, visit.terms.total_ms)
+                except asyncio.CancelledError:
+                    sys.stderr.write(f"{taken.label} goes on; {LEFT_BEHIND}\n")
+                    raise
+                answer.show(ended, visit.as_json)
             elif visit.as_json:
                 print_json(taken)
             else:
@@ -94,7 +102,8 @@ async def _listeners(bridge: str) -> list[Endpoint]:
         raise BadInput(f"--axl {bridge}: expected an AXL bridge such as http://127.0.0.1:9002") from error
     except (ControlError, ControlUnavailable) as error:
         raise MeshUnreachable(
-            f"--axl {bridge}: {error}", "is it an AXL bridge? `whisper-tui keys` names none"
+            f"--axl {bridge}: {error}",
+            "an AXL bridge is at http://127.0.0.1 and an axl_port of `whisper-tui nodes --json`",
         ) from error
     dialled = [neighbour.uri for neighbour in topology.peers if not neighbour.inbound]
     found: dict[Endpoint, None] = {}
@@ -117,6 +126,7 @@ def _identity(run: RunDir, key: Path | None) -> Iterator[ParticipantDir]:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(Locked), lock(folder / "lock"):
             files = ParticipantDir(folder)
+            files.check()
             if key is not None:
                 files.key = key.expanduser().absolute()
             yield files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from whisper_tui.model.inert import inert, inert_json
+from whisper_tui.model.views.base import wrap
 
 PIPE_WIDTH = 400
 """Columns of a table that is not read in a terminal: nothing is cut off."""
@@ -38,6 +40,13 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty:
 def print_line(text: str) -> None:
     """One line for people."""
     sys.stdout.write(text + "\n")
+
+
+def print_text(line: str) -> None:
+    """A line of prose: broken between words where a terminal shows it."""
+    broken = wrap(line, shutil.get_terminal_size().columns) if sys.stdout.isatty() else [line]
+    for piece in broken:
+        print_line(piece)
 
 
 def console() -> Console:
@@ -78,6 +87,12 @@ class Progress:
             sys.stderr.write("\r" + line.ljust(self._shown))
             sys.stderr.flush()
             self._shown = len(line)
+
+    def warn(self, line: str) -> None:
+        """Print a line that stays on standard error, where no terminal shows what is said."""
+        if not sys.stderr.isatty():
+            sys.stderr.write(inert(line) + "\n")
+            sys.stderr.flush()
 
     def tell(self, line: str) -> None:
         """Print a line that stays, in place of what is shown now."""

@@ -11,8 +11,17 @@ import msgspec
 from mesh_core.api.client import ControlError
 from mesh_core.api.schema import FINAL_STATES, JobView, ReplicaView, State
 from whisper_tui.commands.answer import answer_lines
-from whisper_tui.commands.output import axl, partition_line, print_json, print_line, print_table, short
+from whisper_tui.commands.output import (
+    axl,
+    partition_line,
+    print_json,
+    print_line,
+    print_table,
+    print_text,
+    short,
+)
 from whisper_tui.errors import ActionError, BadInput
+from whisper_tui.model.impact import voted_weight
 from whisper_tui.model.inert import inert
 from whisper_tui.model.selectors import NotFound, find_job, label_of, told_name
 from whisper_tui.program import typed
@@ -102,7 +111,20 @@ async def jobs(run: RunDir, tail: int | None, as_json: bool) -> None:
     plan = reach.plan()
     names = _names(plan, state)
     print_table(
-        ["JOB", "BY", "STATE", "SHARD", "HOLDER", "EPOCH", "PRICE", "VOTES", "RUNS", "TOKENS", "AGE", "ID"],
+        [
+            "JOB",
+            "BY",
+            "STATE",
+            "SHARD",
+            "HOLDER",
+            "EPOCH",
+            "PRICE",
+            "WEIGHT/QUORUM",
+            "RUNS",
+            "TOKENS",
+            "AGE",
+            "ID",
+        ],
         [
             [
                 label_of(job, plan.operator.peer),
@@ -112,9 +134,9 @@ async def jobs(run: RunDir, tail: int | None, as_json: bool) -> None:
                 names.get(job.holder, NOTHING),
                 job.epoch,
                 axl(job.price_micro),
-                f"{len(job.votes)}/{job.quorum}",
+                f"{voted_weight(job)}/{job.quorum}",
                 job.executions,
-                job.tokens,
+                job.tokens or NOTHING,
                 _age(job.submitted_ms),
                 short(job.job),
             ]
@@ -266,7 +288,7 @@ async def job(run: RunDir, word: str, out: Path | None, as_json: bool) -> None:
         print_json(found)
         return
     for line in _job_lines(found, state, reach.plan()):
-        print_line(line)
+        print_text(line)
     if out is not None:
         print_line(typed(f"receipt written to {out}; check it with: whisper-tui verify receipt {out}"))
 
@@ -296,7 +318,7 @@ def _job_lines(found: JobView, state: State, plan: Plan) -> list[str]:
         ("committee", f"{committee}; quorum {found.quorum} of {found.weight}, alive {found.live_weight}"),
         ("tolerates", _tolerated(found, names)),
         ("sealed", f"{found.threshold} shares open the payload"),
-        ("votes", " ".join(inert(names.get(peer, short(peer))) for peer in found.votes) or NOTHING),
+        ("votes", _votes(found, names)),
     ]
     lines = [f"{name:<10} {value}" for name, value in fields]
     for attempt in found.attempts:
@@ -311,14 +333,22 @@ def _job_lines(found: JobView, state: State, plan: Plan) -> list[str]:
     return [*lines, "", inert(found.text, 16_384)] if found.text else lines
 
 
+def _votes(found: JobView, names: dict[str, str]) -> str:
+    if not found.votes:
+        return NOTHING
+    voters = " ".join(inert(names.get(peer, short(peer))) for peer in found.votes)
+    return f"{voters}; weight {voted_weight(found)}, quorum {found.quorum}"
+
+
 def _tolerated(found: JobView, names: dict[str, str]) -> str:
     """How much of its committee the job does without, in a sentence."""
     bounds = found.tolerance
-    said = f"{bounds.silent_providers} of {bounds.providers} providers silent"
+    said = f"any {bounds.silent_providers} of {bounds.providers} providers silent while the submitter answers"
     if bounds.silent_without_submitter is None:
-        said += ", never the submitter"
+        said += "; a silent submitter never"
     else:
-        said += f", {bounds.silent_without_submitter} with the submitter"
+        without = bounds.silent_without_submitter
+        said += f", {f'any {without}' if without else 'none'} while it does not"
     if not bounds.lying_weight:
         return f"{said}; no lies"
     said += f"; votes of weight {bounds.lying_weight} that are lies"

@@ -58,6 +58,11 @@ def seat_weight(job: JobView, peer: str) -> int:
     return job.weight - others if peer == job.submitter else 1
 
 
+def voted_weight(job: JobView) -> int:
+    """Weight of the votes that its certificate holds, to be compared with its quorum."""
+    return sum(seat_weight(job, peer) for peer in job.votes)
+
+
 def tolerance(state: State, job: JobView) -> int:
     """How many more single votes may fall silent before the job stalls; negative: so many must return."""
     weight = sum(seat_weight(job, peer) for peer in job.committee if _answers(state, peer))

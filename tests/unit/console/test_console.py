@@ -250,7 +250,7 @@ async def test_a_job_opens_with_attempts_committee_and_passages() -> None:
         await bench.press(pilot, "tab", "j", "j", "enter")
         shown = bench.text()
         assert "Job q1.2" in shown and "epoch 1" in shown and "lost" in shown and "epoch 2" in shown
-        assert "4 of 7 votes" in shown and "4 votes" in shown and "nobody in it may lie" in shown
+        assert "weight 4 of 7" in shown and "votes of weight 4" in shown and "nobody in it may lie" in shown
         assert "how does a neural network learn" in shown and "Gradient descent follows the slope" in shown
         assert "made by     node1, llama.cpp SmolLM2-135M" in shown
         assert "text2.md, shard 2" in shown and "A passage of shard 2." in shown

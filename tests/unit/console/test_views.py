@@ -10,7 +10,7 @@ from tests.unit.console.feeder import START_MS, Feeder, peer_of, rescue_story
 from whisper_tui import keymap
 from whisper_tui.keymap import KEYS
 from whisper_tui.model.glyphs import ASCII, UNICODE, Glyphs
-from whisper_tui.model.impact import describe, impact_of_silencing, seat_weight, tolerance
+from whisper_tui.model.impact import describe, impact_of_silencing, seat_weight, tolerance, voted_weight
 from whisper_tui.model.sentences import sentence
 from whisper_tui.model.views import (
     events,
@@ -406,6 +406,8 @@ def test_what_silencing_would_cost_is_counted_in_votes() -> None:
     job = mesh.jobs["q1.1"]
     assert tolerance(state, job) == 0
     assert seat_weight(replace(job, weight=9), peer_of("operator")) == 3
+    heavy = replace(job, weight=10, votes=[peer_of("operator"), peer_of("node1"), peer_of("node2")])
+    assert voted_weight(heavy) == 6
     impact = impact_of_silencing(state, [peer_of("node1")])
     assert impact.grave and len(impact.stalled) == 6
     assert (

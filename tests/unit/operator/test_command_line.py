@@ -6,8 +6,10 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from axl import keys
 from whisper_tui import cli
@@ -105,6 +107,13 @@ def test_debug_shows_where_it_went_wrong(tmp_path: Path) -> None:
     assert "MeshUnreachable" in done.stderr
 
 
+def test_what_is_wrong_is_said_inert(tmp_path: Path) -> None:
+    done = whisper("--script", "\x1b]0;owned\x07\u202e\x9b31m", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "owned" in done.stderr
+    assert not {"\x1b", "\x07", "\u202e", "\x9b"} & set(done.stderr)
+
+
 def test_a_bad_env_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("FAST_MODE\n")
     done = whisper("up", cwd=tmp_path)
@@ -171,3 +180,23 @@ def test_terms_are_typed_as_they_are_shown() -> None:
         "whisper-tui submit 'why?' --max-price 0.05 --byzantine 1 --submitter-weight 2 --retries 5 "
         "--auction-timeout 0.9 --execution-timeout 30"
     )
+
+
+def test_every_command_takes_the_options_that_the_readme_says_it_takes() -> None:
+    takes = {name: set(options) for name, options in options_by_command().items()}
+    assert {name for name, options in takes.items() if "--json" not in options} == {"attach"}
+    assert {name for name, options in takes.items() if "--run-dir" not in options} == {"verify receipt"}
+
+
+def options_by_command() -> dict[str, list[str]]:
+    """What each command takes, by its name; those of a group by both names."""
+    found: dict[str, list[str]] = {}
+
+    def look(command: Any, *names: str) -> None:
+        for name, below in getattr(command, "commands", {}).items():
+            look(below, *names, name)
+        if not hasattr(command, "commands"):
+            found[" ".join(names)] = [option for param in command.params for option in param.opts]
+
+    look(typer.main.get_command(cli.app))
+    return found

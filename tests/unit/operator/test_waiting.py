@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
 import pytest
 
 from mesh_core.api.client import ControlClient
-from mesh_core.api.schema import AuctionView, BidView, Event, JobView
+from mesh_core.api.schema import AuctionView, BidView, Event, JobView, QueryView
+from mesh_core.ledger.award import bid_problem
+from mesh_core.wire.statements import Bid, Job
 from tests.unit.console.feeder import Feeder, peer_of
-from whisper_tui.commands import answer
-from whisper_tui.errors import TimedOut
+from tests.unit.operator.conftest import Running
+from whisper_tui.commands import answer, waiting
+from whisper_tui.errors import ActionError, TimedOut
+from whisper_tui.reach import Reach
 
 
 def job(**changes: Any) -> JobView:
@@ -29,19 +34,20 @@ def auction(*refused: str) -> AuctionView:
 
 
 def test_a_job_that_goes_on_is_hindered_by_nothing() -> None:
-    assert answer.hindrance(job()) == ""
-    assert answer.hindrance(job(auction=auction("too dear", ""))) == ""
-    assert answer.hindrance(job(state="settled", live_weight=0)) == ""
+    assert waiting.hindrance(job()) == ""
+    assert waiting.hindrance(job(auction=auction("too dear", ""))) == ""
+    assert waiting.hindrance(job(state="settled", live_weight=0)) == ""
 
 
 def test_a_job_without_a_quorum_says_so() -> None:
-    assert answer.hindrance(job(live_weight=2)) == "stands still: 2 of the 4 votes it needs are alive"
+    assert waiting.hindrance(job(live_weight=2)) == "2 of the 4 votes it needs are alive"
 
 
 def test_a_job_whose_bids_are_all_refused_says_why() -> None:
-    refused = job(auction=auction("above the maximum price", "above the maximum price"))
-    assert answer.hindrance(refused) == "has no bid that counts: above the maximum price"
-    assert answer.hindrance(job(auction=auction())) == "has no bid"
+    too_dear = bid_problem(Bid("", b"", b"", 2, 0.0, 1, ""), cast(Job, SimpleNamespace(max_price_micro=1)))
+    assert waiting.hindrance(job(auction=auction(too_dear, too_dear))) == "no bid within the maximum price"
+    assert waiting.hindrance(job(auction=auction(too_dear, "full"))) == f"no bid that counts: {too_dear}"
+    assert waiting.hindrance(job(auction=auction())) == "no bid"
 
 
 class StuckControl:
@@ -66,6 +72,52 @@ class StuckControl:
 async def test_a_question_is_waited_for_a_little_longer_than_its_time_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(answer, "GRACE_S", 0.05)
-    with pytest.raises(TimedOut, match=r"within the time-out of 0.05 s; q1: 0 of .* q1.1 stands still: 2 of"):
-        await answer.wait_for(cast(ControlClient, StuckControl()), "Q", 50)
+    monkeypatch.setattr(waiting, "GRACE_S", 0.05)
+    with pytest.raises(TimedOut, match=r"within the time-out of 0.05 s; q1: 0 of .* q1.1 waits: 2 of the 4"):
+        await waiting.wait_for(cast(ControlClient, StuckControl()), "Q", 50)
+
+
+async def test_what_a_question_waits_for_is_said_once_where_nobody_sees_the_line_that_is_written_over(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(waiting, "GRACE_S", 0.05)
+    with pytest.raises(TimedOut):
+        await waiting.wait_for(cast(ControlClient, StuckControl()), "Q", 50)
+    assert capsys.readouterr().err == "q1.1 waits: 2 of the 4 votes it needs are alive\n"
+
+
+def question(**changes: Any) -> QueryView:
+    feeder = Feeder()
+    feeder.start()
+    return msgspec.structs.replace(feeder.submit("why?", "q1"), **changes)
+
+
+@pytest.mark.parametrize(
+    ("reason", "waited_for", "told"),
+    [
+        ("timed out", "no bid within the maximum price", "timed out: no bid within the maximum price"),
+        ("timed out", "", "timed out"),
+        ("cancelled by its submitter", "no bid", "cancelled: cancelled by its submitter"),
+    ],
+)
+def test_a_question_without_an_answer_says_how_it_ended_and_why(
+    reason: str, waited_for: str, told: str
+) -> None:
+    ended = job(state="cancelled", reason=reason)
+    jobs = [msgspec.structs.replace(ended, job="00", index=2, reason="something else"), ended]
+    how = waiting.how_it_ended(question(state="cancelled"), jobs, {ended.job: waited_for})
+    with pytest.raises(ActionError, match=f"^q1 ended as {told}$"):
+        answer.show(how, as_json=False)
+
+
+async def test_who_waits_when_the_operator_goes_is_told_what_becomes_of_the_question(
+    running: Running,
+) -> None:
+    await running.ready()
+    reach = Reach(running.run)
+    await running.client.command("kill", names=["operator"], by="test")
+    assert "goes on without it" in await waiting.aftermath(reach)
+    await running.client.command("kill", names=["node1", "node2"], by="test")
+    assert "whisper-tui revive all" in await waiting.aftermath(reach)
+    await running.client.command("down", by="test")
+    assert "goes on when it is started again" in await waiting.aftermath(reach)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mesh_core.api.schema import FINAL_STATES, JobView
-from whisper_tui.model.impact import seat_weight, tolerance
+from whisper_tui.model.impact import seat_weight, tolerance, voted_weight
 from whisper_tui.model.inert import inert
 from whisper_tui.model.selectors import is_forgotten, is_stalled, label_of, name_of, node_of, operator_of
 from whisper_tui.model.state import State
@@ -53,7 +53,7 @@ def _summary(frame: Frame, job: JobView) -> list[Line]:
             Span(f"  {inert(job.reason, 120)}", "warn"),
         ),
         field("work", Span(f"{inert(job.kind, 20)}{shard}")),
-        field("timeline", *bar, Span(f"  of {axis[1] / 1000:.0f}s", "dim")),
+        field("timeline", *bar, Span(f"  {axis[1] / 1000:.0f}s from end to end", "dim")),
         field(
             "price", Span(f"{axl(job.price_micro)} AXL"), Span(f"  at most {axl(job.max_price_micro)}", "dim")
         ),
@@ -110,14 +110,15 @@ def _attempt(frame: Frame, job: JobView, index: int) -> Line:
         "lost": "dead",
     }
     began = seconds(attempt.leased_ms - job.submitted_ms, signed=True)
-    lasted = seconds(attempt_end_ms(job, index, frame.now_ms) - (attempt.started_ms or attempt.leased_ms))
+    held_ms = attempt_end_ms(job, index, frame.now_ms) - (attempt.started_ms or attempt.leased_ms)
     return (
         INDENT,
         Span(f"epoch {attempt.epoch:<3}", "strong"),
         Span(fit(inert(name_of(frame.state, attempt.holder), 20), 11)),
         Span(f"{fit(inert(attempt.outcome, 20), 9)} ", roles.get(attempt.outcome, "warn")),
         Span(
-            f"leased {began:>8}  for {lasted:>6}  {attempt.tokens or frame.glyphs.nothing:>5} tokens  ", "dim"
+            f"leased {began:>8}  held {held_ms / 1000:>6.2f}s  {attempt.tokens or frame.glyphs.nothing:>5} tokens  ",
+            "dim",
         ),
         Span(inert(attempt.note, 80), "dim"),
     )
@@ -145,7 +146,7 @@ def _committee(frame: Frame, job: JobView, width: int) -> list[Line]:
     return [
         *(tuple(line) for line in spans),
         field(
-            "quorum", Span(f"{job.quorum} of {job.weight} votes"), Span(f"  {_tolerates(state, job)}", "dim")
+            "quorum", Span(f"weight {job.quorum} of {job.weight}"), Span(f"  {_tolerates(state, job)}", "dim")
         ),
         field("certificate", Span(_certificate(job, glyphs.settled))),
     ]
@@ -160,7 +161,7 @@ def _tolerates(state: State, job: JobView) -> str:
 
 
 def _certificate(job: JobView, sign: str) -> str:
-    return f"{sign} {len(job.votes)} votes" if job.votes else "none yet"
+    return f"{sign} votes of weight {voted_weight(job)}" if job.votes else "none yet"
 
 
 def _bids(frame: Frame, job: JobView) -> list[Line]:
