@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 DEBUG = "--debug"
+COMPLAINT_CHARS_MAX = 4_000
 
 _meant: list[Path] = []
 """The run directory of the command under way, once it is known: what is suggested after a failure is about that one."""
@@ -471,15 +472,18 @@ def main() -> None:
 
 
 def _complain(error: UserError | typer.TyperException) -> int:
-    """Say what is wrong in one line and what to do in the next; returns the exit code."""
+    """Say what is wrong in one line and what to do in the next, inert: names from the mesh and the words of other programs
+    are in both. Returns the exit code."""
+    from whisper_tui.model.inert import inert, inert_message
+
     if isinstance(error, UserError):
         line, hint = error.message, error.hint
     else:
         context = getattr(error, "ctx", None)
         line, hint = error.format_message(), f"{context.command_path if context else 'whisper-tui'} --help"
-    typer.echo("whisper-tui: " + " ".join(line.split()), err=True)
+    typer.echo(f"whisper-tui: {inert(' '.join(line.split()), COMPLAINT_CHARS_MAX)}", err=True)
     if hint:
         from whisper_tui.program import typed
 
-        typer.echo(f"  {typed(hint, *_meant)}", err=True)
+        typer.echo(f"  {inert_message(typed(hint, *_meant))}", err=True)
     return error.exit_code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,13 +12,19 @@ import pytest
 from msgspec import structs
 
 from axl import keys
+from mesh_core.api.client import ControlClient
 from mesh_core.identity.statement import body_hash
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
-from tests.attacks.attacker import NETWORK, attacker
+from tests.attacks.attacker import NETWORK, Voice, attacker
 from tests.attacks.customer import a_job
 from tests.e2e.command_line import Mesh
 from tests.e2e.mesh import Participant
+from whisper_tui.model.reducer import reduce
+from whisper_tui.model.selectors import questions
+from whisper_tui.model.state import initial_state
+from whisper_tui.model.views.base import Frame
+from whisper_tui.model.views.question_page import question_detail
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07[bold red]X[/bold red]\u202eevil\u200b\r\nnode9 alive\x9b31m<script>alert(1)</script>"
 INVISIBLE = "\u202e\u202d\u2066\u200b\u200e\ufeff"
@@ -89,6 +96,8 @@ async def test_hostile_names_labels_and_reasons_are_shown_inert(run: Mesh, tmp_p
             ["leases"],
             ["ledger"],
             ["job", body_hash(records[0]).hex()],
+            ["job", "of-no-such-name"],
+            ["kill", "of-no-such-name"],
         )
         shown = await asyncio.gather(*(asyncio.to_thread(run.whisper, *one) for one in commands))
         for command, done in zip(commands, shown, strict=True):
@@ -100,6 +109,64 @@ async def test_hostile_names_labels_and_reasons_are_shown_inert(run: Mesh, tmp_p
         assert "owned" in shown[0].stdout, "the name itself is shown"
     done = await asyncio.to_thread(run.whisper, "submit", "What is a gradient?", "--wait")
     assert done.returncode == 0, done.stderr
+
+
+async def test_nothing_of_a_strangers_passes_for_the_operators_question(run: Mesh, tmp_path: Path) -> None:
+    victims = seats(run)
+    operator = next(one for one in victims if one.name == "operator")
+    asked = await asyncio.to_thread(run.json, "submit", "What does a replay buffer do?", "--wait")
+    label = asked["label"]
+    async with attacker(tmp_path, victims) as mallory:
+        mallory.clock_ms = 2**63 - 1
+        alive = mallory.alive(name="3", capabilities=("answer",))
+        job = a_job(
+            mallory.id, [one.key.peer for one in victims], query=bytes.fromhex(asked["query"]), index=-1
+        )
+        labels = (label, f"{label}.c", f"{label}.1", "only-theirs")
+        signed = [mallory.record("job", structs.replace(job, label=one)) for one in labels]
+        names = [body_hash(one).hex() for one in signed]
+        # A committee that is all the stranger's leases its job to somebody who was not started from here.
+        sibling = Voice()
+        alone = mallory.record("job", a_job(mallory.id, [sibling.id], label="held-elsewhere"))
+        held = body_hash(alone)
+        promises = tuple(
+            one.sign(st.Promise(NETWORK, one.id, held, 1, sibling.id, None, ())) for one in (mallory, sibling)
+        )
+        lease = mallory.record("lease", st.LeaseCertificate(held, 1, sibling.id, promises))
+        for victim in victims:
+            await mallory.send(victim, ms.Exchange((alive,), True), ms.Records((*signed, alone, lease)))
+        await mallory.is_heard(*victims)
+        for word in (label, f"{label}.c", f"{label}.1"):
+            shown = await asyncio.to_thread(run.json, "job", word)
+            assert (shown["submitter"], shown["label"][: len(label)]) == (operator.peer, label)
+        theirs = await asyncio.to_thread(run.whisper, "job", "only-theirs")
+        assert f"~only-theirs {names[3]}" in theirs.stdout, theirs.stderr
+        assert (await asyncio.to_thread(run.json, "job", names[0]))["submitter"] == mallory.peer
+        bids = await asyncio.to_thread(run.json, "bids", label)
+        assert len(bids) == asked["total"] + 1
+        listed = (await asyncio.to_thread(run.whisper, "jobs")).stdout.splitlines()
+        assert sum(line.startswith(f"~{label}.1 ") for line in listed) == 1
+        ledger = await asyncio.to_thread(run.whisper, "ledger")
+        assert (ledger.returncode, ledger.stderr) == (0, "")
+        refused = await asyncio.to_thread(run.whisper, "kill", "holder:held-elsewhere")
+        assert refused.returncode == 1
+        assert f"{sibling.peer[:8]} does not run on this machine" in refused.stderr
+        state = initial_state(primary=operator.peer)
+        token = (run.folder / "token").read_text().strip()
+        client = ControlClient(f"http://127.0.0.1:{operator.control_port}", token)
+        async for event in client.events():
+            state = reduce(state, event)
+            if state.jobs.keys() >= {*names, *asked["jobs"]} and asked["query"] in state.queries:
+                break
+    frame = Frame(state, time.time() * 1000)
+    own = next(one for one in questions(state) if one.id == asked["query"])
+    assert {one.submitter for one in own.jobs} == {operator.peer}
+    for question in questions(state):
+        page = question_detail(frame, question.id, 100)
+        assert ("What does a replay buffer do?" in "".join(span.text for line in page for span in line)) == (
+            question == own
+        )
+    assert {node["provider"]["state"] for node in run.nodes().values()} == {"running", "elsewhere"}
 
 
 def test_the_token_is_in_no_argument_environment_log_or_readable_file(run: Mesh) -> None:
