@@ -9,6 +9,7 @@ from pathlib import Path
 from whisper_tui.errors import BadInput
 from whisper_tui.supervisor.rundir import RunDir
 
+
 def chosen(folder: Path) -> RunDir:
     """The directory somebody named, emptied. BadInput when something else than an earlier script filled it."""
     folder = folder.expanduser().absolute()
