@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from mesh_core.api.schema import FINAL_STATES
-from tests.e2e.command_line import Mesh
+from tests.e2e.command_line import WHISPER, Mesh
 
 QUESTION = "What does a replay buffer do?"
 
@@ -51,10 +52,12 @@ def test_an_open_question_keeps_its_corpus_over_a_start_with_another_one(tmp_pat
     mesh = Mesh(tmp_path / "run")
     notes = tmp_path / "notes"
     notes.mkdir()
-    (notes / "cats.txt").write_text("A cat sleeps for most of the day, curled up in the warmest place of the house.")
+    (notes / "cats.txt").write_text(
+        "A cat sleeps for most of the day, curled up in the warmest place of the house."
+    )
     try:
         assert mesh.up("--count", "2", "--exec-delay", "600").returncode == 0
-        asked = mesh.json("submit", QUESTION, "--detach")["label"]
+        asked = asked_and_left(mesh)
         assert mesh.whisper("down").returncode == 0
         again = mesh.up("--count", "3", "--exec-delay", "0", "--corpus", str(notes))
         assert again.returncode == 0, again.stderr
@@ -64,6 +67,22 @@ def test_an_open_question_keeps_its_corpus_over_a_start_with_another_one(tmp_pat
         assert "cats.txt" in mesh.whisper("submit", "Where does a cat sleep?").stdout
     finally:
         mesh.whisper("down")
+
+
+def asked_and_left(mesh: Mesh) -> str:
+    """Label of a question whose asker did not wait for the answer, but was told how to find it."""
+    argv = [*WHISPER, "submit", QUESTION, "--run-dir", str(mesh.folder)]
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as asking:
+        deadline = time.monotonic() + 40
+        while not any(job["holder"] for job in mesh.json("jobs")):
+            assert time.monotonic() < deadline
+        asking.send_signal(signal.SIGINT)
+        assert asking.stderr is not None
+        said = asking.stderr.read()
+    assert asking.returncode == 130
+    found = re.fullmatch(r"(q1) goes on: `.* job .*q1` shows it, `.* cancel .*q1` ends it\n", said)
+    assert found, said
+    return found[1]
 
 
 def until_final(mesh: Mesh, label: str) -> list[dict[str, Any]]:
