@@ -25,6 +25,7 @@ from mesh_core.api.schema import (
     ReplicaView,
 )
 from whisper_tui.model import incidents, journal
+from whisper_tui.model.selectors import is_settled_twice
 from whisper_tui.model.state import (
     ANSWERS_KEPT,
     DOWN,
@@ -204,8 +205,7 @@ def _retire(state: State) -> State:
     tally = Tally(
         submitted=state.tally.submitted + len(old),
         settled=state.tally.settled + sum(view.state == "settled" for view in old),
-        settled_twice=state.tally.settled_twice
-        + sum(len(state.fates[job].values) > 1 for job in gone if job in state.fates),
+        settled_twice=state.tally.settled_twice + sum(is_settled_twice(state, job) for job in gone),
         executions=state.tally.executions + sum(view.executions for view in old),
         rescued=state.tally.rescued + sum(view.rescued for view in old),
     )

@@ -25,6 +25,9 @@ YOU = "you"
 STRANGE = "~"
 """Before or in what somebody else chose to be called, or to call a job, where it could be taken for one's own."""
 
+SETTLED_TWICE = "settled twice"
+"""`JobView.contradiction` of a job whose submitter the mesh trusts with credit."""
+
 PEER_PREFIX_MIN = 4
 """Shortest prefix of a peer or job id that is taken for one."""
 
@@ -81,12 +84,15 @@ class Node(Struct, frozen=True):
 
 
 def nodes(state: State) -> list[Node]:
-    """All participants, known from members or from processes, by name; guests only until they leave."""
+    """All participants, known from members or from processes: those started from here, then others, by name; guests only
+    until they leave."""
     peers = dict.fromkeys(state.members)
     peers |= dict.fromkeys(process.peer for process in state.processes.values() if process.peer)
     found = [node_of(state, peer) for peer in peers]
     found = [node for node in found if node.role != "submitter" or node.state not in ("left", "dead")]
-    return sorted(found, key=lambda node: (node.role != "provider", _natural(node.name), node.peer))
+    return sorted(
+        found, key=lambda node: (not node.seated, node.role != "provider", _natural(node.name), node.peer)
+    )
 
 
 def node_of(state: State, peer: str) -> Node:
@@ -145,6 +151,11 @@ def is_cut_off(state: State, peer: str) -> bool:
     """Whether a partition stands between the operator's node and `peer`."""
     observer = state.observers.get(state.primary)
     return observer is not None and observer.node is not None and peer in observer.node.partitioned_from
+
+
+def cut_off(state: State) -> list[str]:
+    """Names of those that a partition keeps from the operator's node."""
+    return [node.name for node in nodes(state) if is_cut_off(state, node.peer)]
 
 
 def providers(state: State) -> list[Node]:
@@ -415,6 +426,15 @@ def is_forgotten(state: State, job: JobView) -> bool:
     return bool(own and job.settled_ms and job.settled_ms < own.view.since_ms and not job.tokens)
 
 
+def is_settled_twice(state: State, job: str) -> bool:
+    """Whether a job has certificates of two values and that says something: a stranger's may all be its own invention,
+    so of another's job the word of the node that tells of it decides."""
+    fate, entry = state.fates.get(job), state.jobs.get(job)
+    if fate is None or entry is None or len(fate.values) < 2:
+        return False
+    return entry.view.submitter == operator_of(state) or entry.view.contradiction == SETTLED_TWICE
+
+
 def counters(state: State) -> Counters:
     """Counts over the jobs the operator has seen. `jobs_lost`: settled, and what was opened is no answer; of the newest
     answers only."""
@@ -423,7 +443,7 @@ def counters(state: State) -> Counters:
     return Counters(
         jobs_submitted=tally.submitted + len(views),
         jobs_settled=tally.settled + sum(view.state == "settled" for view in views),
-        jobs_settled_twice=tally.settled_twice + sum(len(fate.values) > 1 for fate in state.fates.values()),
+        jobs_settled_twice=tally.settled_twice + sum(is_settled_twice(state, job) for job in state.fates),
         jobs_lost=sum(is_unreadable(opened.answer) for opened in state.answers.values()),
         executions=tally.executions + sum(view.executions for view in views),
         rescued=tally.rescued + sum(view.rescued for view in views),

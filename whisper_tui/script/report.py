@@ -14,6 +14,7 @@ from msgspec import Struct
 from mesh_core.api.schema import Counters
 from whisper_tui import __version__
 from whisper_tui.errors import BadInput
+from whisper_tui.model.inert import inert_json
 from whisper_tui.model.state import Incident, State
 from whisper_tui.script.assertions import Check
 from whisper_tui.script.schema import Kind
@@ -147,8 +148,8 @@ def answer_reports(state: State) -> list[AnswerReport]:
 
 
 def encoded(report: Report) -> bytes:
-    """The report as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+    """The report as indented JSON; it may go to a terminal, and answers are other programs' words."""
+    return inert_json(msgspec.json.format(msgspec.json.encode(report), indent=2).decode()).encode() + b"\n"
 
 
 def check_target(target: str | None) -> None:

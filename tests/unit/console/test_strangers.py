@@ -155,6 +155,28 @@ async def test_only_participants_of_ones_own_can_be_killed_whatever_others_are_c
     assert bench.deeds.done == []
 
 
+def test_two_certificates_of_a_strangers_job_are_no_alarm_unless_the_mesh_trusts_its_submitter() -> None:
+    mesh = rescue_story()
+    job = strange_job(mesh, "q7.1", state="settled")
+    for price in (1, 2):
+        settled = {"job": job.job, "epoch": 1, "outcome": "result", "holder": STRANGER, "price_micro": price}
+        mesh.tell("operator", "job_settled", {**settled, "votes": 1})
+    assert selectors.counters(mesh.state()).jobs_settled_twice == 0
+    mesh.tell("operator", "job", to_builtins(replace(job, contradiction="forged by its own submitter")))
+    assert selectors.counters(mesh.state()).jobs_settled_twice == 0
+    mesh.tell("operator", "job", to_builtins(replace(job, contradiction="settled twice")))
+    assert selectors.counters(mesh.state()).jobs_settled_twice == 1
+
+
+def test_participants_of_ones_own_are_listed_before_any_number_of_others() -> None:
+    mesh = rescue_story(until="running")
+    for number in range(500):
+        member(mesh, peer=peer_of(f"ghost {number}"), name=f"a{number}")
+    listed = [node.name for node in selectors.nodes(mesh.state())]
+    assert listed[:7] == [*mesh.names, "operator"]
+    assert len(listed) == 507
+
+
 def test_nobody_becomes_the_operator_or_a_participant_by_their_name() -> None:
     mesh = rescue_story(until="running")
     member(mesh, name="you")

@@ -56,6 +56,13 @@ expect = [{ path = "query.${q}.total", eq = 6 }, { path = "audit.jobs_lost", eq 
     assert mesh.ended
 
 
+async def test_a_report_on_a_terminal_is_inert(mesh: StandIn) -> None:
+    steps = '[[step]]\nabout = "a \\u009b31m name"\nexpect = { path = "nodes.up", eq = 6 }\n'
+    _, found, playing = await run(mesh, steps)
+    assert found["steps"][0]["about"] == "a \x9b31m name"
+    assert report.encoded(playing.report()).isascii()
+
+
 async def test_the_report_has_exactly_the_promised_fields_and_some_more(mesh: StandIn) -> None:
     mesh.actions.then["kill"] = lambda: mesh.feeder.confirm("node4")
     _, found, _ = await run(mesh, '[[step]]\ndo = "kill"\nargs = { nodes = ["node4"] }\n')

@@ -38,6 +38,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("LAG", "records of the ledger it knows of and lacks"),
     ("e2", "second epoch: the job was leased for the second time"),
     ("promised", "members of the job's committee that granted the lease"),
+    ("~q1", "a job of somebody else's; ~ in a name: it cannot be told apart otherwise"),
     ("ROOT", "hash of what a replica knows; equal ones mean equal ledgers"),
 )
 
