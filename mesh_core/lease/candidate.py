@@ -230,15 +230,13 @@ class Candidate:
     def on_refused(self, now: float, sender: PeerId, message: ms.Refused) -> None:
         """A witness says no: remember how far it is, and step back from a claim that cannot win.
 
-        One member's word moves the next claim ahead, as far as honest witnesses may be asked to follow. To end a claim
-        takes the word of more than f weight, or that it cannot win without those who refuse: else one liar could refuse
-        every holder, and nothing would ever settle.
+        To end a claim takes the word of more than f weight, or that it cannot win without those who refuse: else one liar
+        could refuse every holder, and nothing would ever settle.
         """
         claim = self._holder.claims.get(message.job)
         if claim is None or message.epoch != claim.epoch or sender not in members(claim.job.job):
             return
         claim.refusals[sender] = message
-        self._outlooks.of(message.job).heard(min(message.promised, claim.epoch + limit("epoch_jump_max") - 1))
         self._step_back(now, claim)
 
     def _step_back(self, now: float, claim: Claim) -> None:

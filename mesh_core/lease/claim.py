@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from mesh_core.config import limit
 from mesh_core.effects import PeerId
 from mesh_core.identity.statement import peek
+from mesh_core.lease.committee import weight_of
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import Entry
 from mesh_core.wire import statements as st
@@ -123,6 +125,21 @@ class Claim:
             case Phase.LOCKING:
                 return self.settle_votes
         return {}
+
+    @property
+    def furthest(self) -> int:
+        """The epoch that the next claim has to be beyond, as far as witnesses told.
+
+        One member's word counts: it may be needed, and somebody may have led it far ahead. But not beyond what honest
+        witnesses follow, and not at all once this claim was too far ahead for some of them already: a liar would drive
+        the claims of each honest node away from the others'.
+        """
+        job, jump = self.job.job, limit("epoch_jump_max")
+        cannot_follow = [peer for peer, one in self.refusals.items() if one.promised + jump < self.epoch]
+        if weight_of(job, cannot_follow) > job.fault_bound:
+            return self.epoch
+        promised = max((one.promised for one in self.refusals.values()), default=0)
+        return min(promised, self.epoch + jump - 1)
 
     def enter(self, phase: Phase) -> None:
         """Go on to `phase`. Raises IllegalTransitionError when no transition leads there from here."""

@@ -326,6 +326,7 @@ class Holder:
     def _end(self, claim: Claim, phase: Phase, reason: str) -> None:
         job = claim.job
         self.runs.stop(job.id, claim.epoch, reason)
+        self._outlooks.of(job.id).heard(claim.furthest)
         claim.enter(phase)
         self.keys.forget(job.id)
         self.proposer.stop(job.id)

@@ -4,13 +4,14 @@ from itertools import product
 
 import pytest
 
-from mesh_core.config import FAST
+from mesh_core.config import FAST, limit
 from mesh_core.context import Context, Doors, NodeConfig
 from mesh_core.effects import Execute, StopExecution
 from mesh_core.lease.claim import TRANSITIONS, UNDER_WAY, Claim, IllegalTransitionError, Phase
 from mesh_core.lease.runs import Runs
 from mesh_core.ledger.job import LedgerJob
-from mesh_core.wire.messages import Work
+from mesh_core.wire import statements as st
+from mesh_core.wire.messages import Refused, Work
 from tests.unit.core.people import NETWORK, People
 
 JOB = b"j" * 32
@@ -47,6 +48,32 @@ def test_every_phase_can_be_reached_and_those_under_way_can_end() -> None:
     assert {Phase.CLAIMING, *(transition.to for transition in TRANSITIONS)} == set(Phase)
     ends = set(Phase) - set(UNDER_WAY)
     assert not any(ends & set(transition.of) for transition in TRANSITIONS)
+
+
+def furthest(epoch: int, promised: list[int]) -> int:
+    """Where the next claim begins after one at `epoch`, whose job bears one lie, was refused by who promised these."""
+    people = People()
+    job = people.submitter.record("job", people.job(fault_bound=1))
+    assert isinstance(job.body, st.Job)
+    claim = Claim(LedgerJob(job.hash, job, job.body), epoch, 0.0)
+    for witness, told in zip(people.providers, promised, strict=False):
+        claim.refusals[witness.peer] = Refused(job.hash, epoch, told, b"")
+    return claim.furthest
+
+
+def test_one_witness_that_is_ahead_moves_the_next_claim_but_no_further_than_others_follow() -> None:
+    jump = limit("epoch_jump_max")
+    assert furthest(4, []) == 0
+    assert furthest(4, [9, 2]) == 9
+    assert furthest(4, [2**50]) == 4 + jump - 1
+
+
+def test_a_claim_that_was_too_far_ahead_for_honest_witnesses_is_not_led_further_by_a_liar() -> None:
+    jump = limit("epoch_jump_max")
+    assert furthest(20, [2**50, 20 - jump - 1]) == 20 + jump - 1, (
+        "one witness alone may lie about being behind"
+    )
+    assert furthest(20, [2**50, 20 - jump - 1, 2]) == 20
 
 
 @pytest.fixture

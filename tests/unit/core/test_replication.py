@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
+from mesh_core import config
 from mesh_core.config import limit
 from mesh_core.effects import Send
 from mesh_core.ledger.chain import FULL, Chains
@@ -185,7 +187,10 @@ def test_a_vector_stays_within_a_frame_whatever_a_disk_holds_and_names_all_in_tu
     assert len(named) == 60
 
 
-def test_replicas_that_hold_a_flood_behind_forks_still_repair_what_differs_elsewhere() -> None:
+def test_replicas_that_hold_a_flood_behind_forks_still_repair_what_differs_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(config._LIMIT, "stray_records_total_max", 1 << 20)
     world = World(Setup(seed="flood", providers=2))
     world.start()
     world.run_for(3.0)
