@@ -53,6 +53,7 @@ from mesh_core.ledger.needs import (
     StorePayload,
     TakeSnapshot,
 )
+from mesh_core.ledger.orphans import Orphans
 from mesh_core.ledger.proofs import Proofs
 from mesh_core.ledger.record import Entry, read_record
 from mesh_core.ledger.sync import Replication
@@ -135,6 +136,7 @@ class Node:
         self.checkpoints = checkpoints = Checkpoints(
             context, ledger, replication, blobs, membership.live, self.queries.needs, self.past.retire, prove
         )
+        self._orphans = Orphans(context, ledger, replication, membership.live)
         replication.on_dropped = lambda peer: checkpoints.offer(context.now, peer)
         self.hidden: frozenset[PeerId] = frozenset()
         self._neighbours: dict[PeerId, bool] = {}
@@ -422,6 +424,7 @@ class Node:
         self.context.timers.set(key, now + self.config.timing.examine_period_s)
         self._if_entitled(self.witness.unpark, now)
         self._if_entitled(self.candidate.examine, now)
+        self._if_entitled(self._orphans.look, now)
 
     # ------------------------------------------------------------------------------- what has changed
 

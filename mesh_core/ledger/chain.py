@@ -265,6 +265,10 @@ class Chains:
         held = self.authors.get(author)
         return held.between(first, last) if held is not None else ()
 
+    def full(self) -> set[PeerId]:
+        """Authors whose records beyond a gap or a fork are neither named nor fetched any more."""
+        return {author for author, held in self._with_extras.items() if held.is_full}
+
     def missing(self) -> int:
         """Records known to exist but not held: gaps before extras."""
         gaps = 0

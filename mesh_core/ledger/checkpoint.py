@@ -64,7 +64,8 @@ _QUORUM_RETRY_S = 2.0
 """While too few electors are there nobody votes; after this long they are counted again."""
 
 _TURN_S = 1.0
-"""In a round each live elector waits this much longer than the one before it, so that one of them proposes."""
+"""In the first rounds each live elector waits this much longer than the one before it, so that one of them proposes; in
+later ones as many times longer as the round is, for electors may have come to it at different times."""
 
 _ROUND_S = 4.0
 _ROUND_DOUBLINGS = 10
@@ -316,7 +317,7 @@ class Checkpoints:
         order = rotated(self.electors, self._rounds.height + round_)
         live = [peer for peer in order if peer in present and peer not in self._ledger.equivocators]
         for rank, peer in enumerate(live):
-            turn = self._since + rank * _TURN_S
+            turn = self._since + rank * _TURN_S * _longer(round_)
             if now < turn:
                 self._look_at(turn)
                 return None
@@ -638,7 +639,11 @@ def _is_cut(data: bytes) -> bool:
 
 
 def _round_s(round_: int) -> float:
-    return _ROUND_S * float(2 ** min(round_ // 2, _ROUND_DOUBLINGS))
+    return _ROUND_S * _longer(round_)
+
+
+def _longer(round_: int) -> float:
+    return float(2 ** min(round_ // 2, _ROUND_DOUBLINGS))
 
 
 def _covers(cut: Mapping[PeerId, Base], entry: Entry) -> bool:

@@ -18,7 +18,7 @@ from mesh_core.ledger.snapshot import Snapshot
 from mesh_core.wire import statements as st
 
 _FEW = 4
-"""The smallest set that bears a liar is not made smaller because somebody is silent."""
+"""The smallest set that bears a liar is not made smaller because somebody is silent; who has been found to lie goes."""
 
 Certificate = tuple[st.Signed, ...]
 
@@ -68,7 +68,7 @@ def successors(
     new = [peer for peer in workers if peer in live and peer not in electors and peer not in liars]
     new.sort(key=lambda peer: (-workers[peer], peer))
     seated = [*staying, *new][: limit("committee_max")]
-    missing = max(0, _least(len(electors)) - len(seated))
+    missing = max(0, _least(honest) - len(seated))
     silent = sorted(peer for peer in honest if peer not in live)
     return tuple(sorted([*seated, *silent[:missing]]))
 
@@ -84,16 +84,17 @@ def acceptable(
     is taken out who is there and has not been found to lie."""
     added = [peer for peer in named if peer not in electors]
     removed = [peer for peer in electors if peer not in named]
+    honest = [peer for peer in electors if peer not in liars]
     return (
         named == tuple(sorted(set(named)))
-        and _least(len(electors)) <= len(named) <= limit("committee_max")
+        and _least(honest) <= len(named) <= limit("committee_max")
         and all(peer in workers and peer in live and peer not in liars for peer in added)
         and all(peer not in live or peer in liars for peer in removed)
     )
 
 
-def _least(electors: int) -> int:
-    return min(_FEW, electors)
+def _least(honest: Collection[PeerId]) -> int:
+    return max(1, min(_FEW, len(honest)))
 
 
 def rotated(electors: Iterable[PeerId], turn: int) -> list[PeerId]:

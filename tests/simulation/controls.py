@@ -22,9 +22,11 @@ from mesh_core.lease.claim import Claim
 from mesh_core.lease.committee import total_weight
 from mesh_core.lease.holder import Holder
 from mesh_core.lease.witness import Witness
+from mesh_core.ledger.checkpoint import Checkpoints
+from mesh_core.ledger.snapshot import Cut
 from mesh_core.node import Node
 from mesh_core.secrecy.envelope import my_share
-from mesh_core.simulation.at_rest import EveryJobEnds
+from mesh_core.simulation.at_rest import EveryJobEnds, ResultsStayStored
 from mesh_core.simulation.checkers import Checkers
 from mesh_core.simulation.disk import Damage, Disk
 from mesh_core.simulation.host import HostSpec
@@ -36,6 +38,7 @@ from mesh_core.simulation.invariants import (
     SharesOnlyAtHolders,
 )
 from mesh_core.simulation.liar import Liar, Vice
+from mesh_core.simulation.perjury import CallsBlobsCuts
 from mesh_core.simulation.vices import (
     HidesWhatItAccepted,
     PlantsValues,
@@ -221,6 +224,23 @@ def _holders_are_trusted() -> Iterator[None]:
         yield
 
 
+# ------------------------------------------------------------------------------------------------- checkpoints
+
+
+@contextmanager
+def _cuts_are_what_is_called_so() -> Iterator[None]:
+    known = Checkpoints._cut_of
+
+    def believe(self: Checkpoints, now: float, finding: st.Finding) -> Cut | None:
+        self._keep_name(finding.cut)
+        return known(self, now, finding)
+
+    with ExitStack() as patches:
+        patches.enter_context(mock.patch.object(Checkpoints, "_cut_of", believe))
+        patches.enter_context(mock.patch("mesh_core.ledger.checkpoint._is_cut", lambda data: True))
+        yield
+
+
 def _with_vices(*vices: type[Vice]) -> Callable[[HostSpec], HostSpec]:
     """Makes the liar of a control."""
 
@@ -309,6 +329,7 @@ _LYING = replace(
 )
 _RESTLESS = replace(_AMBUSH, ranges={**_AMBUSH.ranges, "partitions": (2, 4), "crashes": (2, 4)})
 _SPLITS = replace(PROFILES["partition"], ranges={**PROFILES["partition"].ranges, "ambushes": (2, 6)})
+_PERJURY = replace(PROFILES["perjury"], rounds=2)
 
 CONTROLS = (
     Control("no fsync before a vote", NoEquivocation, _AMBUSH, _eager_disk, scenario=VotersCrash),
@@ -344,4 +365,12 @@ CONTROLS = (
         "a holder that runs again at the same epoch", OneProposal, _AMBUSH, _runs_again, scenario=VotersCrash
     ),
     Control("shares inside promises", SharesOnlyAtHolders, _AMBUSH, _leaky),
+    Control(
+        "what an elector calls a cut is dropped as one",
+        ResultsStayStored,
+        _PERJURY,
+        _with_vices(CallsBlobsCuts),
+        patch=_cuts_are_what_is_called_so,
+        liar=LIAR,
+    ),
 )
