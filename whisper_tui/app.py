@@ -35,6 +35,7 @@ from whisper_tui.model.views.help import help_lines
 from whisper_tui.model.views.job_page import job_detail, job_title
 from whisper_tui.model.views.node_page import node_detail, node_title
 from whisper_tui.model.views.question_page import question_detail, question_title
+from whisper_tui.screens.confirm import ConfirmDialog
 from whisper_tui.screens.main import MainScreen
 from whisper_tui.screens.pager import Pager
 from whisper_tui.screens.quit import ExitChoice, QuitDialog
@@ -76,13 +77,15 @@ def _hz() -> int:
 class ConsoleOptions(Struct, frozen=True):
     """How the console looks and what it starts from.
 
-    `primary` is the operator's peer id, `exec_delay_ms` the configured delay of executions. `typed` turns
+    `primary` is the operator's peer id, `exec_delay_ms` the configured delay of executions. `greeting` is said at first.
+    `typed` turns
     `whisper-tui COMMAND` into what works in the operator's shell. `wall_ms` and `monotonic` are the clocks;
     tests stop them.
     """
 
     primary: str = ""
     exec_delay_ms: float = 0.0
+    greeting: str = ""
     read_only: bool = False
     ascii: bool = False
     no_color: bool = False
@@ -167,6 +170,8 @@ class Console(App[ExitChoice], inherit_bindings=False):
         self.run_worker(self._ingest(), name="events", exit_on_error=True)
         self.set_interval(1 / self._hz, self.tick)
         self.call_after_refresh(self.draw)
+        if self._options.greeting:
+            self.say(self._options.greeting)
 
     async def _ingest(self) -> None:
         async for event in self._source.events():
@@ -216,6 +221,8 @@ class Console(App[ExitChoice], inherit_bindings=False):
             self.screen.sync(frame)
         else:
             self.main.sync(frame, running)
+            if isinstance(self.screen, ConfirmDialog):
+                self.screen.redraw_shown()
 
     def _condition_now(self) -> Running:
         behind = self._taken - self._frozen.taken if self._frozen else 0

@@ -56,7 +56,7 @@ AxlNodeOption = Annotated[
         help="Gensyn's Go node, or another, in place of the built-in one; builtin goes back to that.",
     ),
 ]
-Names = Annotated[list[str], typer.Argument(help="node3, 3, a peer id, holder:q1.2, random, all")]
+Names = Annotated[list[str], typer.Argument(help="node3, 3, operator, a peer id, holder:q1.2, random, all")]
 
 
 @app.callback(invoke_without_command=True)

@@ -175,10 +175,21 @@ class Intents:
         if deed.silences:
             impact = impact_of_silencing(self._state(), tuple(bound))
             typed = _phrase(names) if len(names) > 1 or impact.grave else ""
-            question = Question(title, inert(describe(impact, names)), command, typed)
+            question = Question(title, self._impact(name, bound), command, typed)
         else:
             question = Question(title, "the same keys and ledgers, a new start", command)
-        self._confirm(question, partial(self._carry_out, name, bound, acted, command))
+        self._confirm(
+            question,
+            partial(self._carry_out, name, bound, acted, command),
+            partial(self._impact, name, bound) if deed.silences else None,
+        )
+
+    def _impact(self, name: str, bound: Mapping[str, str]) -> str:
+        """What is lost, as things stand now, when the bound fall silent."""
+        told = describe(impact_of_silencing(self._state(), tuple(bound)), list(bound.values()))
+        if name == "partition" and (apart := selectors.cut_off(self._state())):
+            told += f" · this takes the place of the partition of {' '.join(apart)}"
+        return inert(told)
 
     async def _carry_out(
         self, name: str, bound: Mapping[str, str], acted: Callable[[], None], command: str
@@ -214,12 +225,12 @@ class Intents:
 
         return done
 
-    def _confirm(self, question: Question, act: Act) -> None:
+    def _confirm(self, question: Question, act: Act, impact: Callable[[], str] | None = None) -> None:
         def answered(yes: bool | None) -> None:
             if yes:
                 self._do(act)
 
-        self._app.push_screen(ConfirmDialog(question, self._painter, self._monotonic), answered)
+        self._app.push_screen(ConfirmDialog(question, self._painter, self._monotonic, impact), answered)
 
     def _do(self, act: Act) -> None:
         self._app.run_worker(self._act(act), group="actions", exit_on_error=False)

@@ -23,7 +23,7 @@ class Key(NamedTuple):
 
 KEYS: tuple[Key, ...] = (
     Key("view_overview", "1", "1", "overview: nodes, jobs, leases, replicas, events", "everywhere"),
-    Key("view_log", "8", "8", "log: everything that happened", "everywhere"),
+    Key("view_log", "2", "2", "log: everything that happened", "everywhere"),
     Key("next_pane", "tab", "tab", "next pane", "everywhere", "panes"),
     Key("previous_pane", "shift+tab", "shift+tab", "previous pane", "everywhere"),
     Key("submit", "s", "s", "ask the mesh a question", "everywhere", "submit"),

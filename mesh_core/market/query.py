@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 from msgspec import Struct
 
-from mesh_core.config import limit
+from mesh_core.config import MICRO_PER_AXL, limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId, JobOptions, PeerId, PutMeta, SubmitQuery
 from mesh_core.identity.crypto import SecrecyError
@@ -156,11 +156,11 @@ class Queries:
         free_micro = self._credit.funds_micro(me) - reserved_micro
         if needed_micro <= free_micro:
             return
-        what = f"this may cost {needed_micro / 1e6:g} AXL and {max(0, free_micro) / 1e6:g} AXL of credit are free"
+        what = f"this may cost {_axl(needed_micro)} and {_axl(max(0, free_micro))} of credit are free"
         if reserved_micro:
             mean_micro = reserved_micro / max(1, len(self._auctioneer.auctions))
             jobs = math.ceil((needed_micro - free_micro) / max(1, mean_micro))
-            raise Refusal(f"busy: {what}; {reserved_micro / 1e6:g} AXL are reserved, {self._try_again(jobs)}")
+            raise Refusal(f"busy: {what}; {_axl(reserved_micro)} are reserved, {self._try_again(jobs)}")
         raise Refusal(f"{what}: ask with a lower maximum price, or have the providers raise the limit")
 
     def _try_again(self, jobs: int) -> str:
@@ -434,3 +434,9 @@ class Queries:
     def _persist(self, query: Query) -> None:
         query.state.values = list(query.values.items())
         self._context.outbox.write(PutMeta(_META + query.state.id.hex(), msgspec.msgpack.encode(query.state)))
+
+
+def _axl(micro: int) -> str:
+    """An amount for people, all its digits."""
+    whole, parts = divmod(micro, MICRO_PER_AXL)
+    return f"{whole}.{parts:06d}".rstrip("0").rstrip(".") + " AXL"

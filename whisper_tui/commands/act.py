@@ -17,6 +17,7 @@ from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import Outcome
 
 BY = "command line"
+HEALED = "the partition is healed"
 
 
 def actions(run: RunDir) -> Actions:
@@ -31,7 +32,9 @@ async def report(done: Awaitable[Outcome], as_json: bool) -> None:
         print_json(outcome)
         return
     if outcome.action.action in ("partition", "heal"):
-        print_line(partition_line(outcome.sides) if outcome.sides else "the partition is healed")
+        replaced = f"in place of the {partition_line(outcome.replaced)}" if outcome.replaced else ""
+        for line in filter(None, (partition_line(outcome.sides) if outcome.sides else HEALED, replaced)):
+            print_line(line)
         return
     for view in outcome.processes:
         print_line(f"{view.name} {view.part}: {view.state}" + (f", pid {view.pid}" if view.pid else ""))

@@ -34,8 +34,8 @@ def attach(run: RunDir, *, ascii_only: bool) -> int:
     return open_console(run, read_only=True, ascii_only=ascii_only)
 
 
-def open_console(run: RunDir, *, read_only: bool, ascii_only: bool) -> int:
-    """The console until the operator leaves it, and the mesh taken down if that was the wish.
+def open_console(run: RunDir, *, read_only: bool, ascii_only: bool, greeting: str = "") -> int:
+    """The console until the operator leaves it, and the mesh taken down if that was the wish. It says `greeting` first.
 
     A terminal that is not told to take UTF-8 gets ASCII without being asked.
     """
@@ -47,6 +47,7 @@ def open_console(run: RunDir, *, read_only: bool, ascii_only: bool) -> int:
     options = ConsoleOptions(
         primary=plan.operator.peer,
         exec_delay_ms=plan.exec_delay * 1000,
+        greeting=greeting,
         read_only=read_only,
         ascii=ascii_only or "utf" not in sys.stderr.encoding.lower(),
         typed=in_shell,

@@ -41,28 +41,31 @@ class Manner:
 def up(run: RunDir, wishes: Wishes, settings: Settings, manner: Manner) -> int:
     """Start the mesh of `run`, or find it running, and stay in front of it."""
     with_console = manner.with_console and not manner.detach and console.has_terminal()
-    started = asyncio.run(_up(run, wishes, settings, manner, foreground=not with_console))
+    started, kept = asyncio.run(_up(run, wishes, settings, manner, foreground=not with_console))
     if not with_console:
         return 0
-    return console.open_console(run, read_only=not started, ascii_only=manner.ascii_only)
+    return console.open_console(run, read_only=not started, ascii_only=manner.ascii_only, greeting=kept)
 
 
-async def _up(run: RunDir, wishes: Wishes, settings: Settings, manner: Manner, *, foreground: bool) -> bool:
-    """Whether the mesh was started here. In the foreground returns when it has ended, unless detached."""
+async def _up(
+    run: RunDir, wishes: Wishes, settings: Settings, manner: Manner, *, foreground: bool
+) -> tuple[bool, str]:
+    """Whether the mesh was started here, and what it kept from before. In the foreground returns when it has ended,
+    unless detached."""
     began = time.monotonic()
     with Progress() as progress:
         progress.say("starting …")
         async with launched(run, wishes, settings, progress.tell) as started:
             # One that runs already may be partitioned on purpose: whoever comes to look need not wait for it.
             status = await (_until_met(run, progress) if started else until_answered(run))
-        kept = kept_from_before(status.plan, wishes) if started and not manner.as_json else ""
-        if kept:
+        kept = kept_from_before(status.plan, wishes) if started else ""
+        if kept and foreground and not manner.as_json:
             progress.tell(kept)
     if foreground:
         _tell(run, status, manner.as_json, time.monotonic() - began if started else None)
         if started and not manner.detach:
             await stay(run, manner.as_json)
-    return started
+    return started, kept
 
 
 async def _until_met(run: RunDir, progress: Progress) -> Status:

@@ -150,7 +150,8 @@ def _dead(state: State, entry: LogEntry, _glyphs: Glyphs) -> str:
     accusers = entry.data.get("accusers")
     count = len(accusers) if isinstance(accusers, list) else accusers
     peer = _word(state, "peer", entry.data.get("peer"))
-    return f"{peer} confirmed dead, {count} accusers, seen by {reporters(state, entry)}"
+    by = "1 accuser" if count == 1 else f"{count} accusers"
+    return f"{peer} confirmed dead, {by}, seen by {reporters(state, entry)}"
 
 
 def _awarded(state: State, entry: LogEntry, _glyphs: Glyphs) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -30,30 +31,40 @@ class Question(Struct, frozen=True):
 
 
 class ConfirmDialog(Dialog[bool]):
-    """Answers True for yes. Ignores Enter and whatever comes in its first 300 ms."""
+    """Answers True for yes. Ignores Enter and whatever comes in its first 300 ms. `impact` says anew what would happen:
+    the mesh goes on while the question stands."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(key.keys, key.id, key.help, show=False) for key in keys_of("confirm")
     ]
 
-    def __init__(self, question: Question, painter: Painter, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        question: Question,
+        painter: Painter,
+        monotonic: Callable[[], float],
+        impact: Callable[[], str] | None = None,
+    ) -> None:
         super().__init__(monotonic)
         self._question = question
+        self._impact = impact
         self._painter = painter
         self._missed = False
 
     def compose(self) -> ComposeResult:
         """The question, and a field if something must be typed."""
         with Vertical(id="dialog", classes="grave" if self._question.typed else ""):
-            body = LinesPane(self._painter, id="dialog-body")
-            body.styles.height = len(self._body())
-            yield body
+            yield LinesPane(self._painter, id="dialog-body")
             if self._question.typed:
                 yield Input(id="typed", max_length=80, placeholder="type it here")
 
     def redraw(self) -> None:
         """The question and how to answer it."""
-        self.query_one(LinesPane).sync(tuple(self._body()))
+        if self._impact is not None:
+            self._question = replace(self._question, impact=self._impact())
+        body, pane = self._body(), self.query_one(LinesPane)
+        pane.styles.height = len(body)
+        pane.sync(tuple(body))
 
     def _body(self) -> list[Line]:
         asked = self._question

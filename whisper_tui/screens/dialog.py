@@ -32,13 +32,13 @@ class Dialog(ModalScreen[R], Generic[R], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Draw once there is a size to draw in."""
-        self.call_after_refresh(self._redraw_shown)
+        self.call_after_refresh(self.redraw_shown)
 
     def on_resize(self) -> None:
         """Draw again in the new size."""
-        self.call_after_refresh(self._redraw_shown)
+        self.call_after_refresh(self.redraw_shown)
 
-    def _redraw_shown(self) -> None:
+    def redraw_shown(self) -> None:
         """Draw if there is something to draw in: the dialog may have been left before it was all there."""
         if self.is_mounted and self in self.app.screen_stack:
             self.redraw()

@@ -22,11 +22,11 @@ from whisper_tui.screens.overview import Overview
 from whisper_tui.widgets.lines import LinesPane
 from whisper_tui.widgets.painting import Painter
 
-VIEWS: tuple[tuple[str, str], ...] = (("1", "Overview"), ("8", "Log"))
+VIEWS: tuple[tuple[str, str], ...] = (("1", "Overview"), ("2", "Log"))
 """Key and title of the views there are."""
 
 TINY = (40, 10)
-"""Below this there is room for a line of status and nothing else."""
+"""Below this many columns or lines there is room for the status, said line by line, and nothing else."""
 
 
 class MainScreen(Screen[None], inherit_bindings=False):
@@ -45,6 +45,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._header = LinesPane(painter, id="header")
         self._tabs = LinesPane(painter, id="tabs")
         self._keys = LinesPane(painter, id="keys")
+        self._tiny = LinesPane(painter, id="tiny")
         self.overview = Overview(painter, glyphs, monotonic)
         self.log_view = LogView(painter, glyphs)
 
@@ -52,6 +53,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         """Two lines above, one below, the views between."""
         self.log_view.display = False
         yield self._header
+        yield self._tiny
         yield self._tabs
         with Container(id="views"):
             yield self.overview
@@ -82,6 +84,9 @@ class MainScreen(Screen[None], inherit_bindings=False):
     def sync(self, frame: Frame, running: header.Running) -> None:
         """Draw this frame into what is visible."""
         self._frame, self._condition = frame, running
+        if self.has_class("-tiny"):
+            self._tiny.sync(header.status(frame, running, TINY, self._tiny.size.width))
+            return
         self._sync_edges()
         interruption = interrupted(frame.state)
         self.set_class(interruption is not None, "-stale")

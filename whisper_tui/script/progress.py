@@ -34,12 +34,17 @@ TOO_MANY = "record_added"
 """Kind of entries that would crowd out all others in a failure's last events."""
 
 
+NAMELESS_MAX = 20
+"""Entries about jobs nobody has shown yet that wait for their labels: some hear of a job before the operator does."""
+
+
 class Progress:
     """Writes lines with the time since the run began."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
         self._told: set[tuple[str, ...]] = set()
+        self._untold: list[LogEntry] = []
         encoding = (sys.stderr.encoding or "ascii").lower().replace("-", "")
         self._glyphs = UNICODE if encoding == "utf8" else ASCII
 
@@ -52,8 +57,13 @@ class Progress:
         if entry.kind in TOLD and entry.key not in self._told:
             if entry.key:
                 self._told.add(entry.key)
-            who = f"{name_of(state, entry.observers[0])}: " if entry.kind == "problem" else ""
-            self._write(f"       {who}{sentence(state, entry, self._glyphs)}")
+            self._untold.append(entry)
+        untold = self._untold
+        self._untold = [one for one in untold[-NAMELESS_MAX:] if _is_nameless(state, one)]
+        for one in untold:
+            if one not in self._untold:
+                who = f"{name_of(state, one.observers[0])}: " if one.kind == "problem" else ""
+                self._write(f"       {who}{sentence(state, one, self._glyphs)}")
 
     def step(self, step: StepReport, total: int) -> None:
         """A step has ended."""
@@ -109,6 +119,10 @@ class Progress:
         ):  # whoever was reading is gone; the run has to be ended all the same
             sys.stderr.write(line.encode(encoding, "replace").decode(encoding) + "\n")
             sys.stderr.flush()
+
+
+def _is_nameless(state: State, entry: LogEntry) -> bool:
+    return "job" in entry.data and str(entry.data["job"]) not in state.jobs
 
 
 def mesh_lines(state: State) -> list[str]:

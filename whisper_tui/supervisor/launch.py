@@ -37,10 +37,16 @@ Say = Callable[[str], None]
 
 
 def left_out(report: CorpusReport) -> list[str]:
-    """A line for each file that is not part of the corpus, as far as the report names it, under a line for all."""
-    unnamed = report.skipped_total - len(report.skipped)
-    lines = [f"corpus: {report.skipped_total} files left out", *(f"  {told}" for told in report.skipped)]
-    return [*lines, f"  and {unnamed} more"] if unnamed else lines
+    """A line for each reason for which files are not part of a corpus that was indexed anew; of one that is known it has
+    been told."""
+    if not report.new:
+        return []
+    return [
+        f"corpus: {left.example}, left out: {left.reason}"
+        if left.count == 1
+        else f"corpus: {left.count} files left out, such as {left.example}: {left.reason}"
+        for left in report.skipped
+    ]
 
 
 @asynccontextmanager
@@ -134,9 +140,8 @@ async def _index(run: RunDir, plan: Plan, say: Say) -> str:
     report = msgspec.json.decode(out, type=CorpusReport)
     if plan.corpus and report.new:
         say(f"corpus: {report.files} files indexed as {report.passages} passages")
-    if report.skipped_total:
-        for line in left_out(report):
-            say(line)
+    for line in left_out(report):
+        say(line)
     return report.path
 
 

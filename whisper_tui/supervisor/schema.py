@@ -67,10 +67,11 @@ class Outcome(Struct, frozen=True):
     """Answer to a command: what was done and when, and the processes it concerned as they are now.
 
     `skipped` has a line about each participant that needed nothing to be done; `sides` are those of a partition from now
-    on, empty when there is none.
+    on, empty when there is none, and `replaced` those of the one whose place it takes.
     """
 
     action: ActionMoment
     processes: list[ProcessView]
     skipped: list[str] = []
     sides: list[list[str]] = []
+    replaced: list[list[str]] = []

@@ -190,7 +190,7 @@ class Supervisor:
     async def partition(self, a: list[str], b: list[str], *, by: str = "") -> Outcome:
         """Cut side `a` from side `b`: each participant drops and hides the other side.
 
-        Every participant is on one side: those not named are on side `a`.
+        Every participant is on one side: those not named are on side `a`. A partition that there is already ends.
         """
         async with self._turn():
             self._named([*a, *b])
@@ -200,9 +200,10 @@ class Supervisor:
             side_a = [name for name in self._participants if name not in b]
             if not b or not side_a:
                 raise HttpError(400, "a partition needs somebody on either side")
-            self._sides = [side_a, b]
+            replaced, self._sides = self._sides, [side_a, b]
             action = self._tell("partition", b, command_line("partition", *b), by)
-            return await self._hide(list(self._participants.values()), action)
+            outcome = await self._hide(list(self._participants.values()), action)
+            return msgspec.structs.replace(outcome, replaced=replaced)
 
     async def heal(self, *, by: str = "") -> Outcome:
         """End the partition."""

@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
 import msgspec
 
 from axl.lifeline import LifelineError, end_with_supervisor
-from mesh_core.api.reports import CorpusReport
+from mesh_core.api.reports import CorpusReport, LeftOut
 from mesh_core.work.corpus.build import Built, build
+from mesh_core.work.corpus.reading import Skipped
 from mesh_core.work.errors import CorpusError
 
-_SKIPPED_SHOWN = 20
+_REASONS_MAX = 20
+"""Reasons that are told of; what the system says of a file is one, so that there may be many."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,9 +53,14 @@ def _report(built: Built) -> CorpusReport:
         files=built.files,
         passages=built.passages,
         new=built.new,
-        skipped=[f"{name}: {reason}" for name, reason in built.skipped[:_SKIPPED_SHOWN]],
-        skipped_total=len(built.skipped),
+        skipped=_by_reason(built.skipped),
     )
+
+
+def _by_reason(skipped: list[Skipped]) -> list[LeftOut]:
+    counts = Counter(reason for _, reason in skipped)
+    examples = {reason: name for name, reason in reversed(skipped)}
+    return [LeftOut(reason, count, examples[reason]) for reason, count in counts.most_common(_REASONS_MAX)]
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from tests.unit.console.feeder import Feeder, peer_of, rescue_story
 from tests.unit.console.harness import Bench
@@ -44,8 +46,8 @@ async def test_all_six_up_is_said_in_the_header() -> None:
 async def test_views_are_switched_by_number(size: tuple[int, int]) -> None:
     bench = Bench(rescue_story())
     async with bench.console.run_test(size=size) as pilot:
-        await bench.press(pilot, "8")
-        assert "[8 Log]" in bench.text() and "result opened by its submitter" in bench.text()
+        await bench.press(pilot, "2")
+        assert "[2 Log]" in bench.text() and "result opened by its submitter" in bench.text()
         await bench.press(pilot, "1")
         assert "[1 Overview]" in bench.text() and "NODE" in bench.text()
 
@@ -203,8 +205,8 @@ async def test_asking_a_question() -> None:
 async def test_keys_typed_into_a_form_are_not_commands() -> None:
     bench = Bench(rescue_story(until="running"))
     async with bench.console.run_test(size=(80, 24)) as pilot:
-        await bench.press(pilot, "s", "q", "8", "X")
-        assert "Ask the mesh" in bench.text() and "q8X" in bench.text()
+        await bench.press(pilot, "s", "q", "2", "X")
+        assert "Ask the mesh" in bench.text() and "q2X" in bench.text()
 
 
 async def test_read_only_refuses_actions_until_it_is_lifted() -> None:
@@ -235,7 +237,7 @@ async def test_quitting_asks_whether_the_mesh_stays_up(keys: tuple[str, ...], ch
     assert bench.console.return_value is choice
 
 
-@pytest.mark.parametrize("opener", [("s",), ("enter",), ("X",), ("question_mark",), ("8", "slash")])
+@pytest.mark.parametrize("opener", [("s",), ("enter",), ("X",), ("question_mark",), ("2", "slash")])
 async def test_ctrl_c_never_ends_the_console_by_itself(opener: tuple[str, ...]) -> None:
     bench = Bench(rescue_story())
     async with bench.console.run_test(size=(80, 24)) as pilot:
@@ -300,7 +302,7 @@ async def test_a_node_opens_with_what_others_see_of_it() -> None:
 async def test_the_log_is_filtered_and_scrolled() -> None:
     bench = Bench(rescue_story())
     async with bench.console.run_test(size=(80, 24)) as pilot:
-        await bench.press(pilot, "8", "slash", *"dead", "space", *"!node4", "enter")
+        await bench.press(pilot, "2", "slash", *"dead", "space", *"!node4", "enter")
         shown = bench.text()
         assert "node2 confirmed dead" in shown and "node4 confirmed dead" not in shown and "2 of 69" in shown
         await bench.press(pilot, "escape", "g")
@@ -332,7 +334,7 @@ async def test_an_interrupted_stream_is_said_with_its_age() -> None:
         assert "STALE 8.0s, retry in 4.0s" in bench.text() and "node1" in bench.text()
 
 
-@pytest.mark.parametrize(("size", "shown"), [((60, 18), "node6"), ((38, 8), "6/6 up"), ((20, 3), "whisper")])
+@pytest.mark.parametrize(("size", "shown"), [((60, 18), "node6"), ((38, 8), "6/6 up"), ((20, 3), "6/6 up")])
 async def test_a_terminal_that_is_too_small_still_tells_something(size: tuple[int, int], shown: str) -> None:
     bench = Bench(rescue_story(until="running"))
     async with bench.console.run_test(size=size) as pilot:
@@ -426,7 +428,7 @@ async def test_commands_are_shown_as_they_work_in_this_shell_or_not_at_all() -> 
         await bench.press(pilot, "y")
         assert f"{shell} kill node1" in last_line(bench)
         mesh.action("pause", ["node2"], "whisper-tui pause node2")
-        await bench.press(pilot, "8")
+        await bench.press(pilot, "2")
         assert f"node2 paused by you  {shell} pause node2" in bench.text()
         bench.clock.seconds += 10
         await pilot.resize_terminal(80, 24)
@@ -491,7 +493,8 @@ async def test_a_command_that_does_not_fit_beside_its_message_stands_in_a_line_o
         mesh.kill("operator")
         bench.clock.seconds += 10
         await bench.settle(pilot)
-        assert last_line(bench).strip().startswith(f"{shell} revive operator")
+        above, keys = bench.text().rstrip().splitlines()[-2:]
+        assert above.strip() == f"{shell} revive operator" and "? help" in keys
 
 
 async def test_without_the_supervisor_nothing_can_be_done_and_the_picture_is_old() -> None:
@@ -574,3 +577,60 @@ async def test_while_a_frame_is_on_its_way_no_other_is_drawn(monkeypatch: pytest
         monkeypatch.setattr(Console, "_link", SimpleNamespace(frame_s=0.1, is_busy=False))
         await bench.settle(pilot)
         assert "killed" in bench.text()
+
+
+async def test_what_was_kept_from_before_is_said_when_the_console_opens() -> None:
+    bench = Bench(rescue_story(until="started"), greeting="kept from before: answers held 15 s")
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.settle(pilot)
+        assert "kept from before: answers held 15 s" in bench.lines()[-1]
+
+
+async def test_a_question_that_stands_for_a_while_says_what_would_be_lost_now() -> None:
+    bench = Bench(rescue_story(until="rescued"))
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, "X", "k")
+        assert "node1 holds 2 leases" in bench.text() and "6 jobs would lose the" in bench.text()
+        for number in range(1, 7):
+            bench.mesh.settle(f"q1.{number}")
+        await bench.settle(pilot)
+        assert "node1 holds no lease" in bench.text() and "every job keeps its" in bench.text()
+        assert "type “node1”" in bench.text()
+
+
+async def test_a_partition_in_place_of_another_is_said_to_be() -> None:
+    bench = Bench(rescue_story(until="started"))
+    for hidden in ([], [peer_of("node3")]):
+        view = replace(bench.mesh._node("operator"), partitioned_from=hidden)
+        bench.mesh.tell("operator", "node", to_builtins(view))
+        async with bench.console.run_test(size=(80, 24)) as pilot:
+            await bench.press(pilot, "X", "c")
+            assert ("takes the place of the partition of node3" in bench.text()) is bool(hidden)
+            await bench.press(pilot, "escape")
+        bench = Bench(bench.mesh)
+
+
+@pytest.mark.parametrize("size", [(30, 8), (39, 40), (200, 9), (12, 3)])
+async def test_a_terminal_that_is_too_small_says_so_and_how_the_mesh_is(size: tuple[int, int]) -> None:
+    bench = Bench(rescue_story(until="rescued"))
+    async with bench.console.run_test(size=size) as pilot:
+        await bench.settle(pilot)
+        lines = bench.lines()
+        assert lines[0].startswith(" too small: 40x10 or more"[: size[0] - 1])
+        assert lines[1].startswith(" ● LIVE 4Hz"[: size[0] - 1]) and "3/6 up" in lines[2]
+        await pilot.resize_terminal(40, 10)
+        await bench.settle(pilot)
+        assert "NODE" in bench.text() and "too small" not in bench.text()
+
+
+async def test_a_stopped_mesh_holds_no_leases() -> None:
+    mesh = rescue_story(until="running")
+    bench = Bench(mesh)
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.settle(pilot)
+        assert " e1 " in bench.text()
+        mesh.action("down", [], "whisper-tui down")
+        mesh.tell(SUPERVISOR, "source", {"node": SUPERVISOR, "peer": "", "state": "live", "fresh": True})
+        mesh.tell(SUPERVISOR, "source", {"node": SUPERVISOR, "peer": "", "state": "stale"})
+        await bench.settle(pilot)
+        assert "nothing is being worked on" in bench.text()

@@ -313,8 +313,9 @@ def test_a_long_message_is_told_in_full_and_the_keys_come_after_it() -> None:
         "node2 has no key; make one: " + "/home/me/whisper/.venv/bin/whisper-tui keys --make x.pem"
     )
     lines = header.keys(hints, 60, message)
-    assert len(lines) == 2 and all(line_cells(line) <= 60 for line in lines)
+    assert len(lines) == 3 and all(line_cells(line) <= 60 for line in lines)
     assert "whisper-tui keys --make x.pem" in text_of(lines[1])
+    assert text_of(lines[2]).split() == ["s", "submit", "q", "quit"]
     assert [text_of(line).split() for line in header.keys(hints, 60)] == [["s", "submit", "q", "quit"]]
 
 
@@ -416,6 +417,30 @@ def test_what_silencing_would_cost_is_counted_in_votes() -> None:
     )
     dead = impact_of_silencing(state, [peer_of("node2")])
     assert not dead.grave and dead.stay == 3
+
+
+def test_the_time_to_recover_stays_in_the_header_of_a_small_terminal_when_numbers_grow() -> None:
+    frame = frame_of(rescue_story())
+    running = header.Running(hz=4)
+    told = text_of(header.header(frame, running, 80))
+    assert told.rstrip().endswith("MTTR 0.8s") and "jobs 0▶ 6✓ 3⟳" in told and len(told) == 80
+    for width in range(8, 120):
+        assert len(text_of(header.header(frame, running, width))) == width
+    narrow = text_of(header.header(frame, running, 68))
+    assert narrow.startswith(" whisper ●") and narrow.rstrip().endswith("MTTR 0.8s")
+    assert "MTTR" not in text_of(header.header(frame, running, 60))
+
+
+def test_one_accuser_is_not_several() -> None:
+    mesh = rescue_story(until="started")
+    for accusers in (1, 2):
+        mesh.wait(10_000)
+        mesh.tell("node2", "member_dead", {"peer": peer_of("node1"), "accusers": accusers})
+    state = mesh.state()
+    assert [sentence(state, entry, UNICODE) for entry in state.log[-2:]] == [
+        "node1 confirmed dead, 1 accuser, seen by node2",
+        "node1 confirmed dead, 2 accusers, seen by node2",
+    ]
 
 
 def test_every_moment_has_a_sentence_in_both_sets_of_signs() -> None:

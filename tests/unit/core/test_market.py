@@ -132,6 +132,8 @@ def test_a_question_beyond_ones_own_credit_is_refused_before_it_becomes_jobs() -
     assert refusal(world, poor).startswith(
         "this may cost 120 AXL and 100 AXL of credit are free: ask with a lower"
     )
+    dear = SubmitQuery("why?", "", "c", (1, 2), JobOptions(max_price_micro=2_400_000_500_000))
+    assert refusal(world, dear).startswith("this may cost 7200001.5 AXL and 100 AXL of credit")
     world.submit("operator", "how?", [1], JobOptions(max_price_micro=20_000_000), "q1")
     refused = refusal(world, SubmitQuery("why?", "", "c", (1, 2), JobOptions(max_price_micro=21_000_000)))
     assert refused.startswith("busy: this may cost 63 AXL and 60 AXL of credit are free; 40 AXL are reserved")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from mesh_core.api.reports import CorpusReport
+from mesh_core.api.reports import CorpusReport, LeftOut
 from mesh_core.api.schema import ReplicaView
 from whisper_tui.commands.show import _agreement, _compared
 from whisper_tui.reach import _by_preference
@@ -70,11 +70,11 @@ def asked_first(status: Status) -> str:
     return _by_preference(status)[0].name
 
 
-def test_files_left_out_of_a_corpus_are_named_each_with_its_reason() -> None:
-    skipped = ["a.md: empty", "b.txt: binary"]
-    assert left_out(CorpusReport("p", "h", 1, 1, 1, True, skipped, 2)) == [
-        "corpus: 2 files left out",
-        "  a.md: empty",
-        "  b.txt: binary",
+def test_files_left_out_of_a_corpus_are_told_by_reason_once() -> None:
+    skipped = [LeftOut("a symbolic link, not followed", 228, "a/b.md"), LeftOut("binary", 1, "c.txt")]
+    report = CorpusReport("p", "h", 1, 1, 1, True, skipped)
+    assert left_out(report) == [
+        "corpus: 228 files left out, such as a/b.md: a symbolic link, not followed",
+        "corpus: c.txt, left out: binary",
     ]
-    assert left_out(CorpusReport("p", "h", 1, 1, 1, True, skipped, 9))[-1] == "  and 7 more"
+    assert left_out(msgspec.structs.replace(report, new=False)) == []

@@ -13,6 +13,7 @@ import pytest
 
 from mesh_core.api.client import ControlClient, ControlError, ControlUnavailable
 from mesh_core.api.http import HttpError, Server
+from whisper_tui.commands import act
 from whisper_tui.supervisor.api import Api
 from whisper_tui.supervisor.plan import Plan
 from whisper_tui.supervisor.rundir import RunDir
@@ -128,6 +129,7 @@ async def test_a_partition_hides_each_side_from_the_other(
 ) -> None:
     peer = {seat.name: seat.peer for seat in plan.participants}
     outcome = await supervisor.partition([], ["node2"])
+    assert outcome.replaced == []
     assert outcome.action.targets == ["node2"]
     assert supervisor.status().sides == [["node1", "operator"], ["node2"]]
     assert told(run, "node1") == [[peer["node2"]]]
@@ -138,6 +140,18 @@ async def test_a_partition_hides_each_side_from_the_other(
     assert supervisor.status().sides == []
     with pytest.raises(HttpError, match="no partition"):
         await supervisor.heal()
+
+
+async def test_a_partition_says_which_one_it_takes_the_place_of(
+    supervisor: Supervisor, run: RunDir, plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await supervisor.partition([], ["node1"])
+    await act.report(supervisor.partition([], ["node2"]), as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "partition: node1 operator | node2",
+        "in place of the partition: node2 operator | node1",
+    ]
+    assert told(run, "node1")[-1] == [plan.seat("node2").peer]
 
 
 async def test_who_comes_back_during_a_partition_is_told_of_it(supervisor: Supervisor, run: RunDir) -> None:

@@ -189,13 +189,16 @@ def test_an_index_may_lie_under_a_name_that_urls_do_not_allow(tmp_path: Path) ->
 
 
 def test_the_command_prints_one_line_of_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    corpus_of(tmp_path / "texts", {**TEXTS, "blank.txt": ""})
+    corpus_of(tmp_path / "texts", {**TEXTS, "blank.txt": "", "void.txt": " ", "zeros.txt": "\0"})
     out = str(tmp_path / "index")
     assert main(["build", "--source", str(tmp_path / "texts"), "--shards", "2", "--out", out]) == 0
     report = json.loads(capsys.readouterr().out)
     assert Path(report["path"]) == tmp_path / "index" / f"{report['hash']}.db"
     assert (report["shards"], report["files"], report["passages"]) == (2, 3, 3)
-    assert report["skipped"] == ["blank.txt: empty"]
+    assert report["skipped"] == [
+        {"reason": "empty", "count": 2, "example": "blank.txt"},
+        {"reason": "binary", "count": 1, "example": "zeros.txt"},
+    ]
 
 
 def test_the_command_says_in_one_line_what_is_wrong(

@@ -33,7 +33,8 @@ from whisper_tui.model.views.base import (
     wrap,
 )
 
-GAP = Span("   ")
+GAPS = (Span("   "), Span("  "), Span(" "))
+"""Between the parts of the line, as room allows."""
 
 NEWS_TRAVELS_MS = 1_000.0
 """Replicas that differ for less than this are on their way to agree: a record takes a moment to reach everybody."""
@@ -54,30 +55,54 @@ class Running(Struct, frozen=True):
 
 
 def header(frame: Frame, running: Running, width: int) -> Line:
-    """Network, liveness, rights, nodes, agreement, jobs, time to recover; the rightmost go first in a narrow one.
+    """Network, liveness, rights, nodes, agreement, jobs, time to recover. Where there is little room gaps shrink, then the
+    network's name goes, then what stands rightmost.
 
     Of a mesh that was stopped: that, and how to start it again.
     """
     if frame.state.stopped:
         return _stopped(frame, width)
+    rights = Span(" RO", "warn") if running.read_only else Span(" RW", "dim")
     parts = [
         _network(frame),
-        (*_freshness(frame, running), Span(" RO", "warn") if running.read_only else Span(" RW", "dim")),
+        (*_freshness(frame, running), rights),
         _nodes(frame),
         _agreement(frame),
         _jobs(frame),
         _recovery(frame),
     ]
-    line: Line = (Span(" "),)
-    for index, part in enumerate(parts):
-        gap = (GAP,) if index > 1 else (Span(" "),) if index else ()
-        if line_cells(line) + sum(len(span.text) for span in gap) + line_cells(part) > width:
-            break
-        line = (*line, *gap, *part)
+    line = _spaced(parts, GAPS[0])
+    for gap in GAPS[1:]:
+        if line_cells(line) > width:
+            line = _spaced(parts, gap)
+    shorter = [_network(frame)[:1], *parts[1:]]
+    while line_cells(line) > width and shorter:
+        line = _spaced(shorter, GAPS[-1])
+        shorter.pop()
     problem = _problem(frame)
     if problem and width - line_cells(line) > 12:
         return between(line, fit_line((Span(problem, "warn"),), width - line_cells(line) - 2), width)
     return fit_line(line, width)
+
+
+def status(frame: Frame, running: Running, needed: tuple[int, int], width: int) -> Lines:
+    """The same below each other, for a terminal that has room for nothing else, after how large it would have to be."""
+    columns, rows = needed
+    lines: list[Line] = [(Span(f" too small: {columns}x{rows} or more", "warn"),)]
+    if frame.state.stopped:
+        lines.append((Span(f" {frame.glyphs.dead} {access.STOPPED.why}", "warn"),))
+    else:
+        parts = (_freshness(frame, running), _nodes(frame), _agreement(frame), _jobs(frame))
+        lines += [(Span(" "), *part) for part in parts]
+    return tuple(fit_line(line, width) for line in lines)
+
+
+def _spaced(parts: Sequence[Line], gap: Span) -> Line:
+    """A line of parts, with a gap before each but the first two."""
+    line: Line = (Span(" "), *parts[0])
+    for index, part in enumerate(parts[1:]):
+        line = (*line, gap if index else Span(" "), *part)
+    return line
 
 
 def _network(frame: Frame) -> Line:
@@ -206,7 +231,8 @@ MESSAGE_LINES_MAX = 4
 
 
 def keys(hints: Sequence[tuple[str, str]], width: int, message: Span | None = None) -> Lines:
-    """A message, if there is one, in full; then what can be pressed now, as (key, what it does), as far as it fits.
+    """A message, if there is one, in full; then what can be pressed now, as (key, what it does), as far as it fits; on a
+    line of its own where not one key fits behind the message.
 
     A message is one line if it fits into one; else it is broken where it breaks itself, then between words.
     """
@@ -216,10 +242,13 @@ def keys(hints: Sequence[tuple[str, str]], width: int, message: Span | None = No
         parts = [whole] if cells(whole) <= width - 2 else message.text.split("\n")
         told = [piece for part in parts for piece in wrap(part, max(1, width - 2))]
         lines = [(Span(" "), Span(piece, message.role)) for piece in told[:MESSAGE_LINES_MAX]]
+    offered = [(Span(f" {key} ", "accent"), Span(f"{does} ", "dim")) for key, does in hints]
     last: Line = (*lines.pop(), Span("  ")) if lines else ()
-    for key, does in hints:
-        longer = (*last, Span(f" {key} ", "accent"), Span(f"{does} ", "dim"))
-        if line_cells(longer) > width:
+    if last and offered and line_cells((*last, *offered[0])) > width:
+        lines.append(fit_line(last, width))
+        last = ()
+    for offer in offered:
+        if line_cells((*last, *offer)) > width:
             break
-        last = longer
+        last = (*last, *offer)
     return (*lines, fit_line(last, width))

@@ -75,6 +75,8 @@ def _uncounted(bids: Sequence[BidView], glyphs: Glyphs) -> Line:
 
 def lease_lines(frame: Frame, rows: int) -> Lines:
     """Leases that run, newest questions first; an order that renewals do not change."""
+    if frame.state.stopped:
+        return ((Span("the mesh was stopped: nothing is being worked on", "dim"),),)
     held = [
         entry
         for entry in frame.state.jobs.values()
