@@ -79,6 +79,17 @@ shutil.rmtree(aside, ignore_errors=True)
 PYTHON
 }
 
+# What an interrupted run of this script has left half made; one that still runs keeps its own.
+remove_leftovers() {
+  local left pid
+  for left in "$here"/.venv-building-*; do
+    pid=${left##*/.venv-building-}
+    pid=${pid%-old}
+    case $pid in *[!0-9]* | '') continue ;; esac
+    ps -p "$pid" >/dev/null 2>&1 || rm -rf -- "$left"
+  done
+}
+
 make_environment() { # PYTHON FINGERPRINT WITH_DEV WITH_MODEL
   local python=$1 extras='' model=no
   "$python" -c 'import ensurepip, venv' 2>/dev/null || die "$python cannot make virtual environments" \
@@ -86,7 +97,7 @@ make_environment() { # PYTHON FINGERPRINT WITH_DEV WITH_MODEL
   building="$here/.venv-building-$$"
   trap 'rm -rf -- "$building"' EXIT
   trap 'exit 130' INT TERM
-  say "making the environment in $venv, once, in about half a minute"
+  say "making the environment in $venv, once, in about a minute"
   "$python" -m venv --prompt whisper "$building" || die "no environment could be made in $here"
   [ "$3" = no ] || extras='dev,'
   if [ "$4" = yes ]; then
@@ -136,6 +147,7 @@ main() {
   done
   [ "$test" = no ] || [ "${#rest[@]}" -eq 0 ] || [ "${rest[*]}" = --light ] ||
     die "--test takes no other option but --light"
+  remove_leftovers
   python=$(find_python)
   from=$(fingerprint "$python")
   is_current "$from" "$test" "$model" || make_environment "$python" "$from" "$test" "$model"

@@ -70,13 +70,14 @@ def make_offer(
     *,
     others: Sequence[bytes] = (),
     work: ms.Work | None = None,
+    threshold: int | None = None,
     **changes: Any,
 ) -> Offer:
-    """A question sealed for the market's providers and `others`."""
+    """A question sealed for the market's providers and `others`; `threshold` shares open it, a majority if None."""
     corpus = next(iter((market.folder.parent).glob("corpus*/corpus/*.db")), None)
     work = work or ms.Work("answer", QUESTION, corpus.stem if corpus else "", 0)
     seats = [*(one.key.peer for one in market.providers), *others]
-    envelope = seal_work(submitter.crypto, work, seats, (len(seats) + 1) // 2 + 1)
+    envelope = seal_work(submitter.crypto, work, seats, threshold or (len(seats) + 1) // 2 + 1)
     job = a_job(
         submitter.id,
         seats,

@@ -78,19 +78,40 @@ async def test_bad_shares_are_skipped(market: Market, mallory: Attacker, custome
     await mallory.join(market.everybody)
     offer = make_offer(customer, market, others=[mallory.id])
     bids = await bids_for(customer, market, offer)
-
-    def lie(holder: bytes, request: ms.ShareRequest) -> ms.Message:
-        return ms.ShareRelease(request.job, request.epoch, mallory.crypto.seal(holder, os.urandom(17)), False)
-
     async with unharmed(market, pays=True):
-        mallory.reacts(ms.ShareRequest, lie)
+        tells_lies(mallory)
         await award(customer, market, offer, bids, sorted(bids))
         for provider in market.providers:
             for whole in (True, False):
                 for sealed in (b"", b"x" * 90, mallory.crypto.seal(provider.key.peer, b"")):
                     await mallory.send(provider, ms.ShareRelease(offer.id, 1, sealed, whole))
         await market.job_where(market.operator, offer.id, "settled")
-        await mallory.answer(ms.ShareRequest)
+
+
+async def test_a_holder_that_was_lied_to_takes_the_key_that_comes_later(
+    market: Market, mallory: Attacker, customer: Attacker
+) -> None:
+    """Only all shares together would open the payload, and one of them is a lie: asked for again and again it stays one,
+    until the submitter gives the secret."""
+    await mallory.join(market.everybody)
+    seats = len(market.providers) + 1
+    offer = make_offer(customer, market, others=[mallory.id], threshold=seats)
+    bids = await bids_for(customer, market, offer)
+    async with unharmed(market, pays=True):
+        tells_lies(mallory)
+        await award(customer, market, offer, bids, sorted(bids))
+        await mallory.answer(ms.ShareRequest, wanted=lambda one: one.job == offer.id)
+        gives_the_key(customer, offer)
+        await market.job_where(market.operator, offer.id, "settled")
+
+
+def tells_lies(mallory: Attacker) -> None:
+    """Answer whoever asks for a share with something else."""
+
+    def lie(holder: bytes, request: ms.ShareRequest) -> ms.Message:
+        return ms.ShareRelease(request.job, request.epoch, mallory.crypto.seal(holder, os.urandom(17)), False)
+
+    mallory.reacts(ms.ShareRequest, lie)
 
 
 async def test_what_is_stored_and_sent_of_a_question_and_its_answer_is_sealed(

@@ -30,7 +30,7 @@ _STAGES: tuple[tuple[str, str], ...] = (
 )
 
 _WORDS: tuple[tuple[str, str], ...] = (
-    ("LIVE 4Hz", "events come in; the screen is drawn up to four times a second, over SSH twice"),
+    ("LIVE 4Hz", "events come in, the screen shows them 4 times a second (2 over SSH)"),
     ("conv", "all replicas of the ledger agree; how long they last needed to"),
     ("MTTR", "median time from a kill until its jobs were held by somebody else"),
     ("RO RW", "whether this console may act"),
