@@ -19,7 +19,7 @@ import msgspec
 from textual.pilot import Pilot
 
 from whisper_tui.actions.actions import Actions
-from whisper_tui.app import Console, ConsoleOptions
+from whisper_tui.app import HZ, Console, ConsoleOptions
 from whisper_tui.model import selectors
 from whisper_tui.model.state import State
 from whisper_tui.reach import live_source
@@ -47,7 +47,7 @@ async def main() -> None:
                 live_source(run, mesh.plan),
                 Actions(run, "console"),
                 ConsoleOptions(
-                    primary=mesh.plan.operator.peer, exec_delay_ms=mesh.plan.exec_delay * 1000, hz=10
+                    primary=mesh.plan.operator.peer, exec_delay_ms=mesh.plan.exec_delay * 1000, hz=HZ
                 ),
             )
             async with console.run_test(size=LARGE) as pilot:
@@ -94,7 +94,7 @@ async def until(mesh: Mesh, holds: Callable[[State], bool]) -> None:
 
 async def drawn(pilot: Pilot[Any]) -> None:
     """Let the console draw what has just happened: a few of its frames."""
-    await pilot.pause(0.5)
+    await pilot.pause(3 / HZ)
 
 
 def keep(console: Console, name: str) -> None:
