@@ -216,7 +216,7 @@ LIMITS: tuple[Limit, ...] = (
     ),
     Limit(
         "wide_questions_max",
-        16,
+        4,
         "per frame",
         "those whose answers grow with the mesh; an honest frame has a few",
     ),
