@@ -182,7 +182,10 @@ def test_everything_can_be_looked_at(mesh: Mesh) -> None:
         (["bids", f"{label}.1"], "BIDDER"),
         (["ledger", "--tail", "3"], "converged"),
         (["job", f"{label}.1"], "made by"),
-        (["job", f"{label}.1"], "any 1 of 2 providers silent while the submitter answers, none while it does not; no lies"),
+        (
+            ["job", f"{label}.1"],
+            "any 1 of 2 providers silent while the submitter answers, none while it does not; no lies",
+        ),
         (["job", label], "all shards"),
         (["leases"], "nobody holds a lease"),
         (["keys"], "PEER ID"),
