@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,7 +17,7 @@ from mesh_core.ledger.award import bid_problem
 from mesh_core.wire.statements import Bid, Job
 from tests.unit.console.feeder import Feeder, peer_of
 from tests.unit.operator.conftest import Running
-from whisper_tui.commands import answer, waiting
+from whisper_tui.commands import answer, output, waiting
 from whisper_tui.errors import ActionError, TimedOut
 from whisper_tui.reach import Reach
 
@@ -121,3 +122,19 @@ async def test_who_waits_when_the_operator_goes_is_told_what_becomes_of_the_ques
     assert "whisper-tui revive all" in await waiting.aftermath(reach)
     await running.client.command("down", by="test")
     assert "goes on when it is started again" in await waiting.aftermath(reach)
+
+
+def test_an_answer_is_broken_between_words_where_a_terminal_shows_it_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    text = "A bee colony has one queen and thousands of workers."
+    output.print_text(text)
+    assert capsys.readouterr().out == f"{text}\n"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    output.print_text(text)
+    assert capsys.readouterr().out.splitlines() == [
+        "A bee colony has one",
+        "queen and thousands",
+        "of workers.",
+    ]
