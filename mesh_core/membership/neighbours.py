@@ -62,5 +62,7 @@ class Neighbours:
                 self._prober.probe_every_way(now, peer)
             elif member.state == "dead":
                 self._departed.contact(now, member)
+            elif member.proven_since is None:
+                self._prober.probe(now, peer)
         elif is_attached is not None:
             self._joins.again(now, peer)

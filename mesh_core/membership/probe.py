@@ -77,10 +77,14 @@ class Prober:
             self._send(now, peer)
 
     def greet(self, now: float, peer: PeerId) -> None:
-        """Probe a newcomer soon: hearsay is checked before it is repeated. Few at a time, whatever is claimed."""
+        """Probe a newcomer soon: hearsay is checked before it is repeated. Few at a time, whatever is claimed; but one with
+        a link to this node is there, and need not stand in line behind what somebody has made up."""
         self._rotation.add(peer)
-        self._newcomers.append(peer)
-        self._greet_more(now)
+        if self._roster.by_id[peer].attached:
+            self.probe(now, peer)
+        else:
+            self._newcomers.append(peer)
+            self._greet_more(now)
 
     def probe(self, now: float, peer: PeerId) -> None:
         """Probe a live member directly now; nothing happens while a probe of it is outstanding."""

@@ -10,25 +10,35 @@ RUNS = {
         [at_most(f"frames_{members}", members * factor, "frames", 50, "counted") for members in (6, 20, 100)]
         for factor in (1, 2, 3)
     ],
-    "speed": [[at_least("records_merged_per_s", 19_000.4 + run, "per s", 5_000, "timed")] for run in range(3)],
+    "speed": [
+        [at_least("records_merged_per_s", 19_000.4 + run, "per s", 5_000, "timed")] for run in range(3)
+    ],
 }
 
 
 def test_a_figure_is_the_median_of_its_runs_with_its_spread() -> None:
     found = {row.figure.name: row for row in rows(RUNS)}
     assert (found["frames_20"].median, found["frames_20"].values) == (40, (20, 40, 60))
-    assert (found["frames_6"].met, found["frames_100"].met, found["records_merged_per_s"].met) == (True, False, True)
+    assert (found["frames_6"].met, found["frames_100"].met, found["records_merged_per_s"].met) == (
+        True,
+        False,
+        True,
+    )
 
 
 def test_the_page_names_every_figure_with_its_target_and_what_there_was_before() -> None:
     found = rows(RUNS)
     text = page(found, curves_of(found), 3, "Machine: one.")
     assert "| `frames_100` | 200 (100–300) **missed** | frames | at most 50 | – | counted |" in text
-    assert "| `records_merged_per_s` | 19,001 (19,000–19,002) | per s | at least 5,000 | 38–46 | timed |" in text
+    assert (
+        "| `records_merged_per_s` | 19,001 (19,000–19,002) | per s | at least 5,000 | 38–46 | timed |" in text
+    )
     assert text.count("missed") == 1
     assert "![frames](benchmarks/frames.svg)" in text
 
 
 def test_two_points_are_no_curve() -> None:
-    found = rows({"growth": [[at_most(f"frames_{members}", 1, "frames", None, "counted") for members in (6, 20)]]})
+    found = rows(
+        {"growth": [[at_most(f"frames_{members}", 1, "frames", None, "counted") for members in (6, 20)]]}
+    )
     assert curves_of(found) == {}

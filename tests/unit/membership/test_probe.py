@@ -105,6 +105,17 @@ def test_a_newcomer_that_only_relays_have_reached_is_not_proven(solo: Solo) -> N
     assert solo.membership.members[key("new")].proven_since is not None
 
 
+def test_a_newcomer_with_a_link_does_not_wait_behind_inventions(solo: Solo) -> None:
+    solo.gossip("a", *(alive(f"ghost{number}") for number in range(200)))
+    solo.membership.neighbours_changed(solo.now, {key("linked"): True})
+    solo.take()
+    solo.gossip("a", alive("linked"), alive("unlinked"))
+    assert len(solo.sent(Ping, "linked")) == 1
+    assert not solo.sent(Ping, "unlinked")
+    solo.membership.neighbours_changed(solo.now, {key("linked"): True, key("unlinked"): True})
+    assert len(solo.sent(Ping, "unlinked")) == 1
+
+
 def test_the_number_of_a_probe_says_nothing_of_the_next(solo: Solo) -> None:
     solo.take()
     solo.wait(3 * P)
