@@ -80,7 +80,9 @@ class Candidate:
             self.claim(now, job)
             return
         jitter = self._context.doors.rng.uniform(0.0, outlook.jitter_s)
-        wait += rank * self._context.timing.rank_step_s + jitter
+        # Where a claim takes long, contenders must stand further apart, or each keeps another from a quorum.
+        apart = 1 << min(outlook.losses, limit("patience_doublings_max"))
+        wait += rank * self._context.timing.rank_step_s * apart + jitter
         self._context.timers.set(go, now + wait)
 
     def _until_open(self, now: float, job: LedgerJob, rank: float) -> float:
