@@ -17,3 +17,7 @@ class ResultError(WorkError):
 
 class BackendError(Exception):
     """A backend failed or is not there; the next one takes over."""
+
+
+class PromptTooLongError(BackendError):
+    """A prompt does not fit into the backend's context: a shorter one may."""

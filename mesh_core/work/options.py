@@ -50,6 +50,9 @@ ANSWER_TOKENS_MAX: Final = 64
 ANSWER_SENTENCES: Final = 2
 """What the model is asked for, and what search puts together."""
 
+PROMPT_HALVINGS_MAX: Final = 3
+"""How often the texts of a prompt are cut in half for a model whose context they do not fit."""
+
 PARTS_CHARS_TOTAL: Final = 2_000
 """Characters of all partial answers in the prompt of a combined one, about 450 tokens."""
 

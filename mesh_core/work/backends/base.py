@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from mesh_core.work.options import QUESTION_CHARS_MAX
@@ -31,6 +31,10 @@ class Prompt:
         )
         text = "\n\n".join(" ".join(excerpt.split()) for excerpt in self.excerpts)
         return [{"role": "system", "content": task}, {"role": "user", "content": text}]
+
+    def halved(self) -> Prompt:
+        """The same question, from the first half of each text."""
+        return replace(self, excerpts=tuple(excerpt[: len(excerpt) // 2] for excerpt in self.excerpts))
 
 
 class Backend(Protocol):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from mesh_core.work.backends.base import Backend, Prompt
 from mesh_core.work.backends.search import Search
-from mesh_core.work.errors import BackendError
-from mesh_core.work.options import RETRY_S
+from mesh_core.work.errors import BackendError, PromptTooLongError
+from mesh_core.work.options import PROMPT_HALVINGS_MAX, RETRY_S
 from mesh_core.work.result import TEXT_CHARS_MAX
 
 
@@ -74,14 +74,29 @@ class Chain:
             failure = self._failed.get(backend)
             if failure is None or failure.retry_at <= time.monotonic():
                 try:
-                    text = await self._one(backend, prompt, max_tokens, on_piece)
+                    text, cut = await self._fitting(backend, prompt, max_tokens, on_piece)
                 except BackendError as error:
                     failure = self._set_aside(backend, str(error))
                 else:
                     self._failed.pop(backend, None)
+                    if cut:
+                        notes.append(
+                            f"{backend.name} was given the beginnings of its texts only, to fit its context"
+                        )
                     return Generated(text, backend.name, tuple(notes))
             notes.append(f"{backend.name} failed: {failure.reason}")
         raise AssertionError("search does not fail")
+
+    async def _fitting(
+        self, backend: Backend, prompt: Prompt, max_tokens: int, on_piece: Callable[[str], Awaitable[None]]
+    ) -> tuple[str, bool]:
+        """Its text, and whether the prompt had to be cut: how many tokens a text has, only its model knows."""
+        for halvings in range(PROMPT_HALVINGS_MAX):
+            try:
+                return await self._one(backend, prompt, max_tokens, on_piece), halvings > 0
+            except PromptTooLongError:
+                prompt = prompt.halved()
+        return await self._one(backend, prompt, max_tokens, on_piece), True
 
     async def _one(
         self, backend: Backend, prompt: Prompt, max_tokens: int, on_piece: Callable[[str], Awaitable[None]]

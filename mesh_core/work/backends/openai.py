@@ -13,7 +13,7 @@ from msgspec import Struct
 from mesh_core.wire.malformed import MALFORMED
 from mesh_core.work.backends.base import Prompt
 from mesh_core.work.backends.http import get, post_lines
-from mesh_core.work.errors import BackendError
+from mesh_core.work.errors import BackendError, PromptTooLongError
 
 
 class _Delta(Struct):
@@ -37,6 +37,14 @@ class _Model(Struct):
 class _Models(Struct):
     data: tuple[_Model, ...]
 
+
+_TOO_LONG = (
+    "exceed_context_size",
+    "exceeds the available context",
+    "context_length_exceeded",
+    "maximum context length",
+)
+"""How servers say that a prompt does not fit: llama.cpp, and those that follow OpenAI."""
 
 _CHUNK = msgspec.json.Decoder(_Chunk)
 _MODELS = msgspec.json.Decoder(_Models)
@@ -82,17 +90,22 @@ class OpenAI:
             "stream": True,
         }
         finished = False
-        async with aclosing(post_lines(f"{self._url}/chat/completions", self._headers(), body)) as lines:
-            async for line in lines:
-                field, _, data = line.partition(b":")
-                if field != b"data":
-                    continue
-                if data.strip() == b"[DONE]":
-                    return
-                for choice in self._choices(data):
-                    finished = finished or choice.finish_reason is not None
-                    if choice.delta.content:
-                        yield choice.delta.content
+        try:
+            async with aclosing(post_lines(f"{self._url}/chat/completions", self._headers(), body)) as lines:
+                async for line in lines:
+                    field, _, data = line.partition(b":")
+                    if field != b"data":
+                        continue
+                    if data.strip() == b"[DONE]":
+                        return
+                    for choice in self._choices(data):
+                        finished = finished or choice.finish_reason is not None
+                        if choice.delta.content:
+                            yield choice.delta.content
+        except BackendError as error:
+            if any(mark in str(error) for mark in _TOO_LONG):
+                raise PromptTooLongError(str(error)) from error
+            raise
         if not finished:
             raise BackendError("the stream ended before the answer was complete")
 

@@ -16,7 +16,7 @@ from mesh_core.work.backends.base import Backend, Prompt
 from mesh_core.work.backends.ollama import Ollama
 from mesh_core.work.backends.openai import OpenAI
 from mesh_core.work.backends.search import Search, compose
-from mesh_core.work.errors import BackendError
+from mesh_core.work.errors import BackendError, PromptTooLongError
 from tests.unit.work.servers import OK, ScriptedServer, chunk, scripted, stream
 
 PROMPT = Prompt("What do bees make?", ("Bees make  honey\nfrom nectar.", "Honey keeps for years."), 2)
@@ -85,6 +85,20 @@ async def test_openai_that_fails_says_why(answer: str, reason: str) -> None:
         with pytest.raises(BackendError, match=reason) as caught:
             await text_of(openai(server))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "request (1318 tokens) exceeds the available context size (1024 tokens), try increasing it",
+        "context_length_exceeded",
+    ],
+)
+async def test_openai_tells_a_prompt_that_is_too_long_from_other_failures(error: str) -> None:
+    answer = f"HTTP/1.1 400 Bad\r\nContent-Length: {len(error)}\r\n\r\n{error}"
+    async with scripted({CHAT: answer}) as server:
+        with pytest.raises(PromptTooLongError):
+            await text_of(openai(server))
 
 
 async def test_openai_refuses_a_line_without_end(monkeypatch: pytest.MonkeyPatch) -> None:

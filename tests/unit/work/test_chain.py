@@ -9,6 +9,7 @@ import pytest
 from mesh_core.work.backends import chain as chains
 from mesh_core.work.backends.base import Prompt
 from mesh_core.work.backends.chain import Chain
+from mesh_core.work.options import PROMPT_HALVINGS_MAX
 from mesh_core.work.result import TEXT_CHARS_MAX
 from tests.unit.work.writers import Writer, ignore
 
@@ -113,3 +114,19 @@ async def test_a_backend_that_has_become_ready_is_found_when_asked_again() -> No
     writer.problem = None
     assert await chain.prepare() == "fake writer"
     assert chain.name == "fake writer"
+
+
+async def test_a_prompt_that_does_not_fit_a_models_context_is_cut_until_it_does_and_the_answer_says_so() -> (
+    None
+):
+    writer = Writer("Honey.", room=10)
+    generated = await Chain([writer], 5).generate(PROMPT, 9, ignore)
+    assert (generated.text, generated.backend) == ("Honey.", "fake writer")
+    assert generated.notes == ("fake writer was given the beginnings of its texts only, to fit its context",)
+    assert [len(prompt.excerpts[0]) for prompt in writer.prompts] == [28, 14, 7]
+
+
+async def test_a_prompt_that_never_fits_is_left_to_the_next_backend() -> None:
+    writer = Writer("Honey.", room=0)
+    generated = await Chain([writer], 5).generate(PROMPT, 9, ignore)
+    assert (generated.backend, len(writer.prompts)) == ("search", PROMPT_HALVINGS_MAX + 1)
