@@ -35,7 +35,7 @@ from whisper_tui.model.views.help import help_lines
 from whisper_tui.model.views.job_page import job_detail, job_title
 from whisper_tui.model.views.node_page import node_detail, node_title
 from whisper_tui.model.views.question_page import question_detail, question_title
-from whisper_tui.screens.confirm import ConfirmDialog
+from whisper_tui.screens.dialog import Dialog
 from whisper_tui.screens.main import MainScreen
 from whisper_tui.screens.pager import Pager
 from whisper_tui.screens.quit import ExitChoice, QuitDialog
@@ -221,7 +221,7 @@ class Console(App[ExitChoice], inherit_bindings=False):
             self.screen.sync(frame)
         else:
             self.main.sync(frame, running)
-            if isinstance(self.screen, ConfirmDialog):
+            if isinstance(self.screen, Dialog):
                 self.screen.redraw_shown()
 
     def _condition_now(self) -> Running:

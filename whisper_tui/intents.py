@@ -113,9 +113,11 @@ class Intents:
 
     def submit(self) -> None:
         """Ask the mesh something."""
+        self._app.push_screen(SubmitDialog(self._painter, self._monotonic, self._who_is_up), self._submit)
+
+    def _who_is_up(self) -> str:
         counts = selectors.node_counts(self._state())
-        note = f"{counts.up} of {counts.total} providers are up"
-        self._app.push_screen(SubmitDialog(self._painter, self._monotonic, note), self._submit)
+        return f"{counts.up} of {counts.total} providers are up"
 
     def _submit(self, submission: Submission | None) -> None:
         if submission is None:

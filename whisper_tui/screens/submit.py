@@ -44,13 +44,14 @@ def price_micro(text: str) -> int | None:
 
 
 class SubmitDialog(Dialog[Submission]):
-    """A question and, if wanted, the highest price of each of its jobs."""
+    """A question and, if wanted, the highest price of each of its jobs. `note` says anew who would answer: the mesh goes
+    on while somebody types."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(key.keys, key.id, key.help, show=False) for key in keys_of("form") if key.id == "next_field"
     ]
 
-    def __init__(self, painter: Painter, monotonic: Callable[[], float], note: str) -> None:
+    def __init__(self, painter: Painter, monotonic: Callable[[], float], note: Callable[[], str]) -> None:
         super().__init__(monotonic)
         self._painter = painter
         self._note = note
@@ -70,7 +71,7 @@ class SubmitDialog(Dialog[Submission]):
 
     def redraw(self) -> None:
         """Heading and hint."""
-        head: Lines = ((Span("Ask the mesh", "title"), Span(f"   {self._note}", "dim")),)
+        head: Lines = ((Span("Ask the mesh", "title"), Span(f"   {self._note()}", "dim")),)
         hint = Span(self._error, "warn") if self._error else Span("tab next field", "dim")
         foot: Lines = (
             (Span("enter", "accent"), Span(" ask    "), Span("esc", "accent"), Span(" leave    "), hint),

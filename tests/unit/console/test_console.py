@@ -598,6 +598,17 @@ async def test_a_question_that_stands_for_a_while_says_what_would_be_lost_now() 
         assert "type “node1”" in bench.text()
 
 
+async def test_a_form_that_stands_for_a_while_says_who_would_answer_now() -> None:
+    bench = Bench(rescue_story(until="started"))
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, "s")
+        assert "6 of 6 providers are up" in bench.text()
+        view = replace(bench.mesh._member("node1"), state="dead")
+        bench.mesh.tell("operator", "member", to_builtins(view))
+        await bench.settle(pilot)
+        assert "5 of 6 providers are up" in bench.text()
+
+
 async def test_a_partition_in_place_of_another_is_said_to_be() -> None:
     bench = Bench(rescue_story(until="started"))
     for hidden in ([], [peer_of("node3")]):

@@ -18,7 +18,7 @@ async def test_a_dialog_may_be_left_while_it_is_still_being_made(steps: int) -> 
     bench = Bench(rescue_story())
     async with bench.console.run_test(size=(80, 24)) as pilot:
         await bench.settle(pilot)
-        dialog = SubmitDialog(Painter(themes.MONOCHROME, ascii_only=True), bench.clock.monotonic, "")
+        dialog = SubmitDialog(Painter(themes.MONOCHROME, ascii_only=True), bench.clock.monotonic, str)
         bench.console.push_screen(dialog)
         for _ in range(steps):
             await asyncio.sleep(0)
