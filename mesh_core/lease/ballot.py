@@ -11,6 +11,7 @@ import msgspec
 from mesh_core.config import Timing, limit
 from mesh_core.effects import PeerId, PutVote
 from mesh_core.identity.statement import encode, peek
+from mesh_core.lease.outlook import patience
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.wire import statements as st
 
@@ -30,8 +31,7 @@ class Ballot:
     `settle_votes` are what it has signed, by epoch; `turns` how many epochs each holder has had, as far as it has seen;
     `ahead` the highest epoch that each member is proven to have promised; `cancel` is the submitter's signed wish.
     `vain` epochs in a row came to no lease that this witness has seen; `failed` have signed a failure or let their lease
-    run out; `favours` counts promises for a job that this node would
-    not take in.
+    run out; `favours` counts promises for a job that this node would not take in.
     """
 
     job: LedgerJob
@@ -93,8 +93,7 @@ class Ballot:
         if self.certified:
             return min(lapses_at, self.granted_at + self.job.job.execution_ms / 1000)
         # Where disks are slow a quorum takes its time: contenders that wait too little would preempt each other for ever.
-        patience = 1 << min(self.vain, limit("patience_doublings_max"))
-        return min(lapses_at, self.granted_at + timing.unseen_certificate_s * patience)
+        return min(lapses_at, self.granted_at + timing.unseen_certificate_s * patience(self.vain))
 
     def expired(self, now: float) -> bool:
         """Whether the job's total time-out has passed on this node's clock."""

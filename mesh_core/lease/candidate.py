@@ -81,8 +81,7 @@ class Candidate:
             return
         jitter = self._context.doors.rng.uniform(0.0, outlook.jitter_s)
         # Where a claim takes long, contenders must stand further apart, or each keeps another from a quorum.
-        apart = 1 << min(outlook.losses, limit("patience_doublings_max"))
-        wait += rank * self._context.timing.rank_step_s * apart + jitter
+        wait += rank * self._context.timing.rank_step_s * outlook.patience + jitter
         self._context.timers.set(go, now + wait)
 
     def _until_open(self, now: float, job: LedgerJob, rank: float) -> float:
@@ -343,8 +342,8 @@ class Candidate:
         self.claim(now, job)
 
     def _go_on_asking(self, now: float, claim: Claim, key: tuple[Hashable, ...]) -> None:
-        losses = min(self._outlooks.of(claim.job.id).losses, limit("patience_doublings_max"))
-        if now - claim.started_at > self._context.timing.claim_giveup_s * 2**losses:
+        giveup_s = self._context.timing.claim_giveup_s * self._outlooks.of(claim.job.id).patience
+        if now - claim.started_at > giveup_s:
             self._holder.release(now, claim, "no quorum of promises in time")
             return
         self._request_promises(claim)

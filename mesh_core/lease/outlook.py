@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId
 
@@ -13,6 +14,12 @@ contenders do not meet for ever: where disks are slow, a claim takes seconds, an
 
 _DOUBLINGS_MAX = 4
 """Losses beyond this many add nothing."""
+
+
+def patience(vain: int) -> int:
+    """How many times as long as at first to wait for something that came to nothing so often in a row: what takes longer
+    where disks are slow must be able to happen."""
+    return 1 << min(vain, limit("patience_doublings_max"))
 
 
 @dataclass(slots=True)
@@ -26,6 +33,11 @@ class Outlook:
     def heard(self, epoch: int) -> None:
         """Somebody is at `epoch`."""
         self.epoch = max(self.epoch, epoch)
+
+    @property
+    def patience(self) -> int:
+        """How many times as long to wait as with a claim that is the first."""
+        return patience(self.losses)
 
     @property
     def jitter_s(self) -> float:

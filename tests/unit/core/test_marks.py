@@ -9,7 +9,7 @@ from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.marks import Marks
 from mesh_core.ledger.record import Entry
 from mesh_core.wire import statements as st
-from tests.unit.core.people import People
+from tests.unit.core.people import People, Person
 
 
 def marks_of(ledger: Ledger, retained: int = 4) -> Marks:
@@ -87,12 +87,10 @@ def _count_looks(marks: Marks) -> list[int]:
     return looks
 
 
-def test_a_cut_goes_no_further_than_where_a_chain_has_turned_out_to_fork() -> None:
-    people, ledger = People(), People().ledger()
-    marks = marks_of(ledger)
-    liar = people.person("liar")
-    for number in range(6):
-        ledger.add(liar.record("note", number))
+def mark_behind(marks: Marks, ledger: Ledger, people: People, other: Person, count: int) -> None:
+    """A mark behind so many records of the submitter and of somebody else, and a few of the submitter's behind it."""
+    for number in range(count):
+        ledger.add(other.record("note", number))
         ledger.add(people.submitter.record("note", number))
         marks.count()
         marks.count()
@@ -100,6 +98,13 @@ def test_a_cut_goes_no_further_than_where_a_chain_has_turned_out_to_fork() -> No
     for number in range(4):
         ledger.add(people.submitter.record("note", number))
         marks.count()
+
+
+def test_a_cut_goes_no_further_than_where_a_chain_has_turned_out_to_fork() -> None:
+    people, ledger = People(), People().ledger()
+    marks = marks_of(ledger)
+    liar = people.person("liar")
+    mark_behind(marks, ledger, people, liar, 6)
     before = marks.cut(0)
     assert before is not None and before[liar.peer].seq == 5
     ledger.add(liar.record("note", "other", seq=3, prev=bytes(32)))
@@ -114,15 +119,7 @@ def test_a_cut_can_do_without_what_strangers_have_written() -> None:
     ledger.budget = Budget(lambda peer: peer == people.submitter.peer, lambda peer: False)
     marks = marks_of(ledger)
     stranger = people.person("stranger")
-    for number in range(10):
-        ledger.add(stranger.record("note", number))
-        ledger.add(people.submitter.record("note", number))
-        marks.count()
-        marks.count()
-    marks.mark()
-    for number in range(4):
-        ledger.add(people.submitter.record("note", number))
-        marks.count()
+    mark_behind(marks, ledger, people, stranger, 10)
     everybody, known = marks.cut(0), marks.cut(0, strangers=False)
     assert everybody is not None and everybody[stranger.peer].seq == 9
     assert known is not None and known[stranger.peer].seq == 0

@@ -85,13 +85,19 @@ def test_a_request_of_somebody_without_a_seat_is_not_kept(seat: Seat, people: Pe
 # --------------------------------------------------------------------------------- for how long, and for whom
 
 
-def test_a_promise_whose_lease_is_not_seen_protects_its_holder_for_a_moment_only(
-    seat: Seat, people: People
-) -> None:
+def with_a_promise(seat: Seat, people: People) -> tuple[Person, Person]:
+    """Two members, the first of which has just been promised epoch 1."""
     first, second = people.providers[1:3]
     introduce(seat, first, second)
     seat.wait(1.0)
     assert promised(ask(seat, first, 1)) == 1
+    return first, second
+
+
+def test_a_promise_whose_lease_is_not_seen_protects_its_holder_for_a_moment_only(
+    seat: Seat, people: People
+) -> None:
+    _, second = with_a_promise(seat, people)
     seat.wait(FAST.unseen_certificate_s - 0.05)
     assert promised(ask(seat, second, 2)) == 0
     seat.wait(0.1)
@@ -101,10 +107,7 @@ def test_a_promise_whose_lease_is_not_seen_protects_its_holder_for_a_moment_only
 def test_who_has_given_an_epoch_back_is_not_promised_it_when_its_turn_comes(
     seat: Seat, people: People
 ) -> None:
-    first, second = people.providers[1:3]
-    introduce(seat, first, second)
-    seat.wait(1.0)
-    assert promised(ask(seat, first, 1)) == 1
+    first, second = with_a_promise(seat, people)
     assert promised(ask(seat, second, 2)) == 0
     for holder, epoch in ((second, 2), (first, 1)):
         seat.tell(holder, ms.Released(holder.sign(st.Release(NETWORK, holder.peer, seat.job.id, epoch, ""))))
@@ -116,10 +119,7 @@ def test_who_has_given_an_epoch_back_is_not_promised_it_when_its_turn_comes(
 def test_a_release_of_a_later_epoch_frees_a_promise_whose_release_was_lost(
     seat: Seat, people: People
 ) -> None:
-    first, second = people.providers[1:3]
-    introduce(seat, first, second)
-    seat.wait(1.0)
-    assert promised(ask(seat, first, 1)) == 1
+    first, second = with_a_promise(seat, people)
     seat.tell(first, ms.Released(first.sign(st.Release(NETWORK, first.peer, seat.job.id, 4, ""))))
     assert promised(ask(seat, second, 2)) == 2
 
