@@ -180,7 +180,9 @@ async def aftermath(reach: Reach) -> str:
                     if data["state"] in GONE:
                         break
         status = await reach.status()
-    except (MeshUnreachable, TimeoutError):
+    except MeshUnreachable:
+        return stopped  # or about to be: the supervisor closes its port before it drops its lock
+    except TimeoutError:
         return stopped if reach.run.running() is None else _GOES_ON
     if any(view.state in WORKING for view in status.processes if view.part == "provider"):
         return _GOES_ON

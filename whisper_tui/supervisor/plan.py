@@ -13,7 +13,7 @@ from msgspec import Meta, Struct, field
 from axl.endpoint import Endpoint
 from mesh_core.api.backends import BackendSettings
 from mesh_core.api.schema import Role
-from mesh_core.config import LOCAL_NETWORK
+from mesh_core.config import LOCAL_NETWORK, limit
 from whisper_tui import ownership
 from whisper_tui.errors import BadInput
 from whisper_tui.supervisor.rundir import BEING_WRITTEN
@@ -50,6 +50,7 @@ class Plan(Struct, frozen=True):
 
     `exec_delay` is in seconds, `created` in seconds since 1970; `corpus` is a folder, empty for the built-in
     texts; `axl_node` is a program, empty for the built-in node; `light` means that no model is started;
+    `electors` elect the first checkpoint of the ledger, of which the newest `retained_records` are never dropped;
     `auto_ports` that `port_base` was chosen because its ports were free; `credit` maps peer ids of guests to micro-AXL.
     """
 
@@ -66,6 +67,8 @@ class Plan(Struct, frozen=True):
     shards_total: int = 0
     corpus_index: str = ""
     backend: BackendSettings = field(default_factory=BackendSettings)
+    electors: list[str] = field(default_factory=list)
+    retained_records: int = limit("retained_records")
     participants: list[Seat] = field(default_factory=list)
     credit: dict[str, int] = field(default_factory=dict)
 

@@ -14,8 +14,10 @@ from typing import Any
 import msgspec
 
 from axl.keys import KeyFileError, PrivateKey, load, make
+from mesh_core.api.history import goes_on_from_checkpoint
 from mesh_core.api.schema import Role
-from mesh_core.config import MICRO_PER_AXL
+from mesh_core.config import MICRO_PER_AXL, limit
+from mesh_core.lease.committee import bearable, quorum_of
 from whisper_tui.errors import BadInput
 from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor import ports
@@ -190,6 +192,7 @@ def prepare(run: RunDir, plan: Plan) -> Plan:
     seats = [msgspec.structs.replace(seat, peer=_peer(run, seat.name)) for seat in plan.participants]
     plan = msgspec.structs.replace(plan, participants=seats)
     check_keys(run, plan)
+    plan = msgspec.structs.replace(plan, electors=_electors(run, plan))
     credit = _credit(run, plan)
     for seat in seats:
         _write_files(run, plan, seat, credit)
@@ -222,6 +225,17 @@ def _write_files(run: RunDir, plan: Plan, seat: Seat, credit: Mapping[str, int])
 def _credit(run: RunDir, plan: Plan) -> dict[str, int]:
     submitters = [key_of(run.submitter(name)).peer.hex() for name in SUBMITTERS]
     return {**plan.credit, **dict.fromkeys([plan.operator.peer, *submitters], CREDIT_MICRO)}
+
+
+def _electors(run: RunDir, plan: Plan) -> list[str]:
+    """Who elects the first checkpoint: the providers of the first start. Others take their place only as long as there is
+    no checkpoint, when too few of them are left: afterwards electors choose who follows them."""
+    providers = [seat.peer for seat in plan.participants if seat.role == "provider"]
+    there, first = len(set(plan.electors).intersection(providers)), len(plan.electors)
+    enough = first > 0 and there >= quorum_of(first, bearable(first))
+    if enough or any(map(goes_on_from_checkpoint, run.root.glob("*/store.db"))):
+        return plan.electors
+    return providers[: limit("committee_max")]
 
 
 def check_keys(run: RunDir, plan: Plan) -> None:

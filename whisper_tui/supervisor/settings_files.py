@@ -70,6 +70,8 @@ def write_settings(
         "exec_delay_s": plan.exec_delay,
         "corpus_index": _relative(Path(plan.corpus_index), files.root) if plan.corpus_index else "",
         "ens_name": "",
+        "electors": plan.electors,
+        "retained_records": plan.retained_records,
         "credit": dict(credit),
         "backend": msgspec.to_builtins(plan.backend),
     }
