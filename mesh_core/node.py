@@ -204,8 +204,8 @@ class Node:
     def submit(self, now: float, request: SubmitQuery) -> tuple[bytes, list[Effect]]:
         """Submit a question; returns the query's 16-byte id and the effects. Raises Refusal with one line."""
         self.context.now = now
-        if not self.context.ready:
-            raise Refusal(self.past.retirement or "this node is still starting, try again in a second")
+        if self.past.refusal:
+            raise Refusal(self.past.refusal)
         query = self.queries.submit(now, request)
         return query, self._finish(now)
 

@@ -150,6 +150,8 @@ class Commands:
             raise CommandRefusedError(f"job {args.job} is somebody else's; only its submitter can cancel it")
         if not still_open:
             raise CommandRefusedError(f"job {args.job} is decided already")
+        if self._node.past.refusal:
+            raise CommandRefusedError(self._node.past.refusal)
         for job in still_open:
             self._step(CancelJob(job, CANCEL_REASON))
         return {"job": args.job, "jobs": [job.hex() for job in still_open]}

@@ -78,6 +78,13 @@ class Past:
         advice = "put the newer store back, or move the key away and start with a new one"
         return f"key retired: {self.retired}; {advice}" if self.retired else ""
 
+    @property
+    def refusal(self) -> str:
+        """Why this node signs nothing that its user wants of it now, in one line; empty while it does."""
+        if self._context.ready:
+            return ""
+        return self.retirement or "this node is still starting, try again in a second"
+
     # ------------------------------------------------------------------------------------------ asking
 
     def restore(self, meta: Mapping[str, bytes]) -> None:

@@ -164,6 +164,26 @@ async def test_somebody_elses_job_is_not_ours_to_cancel() -> None:
         await theirs.run("cancel", {"job": "q1.1"})
 
 
+@pytest.mark.parametrize(
+    ("command", "args"), [("submit", {"text": "and?"}), ("cancel", {"job": "q1"})], ids=["submit", "cancel"]
+)
+async def test_a_node_that_may_not_sign_refuses_what_needs_a_signature(
+    command: str, args: dict[str, str]
+) -> None:
+    operator = Operator("unable")
+    await operator.run("submit", text="why?")
+    operator.world.crash(OPERATOR)
+    operator.world.start(OPERATOR)
+    assert operator.world.run_while(lambda: operator.world.hosts[OPERATOR].node is None, 1.0, every_s=0.001)
+    again = Commands(operator.node, operator.step, operator.submit, operator.stop, "corpus", 3)
+    with pytest.raises(CommandRefusedError, match="^this node is still starting, try again in a second$"):
+        await again.run(command, args)
+    operator.world.run_for(2.0)
+    operator.node.past.retire("peers know better")
+    with pytest.raises(CommandRefusedError, match="^key retired: peers know better; put the newer store back"):
+        await again.run(command, args)
+
+
 async def test_a_partition_is_put_up_and_taken_down() -> None:
     operator = Operator("partition")
     peer = operator.world.hosts["node1"].peer.hex()
