@@ -92,7 +92,13 @@ class Node:
     def __init__(self, config: NodeConfig, doors: Doors, stored: Stored, boot: int) -> None:
         self.config = config
         self.context = context = Context(config, doors, boot=boot)
-        self.codec = FrameCodec(me=config.peer, network=config.network, boot=boot, crypto=doors.crypto)
+        self.codec = FrameCodec(
+            me=config.peer,
+            network=config.network,
+            boot=boot,
+            crypto=doors.crypto,
+            dropped=context.dropped,
+        )
         budget = Budget(self._is_trusted, self._is_backed, self._is_elector)
         self.ledger = ledger = Ledger(
             doors.crypto, config.network, self._hooks(), Chains(self._is_known), budget=budget
@@ -238,7 +244,7 @@ class Node:
             ms.FetchBlob: self.blobs.on_fetch,
             ms.BlobChunk: self.blobs.on_chunk,
             ms.Truncated: self.checkpoints.on_truncated,
-            ms.SelfQuery: lambda now, sender, message: self._on_self_query(sender, message),
+            ms.SelfQuery: lambda now, sender, message: self.past.tell(sender, message.number),
             ms.SelfAnswer: self.past.on_answer,
         }
         signing: dict[type, _Handler] = {
@@ -371,9 +377,6 @@ class Node:
         cancel = self.witness.on_cancel(now, message)
         if cancel is not None:
             self.holder.on_cancel(now, cancel)
-
-    def _on_self_query(self, sender: PeerId, message: ms.SelfQuery) -> None:
-        self.context.send(sender, self.past.answer(sender, message.number))
 
     # ------------------------------------------------------------------------------------ own inputs
 

@@ -7,6 +7,7 @@ contradict what was signed before, so the key is retired: the node stays a reade
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from itertools import islice
 from typing import TypeAlias
 
 from mesh_core.config import limit
@@ -21,6 +22,7 @@ from mesh_core.ledger.record import Entry, check_record
 from mesh_core.membership.membership import Membership
 from mesh_core.wire import statements as st
 from mesh_core.wire.messages import SelfAnswer, SelfQuery, SignedVote
+from mesh_core.wire.portions import portions
 
 RETIRED = "retired"
 """Under this name the store keeps why the key was retired."""
@@ -36,6 +38,9 @@ _QUERIES_MAX = 12
 
 _QUIET_S = 0.05
 """How long nobody new must turn up, once all have answered, before the past counts as known."""
+
+_ANSWERS_MAX = 8
+"""Messages in which one member is told of its past, the newest first: somebody may have signed votes without end."""
 
 _REFUSALS_APART_S = 1.0
 """A member whose frames are refused as old is told what was seen of it at most this often."""
@@ -156,17 +161,18 @@ class Past:
 
     # ---------------------------------------------------------------------------------------- answering
 
-    def answer(self, asker: PeerId, number: int) -> SelfAnswer:
-        """What this node has seen of `asker`."""
+    def tell(self, asker: PeerId, number: int) -> None:
+        """Tell what this node has seen of `asker`, whose start `number` asks."""
         chain = self._ledger.chains.authors.get(asker, AuthorChain())
         last = max([*chain.chain[-1:], *chain.extras.values()], key=lambda entry: entry.seq, default=None)
         member = self._membership.members.get(asker)
-        return SelfAnswer(
-            number,
-            last.signed if last else b"",
-            tuple(self._votes_of(asker))[: limit("records_per_message_max")],
-            member.signed if member else b"",
+        record, alive = last.signed if last else b"", member.signed if member else b""
+        votes = portions(
+            self._votes_of(asker), lambda vote: len(vote.signed), limit("records_per_message_max")
         )
+        self._context.send(asker, SelfAnswer(number, record, next(votes, ()), alive))
+        for portion in islice(votes, _ANSWERS_MAX - 1):
+            self._context.send(asker, SelfAnswer(number, b"", portion, b""))
 
     def on_refused_frame(self, now: float, sender: PeerId, number: int) -> None:
         """A frame of `sender`'s start `number` is too old, or a repetition: it may not know its own past."""
@@ -174,7 +180,7 @@ class Past:
             return
         if sender in self._membership.members:
             self._refused_at[sender] = now
-            self._context.send(sender, self.answer(sender, number))
+            self.tell(sender, number)
 
     def forget(self, peer: PeerId) -> None:
         """A member is gone."""

@@ -16,8 +16,9 @@ from mesh_core.wire.messages import SignedVote
 def known_votes(
     ledger: Ledger, claims: Mapping[JobId, Claim], ballots: Mapping[JobId, Ballot], peer: PeerId
 ) -> Iterator[SignedVote]:
-    """Everything that `peer` has signed for an open job, as far as certificates, claims and ballots here show it."""
-    for job in ledger.open_jobs.values():
+    """Everything that `peer` has signed for an open job, as far as certificates, claims and ballots here show it.
+    Newest jobs first: that is what an old backup lacks."""
+    for job in ledger.open_jobs.newest_first():
         if job.leases:
             certificate: st.LeaseCertificate = job.leases[job.epoch][1].body
             for signed in certificate.promises:

@@ -46,6 +46,10 @@ class OpenJobs(Mapping[st.JobId, LedgerJob]):
     def __len__(self) -> int:
         return len(self._jobs)
 
+    def newest_first(self) -> Iterator[LedgerJob]:
+        """Those that came last before the others."""
+        return reversed(self._jobs.values())
+
     def add(self, job: LedgerJob) -> None:
         """A job has come."""
         self._jobs[job.id] = job

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from mesh_core.config import limit
 from mesh_core.context import Context
@@ -21,6 +22,7 @@ from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.record import Entry, check_record, new_record
 from mesh_core.wire import statements as st
 from mesh_core.wire.messages import Advertise, Digest, FetchRange, FetchRecords, Head, Records, Vector
+from mesh_core.wire.portions import portions
 
 SMALL_MESH = 8
 """Up to this many live members a record is pushed to all of them: one message costs less than advert and fetch."""
@@ -282,16 +284,9 @@ class Replication:
         self._context.send(peer, Digest(own, self._ledger.state_root(), known))
 
     def _send_records(self, to: PeerId, entries: Iterable[Entry], *, more: bool = False) -> None:
-        batch: list[bytes] = []
-        size = 0
-        for entry in entries:
-            if len(batch) >= limit("records_per_message_max") or size > limit("frame_bytes_target") // 2:
-                more = True
-                break
-            batch.append(entry.signed)
-            size += len(entry.signed)
-        if batch:
-            self._context.send(to, Records(tuple(batch), more))
+        signed = [entry.signed for entry in entries]
+        for portion in islice(portions(signed, len, limit("records_per_message_max")), 1):
+            self._context.send(to, Records(portion, more or len(portion) < len(signed)))
 
     def _advertise(self, now: float, name: bytes, peers: Iterable[PeerId]) -> None:
         for peer in peers:

@@ -10,6 +10,7 @@ from mesh_core.effects import PeerId
 from mesh_core.membership.members import Member, Roster
 from mesh_core.membership.own import OwnStatement
 from mesh_core.wire.messages import Exchange
+from mesh_core.wire.portions import portions
 
 
 @dataclass(eq=False)
@@ -37,8 +38,6 @@ class Exchanger:
         for member in self._roster.by_id.values():
             if member.proven_since is not None and (member.is_live or member.since > gone_since):
                 updates.extend(member.updates())
-        size = limit("updates_per_message_max")
-        for first in range(0, len(updates), size):
-            is_last = first + size >= len(updates)
-            part = tuple(updates[first : first + size])
-            self._context.send_at_once(to, Exchange(part, reply and is_last))
+        parts = list(portions(updates, lambda update: len(update.signed), limit("updates_per_message_max")))
+        for part in parts:
+            self._context.send_at_once(to, Exchange(part, reply and part is parts[-1]))

@@ -7,7 +7,7 @@ own, so that one malformed message never costs its neighbours.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +23,9 @@ from mesh_core.wire.statements import PeerId
 _DOMAIN = b"whisper:frame\0"
 _SIGNATURE_BYTES = 64
 _PEER_BYTES = 32
+_HEAD_BYTES_MAX = 512
+"""What a frame holds beside its messages, with the longest name of a network."""
+
 _SENDERS_MAX = 4 * limit("members_max")
 
 _encoder = msgspec.msgpack.Encoder()
@@ -79,13 +82,16 @@ class _Replay:
 
 
 class FrameCodec:
-    """Seals and opens the frames of one node."""
+    """Seals and opens the frames of one node. What cannot be sent is counted in `dropped`."""
 
-    def __init__(self, *, me: PeerId, network: str, boot: int, crypto: Crypto) -> None:
+    def __init__(
+        self, *, me: PeerId, network: str, boot: int, crypto: Crypto, dropped: Counter[str] | None = None
+    ) -> None:
         self._me = me
         self._network = network
         self._boot = boot
         self._crypto = crypto
+        self._dropped: Counter[str] = Counter() if dropped is None else dropped
         self._counter = 0
         self._senders: OrderedDict[PeerId, _Replay] = OrderedDict()
 
@@ -96,12 +102,13 @@ class FrameCodec:
 
     def seal(self, to: PeerId, messages: Sequence[Message]) -> tuple[bytes, int]:
         """One signed frame with as many of `messages` as fit, in order, and how many were taken (at least one).
+        A message that no receiver would take is taken and left out: in a frame it would cost its neighbours.
 
         Answers about a peer's own past travel by themselves, in frames that any of its starts takes: an old backup must
         hear of later ones.
         """
         packed: list[Raw] = []
-        size = 0
+        size = taken = 0
         of_any_start = bool(messages) and isinstance(messages[0], SelfAnswer)
         for message in messages[: limit("frame_messages_max")]:
             if isinstance(message, SelfAnswer) != of_any_start:
@@ -109,6 +116,10 @@ class FrameCodec:
             encoded = _encoder.encode(message)
             if packed and size + len(encoded) > limit("frame_bytes_target"):
                 break
+            taken += 1
+            if len(encoded) > limit("frame_bytes_max") - _HEAD_BYTES_MAX:
+                self._dropped["too_large_to_send"] += 1
+                continue
             packed.append(Raw(encoded))
             size += len(encoded)
         self._counter += 1
@@ -124,7 +135,7 @@ class FrameCodec:
                 packed,
             )
         )
-        return body + self._crypto.sign(_DOMAIN + body), len(packed)
+        return body + self._crypto.sign(_DOMAIN + body), taken
 
     def open(self, frame: bytes) -> Frame:
         """Check a frame and return it, its messages still packed. Raises FrameError with the cause."""

@@ -176,11 +176,11 @@ async def test_a_node_that_may_not_sign_refuses_what_needs_a_signature(
     operator.world.start(OPERATOR)
     assert operator.world.run_while(lambda: operator.world.hosts[OPERATOR].node is None, 1.0, every_s=0.001)
     again = Commands(operator.node, operator.step, operator.submit, operator.stop, "corpus", 3)
-    with pytest.raises(CommandRefusedError, match="^this node is still starting, try again in a second$"):
+    with pytest.raises(CommandRefusedError, match=r"^this node is still starting, try again in a second$"):
         await again.run(command, args)
     operator.world.run_for(2.0)
     operator.node.past.retire("peers know better")
-    with pytest.raises(CommandRefusedError, match="^key retired: peers know better; put the newer store back"):
+    with pytest.raises(CommandRefusedError, match=r"^key retired: peers know better; put the newer store back"):
         await again.run(command, args)
 
 

@@ -1,12 +1,14 @@
 """Frames: what is dropped, why, and what it costs the others."""
 
+from collections import Counter
+
 import msgspec
 import pytest
 
 from mesh_core.config import limit
 from mesh_core.simulation.crypto import SealedCrypto, Vault
 from mesh_core.wire.codec import FrameCodec, FrameError
-from mesh_core.wire.messages import Advertise, Nack, Renew
+from mesh_core.wire.messages import Advertise, Nack, Records, Renew
 
 VAULT = Vault("codec")
 ALICE, BOB, EVE = (VAULT.key(name) for name in ("alice", "bob", "eve"))
@@ -122,3 +124,19 @@ def test_a_frame_takes_what_fits_and_leaves_the_rest() -> None:
     assert 1 <= taken < 10
     oversize, taken = codec(ALICE).seal(BOB, [large])
     assert taken == 1 and len(oversize) < limit("frame_bytes_max")
+
+
+def test_a_message_that_fits_into_no_frame_is_left_out_and_counted() -> None:
+    dropped: Counter[str] = Counter()
+    alice = FrameCodec(me=ALICE, network="n" * 64, boot=1, crypto=SealedCrypto(VAULT, ALICE), dropped=dropped)
+    bob = codec(BOB, network="n" * 64)
+    huge = Records((bytes(limit("frame_bytes_max")),))
+    largest = Records((bytes(limit("frame_bytes_max") - 600),))
+    waiting = [Nack(1), huge, Nack(2), largest, huge]
+    arrived = []
+    while waiting:
+        frame, taken = alice.seal(BOB, waiting)
+        del waiting[:taken]
+        arrived += list(bob.messages(bob.open(frame)))
+    assert arrived == [Nack(1), Nack(2), largest]
+    assert dropped == {"too_large_to_send": 2}

@@ -26,6 +26,15 @@ def job(people: People, submitter: Person, price_micro: int) -> LedgerJob:
     return LedgerJob(entry.hash, entry, people.job(max_price_micro=price_micro))
 
 
+def test_the_newest_are_found_first() -> None:
+    people, held = People(), OpenJobs()
+    jobs = [job(people, people.submitter, 1) for _ in range(5)]
+    for one in jobs:
+        held.add(one)
+    held.remove(jobs[3])
+    assert list(held.newest_first()) == [jobs[4], jobs[2], jobs[1], jobs[0]]
+
+
 def test_a_job_reserves_with_those_before_it_in_its_submitters_chain_and_no_others() -> None:
     people, rng = People(), Random(3)
     alice, bob = people.submitter, people.person("bob")

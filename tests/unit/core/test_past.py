@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from mesh_core.config import limit
 from mesh_core.effects import JobOptions, Persist, PutMeta, PutVote, Send, Tick
+from mesh_core.identity import past
+from mesh_core.identity.past import Past
+from mesh_core.identity.statement import peek
 from mesh_core.node import Node
 from mesh_core.simulation.workload import Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
@@ -53,6 +58,39 @@ def test_a_vote_that_only_the_holder_has_is_missed_by_its_author() -> None:
     world.restore(witness.name, copies[witness.name])
     world.run_for(1.5)
     assert "a vote of this key (promise)" in node_of(world, witness.name).past.retired
+
+
+def test_a_vote_is_missed_however_many_older_ones_the_disk_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past, "limit", lambda name: 1 if name == "records_per_message_max" else limit(name))
+    world = mesh("newest votes")
+    world.submit(OPERATOR, "why?", (0,), JobOptions(), "q1")
+    world.run_for(0.5)
+    copies = {name: host.disk.backup() for name, host in world.hosts.items()}
+    world.submit(OPERATOR, "and?", (1,), JobOptions(), "q2")
+    world.run_for(0.5)
+    older, newer = (
+        {peek(promise, st.Promise).author for promise in job.leases[1][1].body.promises} - {job.holder}
+        for job in node_of(world, "node1").ledger.open_jobs.values()
+    )
+    witness = next(
+        host for host in world.hosts.values() if host.name != OPERATOR and host.peer in older & newer
+    )
+    world.restore(witness.name, copies[witness.name])
+    world.run_for(1.5)
+    assert "a vote of this key (promise)" in node_of(world, witness.name).past.retired
+
+
+def test_of_votes_without_end_the_newest_are_told_in_messages_that_fit_a_frame() -> None:
+    node = node_of(mesh("votes"), "node1")
+    asker = bytes(32)
+    votes = [ms.SignedVote("promise", bytes([number % 256]) * 4000) for number in range(2000)]
+    told = Past(node.context, node.ledger, node.membership, lambda _peer: votes, lambda: None)
+    told.tell(asker, 1)
+    sent = [one.message for one in node.context.outbox.take() if isinstance(one, Send) and one.to == asker]
+    shown = [vote for answer in sent for vote in answer.votes]  # type: ignore[union-attr]
+    assert len(sent) == 8
+    assert shown == votes[: len(shown)]
+    assert all(len(msgspec.msgpack.encode(answer)) < limit("frame_bytes_target") for answer in sent)
 
 
 def test_a_lost_record_is_missed_although_it_comes_back_before_the_answers() -> None:

@@ -6,6 +6,8 @@ import random
 from collections.abc import Collection
 from typing import Any, TypeVar
 
+import msgspec
+
 from mesh_core.config import FAST, Timing
 from mesh_core.effects import Notify, PeerId, Send
 from mesh_core.identity.statement import sign
@@ -29,9 +31,11 @@ def alive(
     network: str = NETWORK,
     by: str = "",
     price: int = 1,
+    models: tuple[str, ...] = (),
 ) -> Update:
     """A statement of `name` about itself; signed by somebody else when `by` is given."""
-    statement = Alive(network, key(name), incarnation, announcement(name, price), left)
+    said = msgspec.structs.replace(announcement(name, price), models=models)
+    statement = Alive(network, key(name), incarnation, said, left)
     return Update("alive", sign(Signer(key(by or name)), statement))
 
 

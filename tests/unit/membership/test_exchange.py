@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import msgspec
+
 from mesh_core.config import FAST, limit
 from mesh_core.wire.messages import Exchange
 from tests.unit.membership.cluster import key
@@ -56,3 +58,20 @@ def test_a_large_table_is_exchanged_in_parts_and_answered_once() -> None:
     parts = solo.sent(Exchange, "x")
     assert [len(part.updates) for part in parts] == [most, 11]
     assert [part.reply for part in parts] == [False, True]
+
+
+def test_a_table_of_long_announcements_is_exchanged_in_parts_that_fit_a_frame() -> None:
+    solo = Solo()
+    most = limit("updates_per_message_max")
+    names = [f"n{number}" for number in range(most)]
+    for name in names:
+        models = tuple(f"{name}-{number:0>240}" for number in range(15))
+        solo.deliver(name, Exchange((alive(name, models=models),), False))
+    solo.answer(*names)
+    solo.take()
+    solo.membership.neighbours_changed(solo.now, {key("x"): True})
+    solo.wait(0.0)
+    parts = solo.sent(Exchange, "x")
+    assert sum(len(part.updates) for part in parts) == most + 1
+    assert all(len(msgspec.msgpack.encode(part)) < limit("frame_bytes_target") for part in parts)
+    assert [part.reply for part in parts] == [False] * (len(parts) - 1) + [True]
