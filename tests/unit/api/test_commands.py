@@ -180,7 +180,9 @@ async def test_a_node_that_may_not_sign_refuses_what_needs_a_signature(
         await again.run(command, args)
     operator.world.run_for(2.0)
     operator.node.past.retire("peers know better")
-    with pytest.raises(CommandRefusedError, match=r"^key retired: peers know better; put the newer store back"):
+    with pytest.raises(
+        CommandRefusedError, match=r"^key retired: peers know better; put the newer store back"
+    ):
         await again.run(command, args)
 
 

@@ -12,10 +12,20 @@ from msgspec import Struct
 from mesh_core.api import view
 from mesh_core.api.hub import Entity
 from mesh_core.api.memories import ATTEMPTS_MAX, MEMORIES_MAX, TEXT_CHARS_MAX, Memories
-from mesh_core.api.schema import VIEWS, Counters, JobView, MemberView, QueryView, State, ToleranceView
+from mesh_core.api.schema import (
+    VIEWS,
+    Counters,
+    JobView,
+    MemberView,
+    QueryView,
+    RecordView,
+    State,
+    ToleranceView,
+)
 from mesh_core.api.times import AHEAD_MS, told_ms
 from mesh_core.api.view import About, NodeViews
 from mesh_core.effects import JobOptions, Notify, Partition, Write
+from mesh_core.ledger.record import BODIES
 from mesh_core.node import Node
 from mesh_core.simulation.host import Host
 from mesh_core.simulation.workload import Appetite
@@ -212,6 +222,36 @@ def test_whatever_a_record_says_its_time_is_a_date() -> None:
     for written in (-(2**63), -1, 2**53, 2**63 - 1):
         assert told_ms(written, 1_767_268_800_000.0) == 0.0
     assert told_ms(1_767_268_800_000, 1_767_268_799_000.0) == 1_767_268_800_000.0
+
+
+def test_a_record_of_every_kind_says_what_it_is() -> None:
+    people = People()
+    alice, bob = people.providers[:2]
+    job = people.submitter.record("job", people.job())
+    finding = st.Finding(bytes(32), bytes(32), bytes(32), (alice.peer,))
+    records = {
+        "job": job,
+        "award": people.submitter.record("award", st.Award(job.hash, (), (bob.peer,))),
+        "lease": bob.record("lease", people.lease(job.hash, bob, people.providers)),
+        "settle": bob.record("settle", people.settlement(job.hash, people.value(bob), people.providers)),
+        "equivocation": alice.record("equivocation", st.Equivocation("promise", b"", b"")),
+        "checkpoint": alice.record("checkpoint", st.Checkpoint(3, 1, True, finding)),
+    }
+    assert set(records) == set(BODIES)
+    world = World(Setup(seed="kinds", keys=people.vault))
+    console = Console(world, "node1")
+    world.start()
+    world.run_for(0.5)
+    records["tomorrow"] = alice.record("a kind of tomorrow", "")
+    summaries = {}
+    for kind, record in records.items():
+        console.node.ledger.add(record)
+        shown = console.views.view(("record", record.hash))
+        assert isinstance(shown, RecordView)
+        summaries[kind] = shown.summary
+    assert summaries.pop("tomorrow") == "of a kind that this version does not know"
+    assert "of a kind that this version does not know" not in summaries.values()
+    assert summaries["checkpoint"] == "locks height 3 in round 1"
 
 
 def members_of(console: Console, label: str) -> list[bytes]:
