@@ -1,8 +1,8 @@
 """Which moments change which views: a table, so that nothing is built that did not change.
 
 A moment names what it is about in its fields; each row says which entities to look at again. Targets beside
-the kinds of views: `open_jobs` (every job that is not decided), `committee` (the members that have a seat in the
-job), `query_of` (the query a job belongs to), `self` (this node as a member).
+the kinds of views: `open_jobs` (every job that is not decided: a group, listed only for whoever watches), `committee`
+(the members that have a seat in the job), `query_of` (the query a job belongs to), `self` (this node as a member).
 """
 
 from __future__ import annotations

@@ -34,6 +34,9 @@ EntityKey: TypeAlias = bytes
 Entity: TypeAlias = tuple[str, EntityKey]
 """Kind of view and the key of what it shows; the key is empty where there is only one."""
 
+Shown: TypeAlias = Struct | tuple[Entity, ...] | None
+"""The view of an entity, None when there is nothing (any more); of a group, the entities that it consists of now."""
+
 
 class Views(Protocol):
     """Where views come from."""
@@ -41,8 +44,8 @@ class Views(Protocol):
     def entities(self) -> Iterable[Entity]:
         """Everything there is to show now."""
 
-    def view(self, entity: Entity) -> Struct | None:
-        """The current view of one entity, None when there is nothing (any more)."""
+    def view(self, entity: Entity) -> Shown:
+        """What there is to show of one entity, or of a group, now."""
 
 
 class _Wire(Struct, frozen=True):
@@ -103,14 +106,16 @@ class EventHub:
         return told
 
     def dirty(self, entity: Entity) -> None:
-        """An entity may have changed; its view follows soon."""
-        self._dirty[entity] = None
-        if len(self._dirty) > RING_EVENTS:
-            self._break_off()
-            return
-        if self._wakers and self._flush_at is None:
+        """An entity may have changed, or all of a group; its view follows soon."""
+        self._mark([entity])
+        if self._dirty and self._wakers and self._flush_at is None:
             loop = asyncio.get_running_loop()
             self._flush_at = loop.call_at(max(loop.time(), self._flushed_s + VIEW_PERIOD_S), self._flush)
+
+    def _mark(self, entities: Iterable[Entity]) -> None:
+        self._dirty |= dict.fromkeys(entities)
+        if len(self._dirty) > RING_EVENTS:
+            self._break_off()
 
     async def stream(self, last_seen: int | None) -> AsyncGenerator[bytes, None]:
         """Server-sent events: what was missed since `last_seen`, or all views, then what happens, until closed."""
@@ -154,7 +159,9 @@ class EventHub:
             entity = next(iter(self._dirty))
             del self._dirty[entity]
             view = self._views.view(entity)
-            if view is not None:
+            if isinstance(view, tuple):
+                self._mark(view)
+            elif view is not None:
                 self._supersede(entity)
                 self._latest[entity] = self._append(entity[0], view, entity)
         self._flushed_s = asyncio.get_running_loop().time()

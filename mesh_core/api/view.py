@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from mesh_core.api.affects import AFFECTS
-from mesh_core.api.hub import Entity
+from mesh_core.api.hub import Entity, Shown
 from mesh_core.api.job_view import JobViews
 from mesh_core.api.memories import Memories
 from mesh_core.api.schema import (
@@ -87,7 +87,7 @@ class NodeViews:
         self._jobs = JobViews(node, self._memories, wall_ms)
         self._answers: dict[bytes, AnswerView] = {}
         self._tail: deque[bytes] = deque(maxlen=RECORDS_SHOWN)
-        self._builders: dict[str, Callable[[bytes], Struct | None]] = {
+        self._builders: dict[str, Callable[[bytes], Shown]] = {
             "node": lambda _: self.node(),
             "member": self._member,
             "job": self._job,
@@ -95,6 +95,7 @@ class NodeViews:
             "record": self._record,
             "replica": lambda _: self.replica(),
             "answer": self._opened,
+            "open_jobs": lambda _: self._open_jobs(),
         }
 
     def restored(self) -> None:
@@ -123,9 +124,6 @@ class NodeViews:
         for target, field in AFFECTS.get(kind, ()):
             key: bytes = fields[field] if field else b""
             match target:
-                case "open_jobs":
-                    open_jobs = self._node.ledger.open_jobs
-                    yield from (("job", job) for job in self._shown_jobs() if job in open_jobs)
                 case "self":
                     yield "member", self._node.peer
                 case "committee":
@@ -152,8 +150,8 @@ class NodeViews:
         yield "replica", b""
         yield from (("answer", job) for job in self._shown_answers())
 
-    def view(self, entity: Entity) -> Struct | None:
-        """The current view of one entity."""
+    def view(self, entity: Entity) -> Shown:
+        """The current view of one entity, or what a group consists of."""
         kind, key = entity
         return self._builders[kind](key)
 
@@ -286,7 +284,7 @@ class NodeViews:
             models=list(said.models),
             ens_name=said.ens_name,
             balance_micro=account.balance_micro,
-            leases=sum(1 for job in self._node.ledger.open_jobs.values() if job.holder == peer),
+            leases=self._node.ledger.open_jobs.leases_of[peer],
             settled=account.settled,
             rescued=account.rescued,
             **seen,
@@ -308,6 +306,10 @@ class NodeViews:
             if room[pays] >= 0 or (pays and job.id in ledger.open_jobs):
                 shown.append(job.id)
         return shown[::-1]
+
+    def _open_jobs(self) -> tuple[Entity, ...]:
+        open_jobs = self._node.ledger.open_jobs
+        return tuple(("job", job) for job in self._shown_jobs() if job in open_jobs)
 
     def _job(self, job_id: bytes) -> Struct | None:
         job = self._node.ledger.jobs.get(job_id)

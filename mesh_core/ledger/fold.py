@@ -300,6 +300,7 @@ class Ledger:
             check_lease(self.verifier, self.network, job.job, body)
         # Of several records of one lease all replicas keep the same.
         job.leases[body.epoch] = (body.holder, entry)
+        self.open_jobs.leased(job)
         if body.holder == entry.author:
             self.budget.carry(entry, job.submitter, job.id)
         if known is None:

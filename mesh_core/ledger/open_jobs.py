@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -31,10 +32,13 @@ class _Submitter:
 
 
 class OpenJobs(Mapping[st.JobId, LedgerJob]):
-    """By id, in the order in which they came. What a submitter's jobs reserve is found without looking at others'."""
+    """By id, in the order in which they came. What a submitter's jobs reserve, and how many of them a peer holds
+    (`leases_of`), is found without looking at others'."""
 
     def __init__(self) -> None:
+        self.leases_of: Counter[st.PeerId] = Counter()
         self._jobs: dict[st.JobId, LedgerJob] = {}
+        self._holders: dict[st.JobId, st.PeerId] = {}
         self._submitters: dict[st.PeerId, _Submitter] = {}
 
     def __getitem__(self, job: st.JobId) -> LedgerJob:
@@ -57,10 +61,25 @@ class OpenJobs(Mapping[st.JobId, LedgerJob]):
         submitter.jobs[job.id] = job
         submitter.stale = True
 
+    def leased(self, job: LedgerJob) -> None:
+        """The holder of a job may have changed; nothing happens when it is not here."""
+        if job.id in self._jobs and job.holder is not None:
+            self._release(job.id)
+            self._holders[job.id] = job.holder
+            self.leases_of[job.holder] += 1
+
+    def _release(self, job: st.JobId) -> None:
+        holder = self._holders.pop(job, None)
+        if holder is not None:
+            self.leases_of[holder] -= 1
+            if not self.leases_of[holder]:
+                del self.leases_of[holder]
+
     def remove(self, job: LedgerJob) -> None:
         """A job is decided; nothing happens when it is not here."""
         if self._jobs.pop(job.id, None) is None:
             return
+        self._release(job.id)
         submitter = self._submitters[job.submitter]
         del submitter.jobs[job.id]
         submitter.stale = True

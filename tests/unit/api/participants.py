@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from mesh_core.api.hub import Entity
+from mesh_core.api.hub import Entity, Shown
 from mesh_core.api.schema import Counters, NodeView, ReplicaView, State
 from mesh_core.api.server import CommandRefusedError
 
@@ -29,7 +29,7 @@ class Thing(Struct, frozen=True):
 
 
 class Things:
-    """Views by key; counts how often each was built."""
+    """Views by key; counts how often each was built. `all` is the group of them."""
 
     def __init__(self, **values: int) -> None:
         self.values = {key.encode(): value for key, value in values.items()}
@@ -38,8 +38,10 @@ class Things:
     def entities(self) -> Iterable[Entity]:
         return [("thing", key) for key in self.values]
 
-    def view(self, entity: Entity) -> Struct | None:
+    def view(self, entity: Entity) -> Shown:
         self.built += 1
+        if entity[0] == "all":
+            return tuple(self.entities())
         value = self.values.get(entity[1])
         return None if value is None else Thing(entity[1].decode(), value)
 

@@ -86,6 +86,33 @@ async def test_nothing_is_built_while_nobody_watches() -> None:
     assert things.built == 0
 
 
+async def test_a_group_is_listed_for_whoever_watches_and_for_nobody_else() -> None:
+    things = Things(a=1, b=2)
+    hub = hub_of(things)
+    hub.moment("moment", {})
+    seen = hub.seq
+    hub.dirty(("all", b""))
+    assert things.built == 0
+    things.values[b"c"] = 3
+    async with aclosing(hub.stream(seen)) as stream:
+        assert [event.data["name"] for event in await next_events(stream)] == ["a", "b", "c"]
+        things.values[b"b"] = 4
+        hub.dirty(("all", b""))
+        assert [event.data["value"] for event in await next_events(stream)] == [1, 4, 3]
+
+
+async def test_a_group_larger_than_the_ring_gives_every_view_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RING_EVENTS", 10)
+    things = Things(**{f"thing{number}": number for number in range(11)})
+    hub = hub_of(things)
+    hub.moment("moment", {})
+    seen = hub.seq
+    hub.dirty(("all", b""))
+    async with aclosing(hub.stream(seen)) as stream:
+        assert len(await next_events(stream)) == 11
+        assert not hub._dirty
+
+
 async def test_an_entity_that_is_gone_is_not_told() -> None:
     hub = hub_of(Things(a=1))
     async with aclosing(hub.stream(None)) as stream:

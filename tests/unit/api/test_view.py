@@ -91,10 +91,12 @@ class Console:
 
     def look(self) -> None:
         """Build what is marked, as the hub does every 50 ms."""
-        marked, self.marked = self.marked, set()
-        for entity in marked:
+        while self.marked:
+            entity = self.marked.pop()
             view = self.views.view(entity)
-            if view is not None:
+            if isinstance(view, tuple):
+                self.marked.update(view)
+            elif view is not None:
                 self.shown[entity] = view
 
     def state(self) -> State:
@@ -404,6 +406,20 @@ def test_a_node_shows_from_whom_it_is_cut_off() -> None:
     world.step(OPERATOR, Partition(frozenset({hidden})))
     run(world, [operator], 0.2)
     assert operator.state().node.partitioned_from == [hidden.hex()]
+
+
+def test_what_a_death_may_change_is_listed_only_for_whoever_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, operator, _ = started("unwatched", appetite=Appetite(30.0, 30.0))
+    submit(world, shards=2)
+    run(world, [operator], 1.0)
+    walked: list[str] = []
+    shown_jobs = operator.views._shown_jobs
+    monkeypatch.setattr(operator.views, "_shown_jobs", lambda: walked.append("jobs") or shown_jobs())
+    affected = list(operator.views.affected("member_dead", {"peer": world.hosts["node1"].peer}))
+    assert not walked
+    members = [member for entity in affected if isinstance(member := operator.views.view(entity), tuple)]
+    open_jobs = operator.node.ledger.open_jobs
+    assert members == [tuple(("job", job) for job in open_jobs)] and len(open_jobs) == 2
 
 
 @pytest.mark.parametrize("kind", sorted(set(VIEWS)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from random import Random
 
 import pytest
@@ -33,6 +34,28 @@ def test_the_newest_are_found_first() -> None:
         held.add(one)
     held.remove(jobs[3])
     assert list(held.newest_first()) == [jobs[4], jobs[2], jobs[1], jobs[0]]
+
+
+def test_a_peer_holds_as_many_leases_as_there_are_open_jobs_whose_highest_is_its() -> None:
+    people, rng = People(), Random(4)
+    ledger = people.ledger()
+    jobs = [people.submitter.record("job", people.job(label=f"q{number}")) for number in range(12)]
+    settled: set[bytes] = set()
+    for step in range(150):
+        job, holder = rng.choice(jobs), rng.choice(people.providers)
+        if step < 24:
+            ledger.add(jobs[step // 2])
+        elif rng.random() < 0.9:
+            lease = people.lease(job.hash, holder, people.providers, rng.randrange(1, 30))
+            ledger.add(holder.record("lease", lease))
+        else:
+            settled.add(job.hash)
+            ledger.add(
+                holder.record("settle", people.settlement(job.hash, people.value(holder), people.providers))
+            )
+        holders = [job.holder for job in ledger.open_jobs.values() if job.holder is not None]
+        assert ledger.open_jobs.leases_of == Counter(holders)
+    assert settled and ledger.open_jobs.leases_of
 
 
 def test_a_job_reserves_with_those_before_it_in_its_submitters_chain_and_no_others() -> None:
