@@ -163,6 +163,12 @@ LIMITS: tuple[Limit, ...] = (
         "of one author for one job that matter: a committee of invented keys leases its job without end",
     ),
     Limit("blob_bytes_max", 16 << 20, "bytes", "payloads and results; larger work is split by the submitter"),
+    Limit(
+        "results_per_job_max",
+        8,
+        "blobs",
+        "that proposals have brought to a disk before the job is decided; the oldest go",
+    ),
     Limit("blob_chunk_bytes", 128 << 10, "bytes", "blobs travel in pieces of this size"),
     Limit("committee_max", 11, "members", "a certificate stays small enough to be read by a person"),
     Limit("bids_max", 64, "bids", "an award lists at most this many bids"),

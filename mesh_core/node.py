@@ -35,6 +35,7 @@ from mesh_core.lease.candidate import Candidate
 from mesh_core.lease.holder import Holder
 from mesh_core.lease.known_votes import known_votes
 from mesh_core.lease.outlook import Outlooks
+from mesh_core.lease.results import Results
 from mesh_core.lease.turns import Turns
 from mesh_core.lease.voter import Voter
 from mesh_core.lease.witness import Witness
@@ -114,9 +115,10 @@ class Node:
         outlooks = Outlooks(context)
         turns = Turns(context, membership, succession)
         self.witness = witness = Witness(context, ledger, succession, turns, admission)
-        self.voter = Voter(context, ledger, succession, blobs, witness, prove)
+        self.results = results = Results(ledger, blobs, witness.ballots, self.needs_blob)
+        self.voter = Voter(context, ledger, succession, blobs, witness, results, prove)
         self.holder = holder = Holder(
-            context, ledger, membership, replication, blobs, witness, outlooks, prove
+            context, ledger, membership, replication, blobs, witness, results, outlooks, prove
         )
         self.candidate = candidate = Candidate(
             context, ledger, membership, succession, admission, turns, witness, holder, outlooks, prove
@@ -493,6 +495,7 @@ class Node:
         self.blobs.settled(job.id)
         self.context.pen.forget(job.id)
         self.queries.learn(job)
+        self.results.on_settled(job)
         self._if_entitled(self.queries.on_settled, self.context.now, job)
 
     def _on_conflict(self, kind: str, first: bytes, second: bytes) -> None:
@@ -517,6 +520,10 @@ class Node:
         self.context.outbox.notify("equivocation", author=author, kind=kind)
         if author == self.peer:
             self.past.retire(f"two {kind}s signed by this key for one slot")
+
+    def needs_blob(self, blob: bytes) -> bool:
+        """Whether a blob must stay although no job that the ledger holds has to do with it."""
+        return self.queries.needs(blob) or self.checkpoints.needs(blob)
 
     def _is_trusted(self, author: PeerId) -> bool:
         """Whether there is room for whatever an author writes: it is this node, or trusted with money."""
@@ -568,6 +575,7 @@ class Node:
         self.context.outbox.take()
         self.context.dropped.clear()
         self.admission.restore(stored.meta)
+        self.results.restore(stored.votes, stored.blobs)
         self._stored = Stored()
 
     def _on_ready(self, now: float) -> None:

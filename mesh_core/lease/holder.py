@@ -20,6 +20,7 @@ from mesh_core.lease.committee import members
 from mesh_core.lease.keys import Keys
 from mesh_core.lease.outlook import Outlooks
 from mesh_core.lease.proposer import Proposer
+from mesh_core.lease.results import Results
 from mesh_core.lease.runs import Runs
 from mesh_core.lease.witness import Witness
 from mesh_core.ledger.blobs import Blobs
@@ -47,6 +48,7 @@ class Holder:
     _replication: Replication
     _blobs: Blobs
     _witness: Witness
+    _results: Results
     _outlooks: Outlooks
     _prove: Prove
 
@@ -240,6 +242,7 @@ class Holder:
         """Finish what a former holder began; its result must be here before others are asked to keep it."""
         claim.enter(Phase.ADOPTING)
         claim.adopted = True
+        self._results.named(claim.job.id, value)
         if value.outcome != "result" or value.result_hash in self._blobs:
             self._propose(now, claim, value)
             return
@@ -267,6 +270,7 @@ class Holder:
 
     def _propose(self, now: float, claim: Claim, value: st.Value) -> None:
         self._prepare_to_propose(now, claim)
+        self._results.named(claim.job.id, value)
         self.proposer.propose(now, claim, value)
 
     def _prepare_to_propose(self, now: float, claim: Claim) -> None:

@@ -23,6 +23,7 @@ from mesh_core.identity.statement import StatementError, check, digest, peek
 from mesh_core.lease.adopt import adopted, failures, has_failed
 from mesh_core.lease.ballot import Ballot, pack_lock
 from mesh_core.lease.certificate import CertificateError, check_accepts, check_lease
+from mesh_core.lease.results import Results
 from mesh_core.lease.witness import Witness
 from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.fold import Ledger
@@ -45,6 +46,7 @@ class Voter:
     _succession: Succession
     _blobs: Blobs
     _witness: Witness
+    _results: Results
     _prove: Prove
 
     # ---------------------------------------------------------------------------------------- accepting
@@ -69,6 +71,7 @@ class Voter:
         if value is None or not self._acceptable(now, ballot, sender, promises, value):
             self._context.dropped["bad_proposal"] += 1
             return
+        self._results.named(message.job, value)
         if self._possess(now, sender, message, value):
             self._accept(now, ballot, message, value)
             self._context.send(sender, ms.Voted(ballot.votes[message.epoch]))

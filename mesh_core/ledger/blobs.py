@@ -168,12 +168,22 @@ class Blobs:
 
     def settled(self, job: JobId) -> None:
         """Nobody has to wait any more for what only an undecided job needed."""
-        for blob in self._of_job.pop(job, {}):
-            fetch = self._fetches[blob]
-            for need in [need for need in fetch.needs if need.job == job]:
-                del fetch.needs[need]
-            if not fetch.needs:
-                self._forget(blob)
+        for blob in list(self._of_job.get(job, ())):
+            self.give_up(job, blob)
+
+    def give_up(self, job: JobId, blob: bytes) -> None:
+        """A job does not need a blob any more; nothing happens when it is not on its way."""
+        wanted = self._of_job.get(job, {})
+        if blob not in wanted:
+            return
+        del wanted[blob]
+        if not wanted:
+            del self._of_job[job]
+        fetch = self._fetches[blob]
+        for need in [need for need in fetch.needs if need.job == job]:
+            del fetch.needs[need]
+        if not fetch.needs:
+            self._forget(blob)
 
     def _arrived(self, blob: bytes) -> None:
         if blob not in self._fetches:

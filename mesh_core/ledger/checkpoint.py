@@ -139,6 +139,7 @@ class Checkpoints:
     _snapshot: bytes = b""
     _cuts: tuple[bytes, ...] = ()
     _covered: int = 0
+    _results: frozenset[bytes] = frozenset()
     _fetched: dict[bytes, None] = field(default_factory=dict)
     _verdicts: dict[st.Finding, bool] = field(default_factory=dict)
     _found: dict[bytes, Found] = field(default_factory=dict)
@@ -172,6 +173,11 @@ class Checkpoints:
         """The name of the snapshot that this replica goes on from, empty when it holds all records."""
         return self._snapshot
 
+    def needs(self, blob: bytes) -> bool:
+        """Whether a blob is what this node goes on from, or a cut that is talked about, or the result of a job that is
+        covered and that its submitter may be waiting for."""
+        return blob == self._snapshot or blob in self._cuts or blob in self._fetched or blob in self._results
+
     # ---------------------------------------------------------------------------------- start and resume
 
     def restore(self, meta: Mapping[str, bytes]) -> None:
@@ -186,6 +192,7 @@ class Checkpoints:
         snapshot = read_snapshot(data)
         self._snapshot, self._certificate = stored.snapshot, stored.certificate
         self._cuts, self._handovers, self._covered = stored.cuts, stored.handovers, snapshot.cut.records
+        self._results = snapshot.results()
         self._blobs.pin((self._snapshot, *self._cuts))
         body: st.Checkpoint = read_record(stored.certificate[0]).body
         self._begin(body.height, body.finding.electors)
@@ -524,7 +531,7 @@ class Checkpoints:
     def _adopt(self, now: float, found: Found, need: TakeSnapshot) -> None:
         """Let the snapshot take the place of everything below its cut, in memory and, in one batch, on disk."""
         ledger, snapshot = self._ledger, found.snapshot
-        before, cut = self._read(), snapshot.cut.bases
+        cut = snapshot.cut.bases
         moved = {
             author: base
             for author, base in cut.items()
@@ -547,7 +554,7 @@ class Checkpoints:
             ledger.fold(entry)
         self._handovers = (*self._handovers, *need.handovers)[-limit("handovers_max") :]
         self._store(found, need.checkpoints, moved)
-        self._clear(before, snapshot, gone)
+        self._clear(snapshot, gone)
         self._begin(need.body.height, need.body.finding.electors)
         self._drop_cuts()
         self._marks.keep_beyond(self._covered)
@@ -599,12 +606,13 @@ class Checkpoints:
             *(DropStatements(author, base.seq) for author, base in moved.items()),
         )
 
-    def _clear(self, before: Snapshot | None, snapshot: Snapshot, gone: Iterable[LedgerJob]) -> None:
+    def _clear(self, snapshot: Snapshot, gone: Iterable[LedgerJob]) -> None:
         """Drop votes and payloads of jobs that are gone, and results that no submitter can be waiting for."""
+        before, self._results = self._results, snapshot.results()
         live = [*self._ledger.jobs.values()]
         needed = {job.job.payload_hash for job in live}
-        needed |= {job.value.result_hash for job in live if job.value is not None} | snapshot.results()
-        dropped = before.results() if before is not None else set()
+        needed |= {job.value.result_hash for job in live if job.value is not None} | self._results
+        dropped = set(before)
         for job in gone:
             dropped.add(job.job.payload_hash)
             if job.value is not None:

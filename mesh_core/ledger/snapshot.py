@@ -111,9 +111,9 @@ class Snapshot(Struct, array_like=True, frozen=True):
         """What the newest decided jobs of a submitter came to, in order of its chain."""
         return next((decided for peer, decided in self.decided if peer == submitter), ())
 
-    def results(self) -> set[bytes]:
+    def results(self) -> frozenset[bytes]:
         """The results of all jobs it lists."""
-        return {one.value.result_hash for _, decided in self.decided for one in decided if one.value}
+        return frozenset(one.value.result_hash for _, decided in self.decided for one in decided if one.value)
 
     def opened_accounts(self) -> dict[st.PeerId, Account]:
         """The accounts as a ledger keeps them."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from mesh_core.effects import JobOptions
+from mesh_core.identity.statement import peek
 from mesh_core.lease.committee import fitting_submitter, weights_problem
 from mesh_core.ledger.electors import quorum
 from mesh_core.node import Node
@@ -84,6 +87,34 @@ class ResultsStayStored(Invariant):
                     self.fail(
                         f"the result of {job.job.label} is on disks of weight {job.weight(keepers)} only"
                     )
+
+
+class NothingStaysForNothing(Invariant):
+    """At rest every blob on the disk of an honest member of the core is the payload of a job it holds, the result of one
+    that is decided, or what an open one has been offered; or one of the checkpoint's, or of its own questions'."""
+
+    name = "NothingStaysForNothing"
+
+    def at_end(self) -> None:
+        """Look through the disks."""
+        for host in self.facts.core():
+            if not self.facts.trusts(host.peer):
+                continue
+            node = _node(host)
+            named = {job.job.payload_hash for job in node.ledger.jobs.values()}
+            named |= {job.value.result_hash for job in node.ledger.jobs.values() if job.value is not None}
+            named |= {value.result_hash for value in self._open_values(node, host)}
+            stays = [blob for blob in host.disk.blobs if blob not in named and not node.needs_blob(blob)]
+            if stays:
+                self.fail(f"{len(stays)} blobs on the disk of {host.name} are of no use to it")
+
+    def _open_values(self, node: Node, host: Host) -> Iterator[st.Value]:
+        """What has been proposed to a host for jobs that are open."""
+        for vote in host.disk.votes.values():
+            if vote.job in node.ledger.open_jobs and vote.phase == "accept":
+                yield peek(vote.signed, st.AcceptVote).value
+            elif vote.job in node.ledger.open_jobs and vote.phase == "propose":
+                yield peek(vote.signed, st.Proposal).value
 
 
 class OldRecordsAreDropped(Invariant):

@@ -36,6 +36,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     at_rest.MembershipTrue,
     at_rest.OldBackupsAreNoticed,
     at_rest.OldRecordsAreDropped,
+    at_rest.NothingStaysForNothing,
     at_rest.EveryJobEnds,
     at_rest.EveryQueryEnds,
     at_rest.RootsEqual,

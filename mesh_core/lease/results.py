@@ -1,0 +1,101 @@
+"""What proposals of undecided jobs bring to this disk, and what of it goes again.
+
+A witness keeps a result before it votes for it, a holder before it proposes it. One result of a job is settled at most:
+the others go when the job is decided. Until then a job brings no more than a few: whoever holds a lease may propose what
+it likes, as large as a blob may be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from mesh_core.config import limit
+from mesh_core.effects import JobId, PutVote
+from mesh_core.identity.statement import peek
+from mesh_core.lease.ballot import Ballot, unpack_lock
+from mesh_core.ledger.blobs import Blobs
+from mesh_core.ledger.fold import Ledger
+from mesh_core.ledger.job import LedgerJob
+from mesh_core.wire import statements as st
+
+
+@dataclass(eq=False)
+class Results:
+    """The results that undecided jobs have named here, by job, newest last. `_keeps` tells blobs that are needed for
+    something else than a job of the ledger."""
+
+    _ledger: Ledger
+    _blobs: Blobs
+    _ballots: Mapping[JobId, Ballot]
+    _keeps: Callable[[bytes], bool]
+    _of: dict[JobId, dict[bytes, None]] = field(default_factory=dict)
+
+    def named(self, job: JobId, value: st.Value) -> None:
+        """This node is about to keep the result of a value of an undecided job, if it has one. When there are too many,
+        the oldest go that are neither locked nor voted for last: no rescuer will be shown them here."""
+        if value.outcome != "result":
+            return
+        names = self._of.setdefault(job, {})
+        names.pop(value.result_hash, None)
+        names[value.result_hash] = None
+        surplus = len(names) - limit("results_per_job_max")
+        if surplus > 0:
+            bound = self._bound(job)
+            self._let_go(job, [name for name in names if name not in bound][:surplus])
+
+    def _bound(self, job: JobId) -> set[bytes]:
+        """What this node's votes on a job are for."""
+        ballot = self._ballots.get(job)
+        if ballot is None:
+            return set()
+        values = [peek(ballot.votes[max(ballot.votes)], st.AcceptVote).value] if ballot.votes else []
+        if ballot.accepted is not None:
+            values.append(ballot.accepted.value)
+        return {value.result_hash for value in values}
+
+    def on_settled(self, job: LedgerJob) -> None:
+        """A job is decided: what it has named beside its result goes."""
+        self._let_go(job.id, list(self._of.get(job.id, ())))
+        self._of.pop(job.id, None)
+
+    def _let_go(self, job: JobId, names: list[bytes]) -> None:
+        for name in names:
+            del self._of[job][name]
+            self._blobs.give_up(job, name)
+        self._drop(name for name in names if name in self._blobs)
+
+    def _drop(self, names: Iterable[bytes]) -> None:
+        """Drop what nothing names any more."""
+        unsure = [name for name in names if not self._keeps(name)]
+        needed = self._needed() if unsure else set()
+        for name in unsure:
+            if name not in needed:
+                self._blobs.drop(name)
+
+    def _needed(self) -> set[bytes]:
+        """All payloads and results of the ledger's jobs, and what undecided ones have named."""
+        jobs = self._ledger.jobs.values()
+        needed = {job.job.payload_hash for job in jobs}
+        needed |= {job.value.result_hash for job in jobs if job.value is not None}
+        return needed.union(*self._of.values())
+
+    def restore(self, votes: Iterable[PutVote], stored: Iterable[bytes]) -> None:
+        """Take back what former lives' votes on undecided jobs name, and drop whatever is `stored` and named by nothing:
+        what was on its way when a life ended, and what programs before this one have left."""
+        for vote in votes:
+            value = _value_of(vote)
+            if value is not None and value.outcome == "result" and vote.job in self._ledger.open_jobs:
+                self._of.setdefault(vote.job, {})[value.result_hash] = None
+        self._drop(sorted(stored))
+
+
+def _value_of(vote: PutVote) -> st.Value | None:
+    match vote.phase:
+        case "propose":
+            return peek(vote.signed, st.Proposal).value
+        case "accept":
+            return peek(vote.signed, st.AcceptVote).value
+        case "lock":
+            return unpack_lock(vote.signed).value
+    return None
