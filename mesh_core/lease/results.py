@@ -75,10 +75,7 @@ class Results:
 
     def _needed(self) -> set[bytes]:
         """All payloads and results of the ledger's jobs, and what undecided ones have named."""
-        jobs = self._ledger.jobs.values()
-        needed = {job.job.payload_hash for job in jobs}
-        needed |= {job.value.result_hash for job in jobs if job.value is not None}
-        return needed.union(*self._of.values())
+        return self._ledger.blobs().union(*self._of.values())
 
     def restore(self, votes: Iterable[PutVote], stored: Iterable[bytes]) -> None:
         """Take back what former lives' votes on undecided jobs name, and drop whatever is `stored` and named by nothing:

@@ -77,6 +77,9 @@ _CUTS_KEPT = 4
 _FOUND_KEPT = 2
 """So many results of this node's own are remembered: two proposals may be looked at in turn."""
 
+_STALLED_S = 5.0
+"""A snapshot of which nothing has come for so long makes way for an older one that somebody offers."""
+
 LOST = st.Value("failed", b"", 0, "decided while this node was away, too long ago to tell how", b"", 0)
 """What a job is taken to have come to when the mesh has forgotten it."""
 
@@ -120,6 +123,16 @@ class Found:
     submitters: frozenset[PeerId]
 
 
+@dataclass(slots=True)
+class _Wanted:
+    """The one snapshot that is being fetched, how much of it had come when that was looked at last, and since when it
+    was no more."""
+
+    need: TakeSnapshot
+    since: float
+    received: int = 0
+
+
 @dataclass(eq=False)
 class Checkpoints:
     """This node's part in checkpoints. `_keeps` tells results it still needs; `_retire` is told that the mesh knows more
@@ -147,6 +160,7 @@ class Checkpoints:
     _since: float | None = None
     _alarmed: bool = False
     _offered: dict[PeerId, float] = field(default_factory=dict)
+    _wanted: _Wanted | None = None
 
     def __post_init__(self) -> None:
         config = self._context.config
@@ -162,6 +176,7 @@ class Checkpoints:
         self._round, self._since, self._alarmed = 0, None, False
         self._verdicts.clear()
         self._found.clear()
+        self._give_up_wanted()
 
     @property
     def electors(self) -> tuple[PeerId, ...]:
@@ -250,7 +265,28 @@ class Checkpoints:
             for signed in need.checkpoints:
                 entry = read_record(signed)
                 self._hear(entry, entry.body)
-        self._blobs.want(now, need.body.finding.snapshot, [sender], need)
+        if need.body.finding not in self._verdicts and self._is_best(now, need):
+            self._blobs.want(now, need.job, [sender], need)
+
+    def _is_best(self, now: float, need: TakeSnapshot) -> bool:
+        """Whether this snapshot is the one to fetch: the newest of those that can be had. Only one is fetched at a time:
+        peers drop theirs as soon as they have a newer one."""
+        wanted = self._wanted
+        if wanted is not None and wanted.need != need:
+            received = self._blobs.received(wanted.need.job)
+            if received > wanted.received:
+                wanted.received, wanted.since = received, now
+            if need.body.height < wanted.need.body.height and now < wanted.since + _STALLED_S:
+                return False
+            self._give_up_wanted()
+        if self._wanted is None:
+            self._wanted = _Wanted(need, now)
+        return True
+
+    def _give_up_wanted(self) -> None:
+        if self._wanted is not None:
+            self._blobs.settled(self._wanted.need.job)
+            self._wanted = None
 
     def _followed(self, message: Truncated) -> TakeSnapshot | None:
         """What is said by those electors that this node knows, or by who took over from them; None when it is not."""
@@ -498,15 +534,25 @@ class Checkpoints:
 
     def on_snapshot(self, now: float, need: TakeSnapshot) -> None:
         """A snapshot that electors vouch for is here: take it, unless this node can compare by itself."""
+        if self._wanted is not None and self._wanted.need == need:
+            self._wanted = None
+        data = self._blobs.get(need.job)
+        if data is not None and not self._takes(now, need, data) and not self._is_used(need.job):
+            self._blobs.drop(need.job)
+
+    def _is_used(self, blob: bytes) -> bool:
+        """Whether what somebody calls a snapshot is something that this node needs."""
+        return self.needs(blob) or self._keeps(blob) or blob in self._ledger.blobs()
+
+    def _takes(self, now: float, need: TakeSnapshot, data: bytes) -> bool:
         body, finding = need.body, need.body.finding
-        data = self._blobs.get(finding.snapshot)
-        if data is None or body.height <= self.height:
-            return
+        if body.height <= self.height:
+            return False
         try:
             snapshot = read_snapshot(data)
         except SnapshotError:
             self._context.dropped["bad_snapshot"] += 1
-            return
+            return False
         bases = snapshot.cut.bases
         behind = [
             author
@@ -516,17 +562,18 @@ class Checkpoints:
         named = (digest(encoded(snapshot.cut)), snapshot.state_root, snapshot.network)
         if behind or named != (finding.cut, finding.state_root, self._context.config.network):
             self._context.dropped["bad_snapshot"] += 1
-            return
+            return False
         if body.height == self._rounds.height and self.compute(snapshot.cut) is not None:
             self._put_cut(encoded(snapshot.cut))
             self._look_at(now)
-            return
+            return False
         own = self._ledger.chains.authors.get(self._context.me)
         mine = bases.get(self._context.me, Base())
         if mine.seq > (own.highest_seq() if own is not None else 0):
             self._retire(f"the mesh holds record {mine.seq} of this key, the store does not")
         found = Found(snapshot, data, frozenset())
         self._adopt(now, found, need)
+        return True
 
     def _adopt(self, now: float, found: Found, need: TakeSnapshot) -> None:
         """Let the snapshot take the place of everything below its cut, in memory and, in one batch, on disk."""
@@ -609,9 +656,7 @@ class Checkpoints:
     def _clear(self, snapshot: Snapshot, gone: Iterable[LedgerJob]) -> None:
         """Drop votes and payloads of jobs that are gone, and results that no submitter can be waiting for."""
         before, self._results = self._results, snapshot.results()
-        live = [*self._ledger.jobs.values()]
-        needed = {job.job.payload_hash for job in live}
-        needed |= {job.value.result_hash for job in live if job.value is not None} | self._results
+        needed = self._ledger.blobs() | self._results
         dropped = set(before)
         for job in gone:
             dropped.add(job.job.payload_hash)

@@ -251,6 +251,11 @@ class Ledger:
         self.chains.rebase(cut)
         self.budget.keep(self.chains.__contains__, self.jobs)
 
+    def blobs(self) -> set[bytes]:
+        """The payloads and results of all jobs."""
+        names = {job.job.payload_hash for job in self.jobs.values()}
+        return names | {job.value.result_hash for job in self.jobs.values() if job.value is not None}
+
     def waiting(self) -> Iterator[Entry]:
         """Records that wait for their job."""
         for waiting in self._waiting.values():

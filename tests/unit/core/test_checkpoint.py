@@ -10,7 +10,7 @@ from mesh_core.ledger.snapshot import Cut, encoded
 from mesh_core.node import Node
 from mesh_core.simulation.world import OPERATOR, Setup, World
 from mesh_core.wire import statements as st
-from mesh_core.wire.messages import Truncated
+from mesh_core.wire.messages import BlobChunk, Truncated
 
 RETAINED = 24
 
@@ -349,3 +349,83 @@ def test_strangers_that_show_everybody_something_else_stop_no_checkpoint() -> No
         world.run_for(2.0)
     world.run_for(20.0)
     assert min(node_of(world, name).checkpoints.height for name in world.hosts) >= 2
+
+
+# ------------------------------------------------------------------------------------ snapshots under way
+
+
+class Behind:
+    """A node that electors tell of checkpoints it has not come to, whose snapshots are named by their height."""
+
+    def __init__(self) -> None:
+        self.world = mesh(1, retained=4096)
+        self.node = node_of(self.world, "node1")
+        self.teller = self.world.hosts["node2"].peer
+
+    def hears_of(self, height: int) -> None:
+        node = self.node
+        finding = st.Finding(digest(b"cut"), digest(b"%d" % height), bytes(32), node.checkpoints.electors)
+        body = st.Checkpoint(height, 0, True, finding)
+        records = signed_by(self.world, ["node2", "node3", "node4", "node5"], body)
+        node.checkpoints.on_truncated(node.context.now, self.teller, Truncated(records))
+
+    def takes(self, height: int) -> bool:
+        """Whether a snapshot is still waited for when it comes. None of them is one."""
+        node, data = self.node, b"%d" % height
+        before = node.context.dropped["bad_snapshot"]
+        node.blobs.on_chunk(node.context.now, self.teller, BlobChunk(digest(data), 0, len(data), data))
+        node.step(node.context.now, Tick())
+        return node.context.dropped["bad_snapshot"] > before
+
+
+def test_a_snapshot_that_is_overtaken_is_not_fetched_any_more() -> None:
+    behind = Behind()
+    behind.hears_of(5)
+    behind.hears_of(6)
+    assert len(behind.node.blobs) == 1
+    assert not behind.takes(5) and behind.takes(6)
+
+
+def test_an_older_snapshot_does_not_interrupt_the_fetch_of_a_newer_one_unless_that_stands_still() -> None:
+    behind = Behind()
+    behind.hears_of(6)
+    behind.hears_of(5)
+    assert not behind.takes(5)
+    behind.node.context.now += 6.0
+    behind.hears_of(5)
+    assert len(behind.node.blobs) == 1 and behind.takes(5)
+
+
+def test_a_snapshot_that_is_not_taken_does_not_stay_on_the_disk() -> None:
+    behind = Behind()
+    behind.hears_of(5)
+    assert behind.takes(5)
+    assert digest(b"5") not in behind.node.blobs and len(behind.node.blobs) == 0
+
+
+def test_a_payload_that_electors_call_a_snapshot_stays() -> None:
+    behind = Behind()
+    payload = next(iter(behind.node.ledger.jobs.values())).job.payload_hash
+    finding = st.Finding(digest(b"cut"), payload, bytes(32), behind.node.checkpoints.electors)
+    records = signed_by(
+        behind.world, ["node2", "node3", "node4", "node5"], st.Checkpoint(5, 0, True, finding)
+    )
+    now = behind.node.context.now
+    behind.node.checkpoints.on_truncated(now, behind.teller, Truncated(records))
+    behind.node.step(now, Tick())
+    assert behind.node.context.dropped["bad_snapshot"] == 1 and payload in behind.node.blobs
+
+
+def test_a_snapshot_is_given_up_when_this_node_has_gone_on_by_itself() -> None:
+    world = mesh(4)
+    node = node_of(world, "node1")
+    finding = st.Finding(digest(b"cut"), digest(b"far"), bytes(32), node.checkpoints.electors)
+    body = st.Checkpoint(99, 0, True, finding)
+    records = signed_by(world, ["node2", "node3", "node4", "node5"], body)
+    height = node.checkpoints.height
+    node.checkpoints.on_truncated(node.context.now, world.hosts["node2"].peer, Truncated(records))
+    assert len(node.blobs) == 1
+    for number in range(8):
+        world.submit(OPERATOR, "why?", range(3), JobOptions(), f"n{number}")
+        world.run_for(2.0)
+    assert node.checkpoints.height > height and len(node.blobs) == 0
