@@ -28,6 +28,7 @@ from whisper_tui.supervisor.plan import Plan
 from whisper_tui.supervisor.prepare import seats_of, settings_of
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.stopped import stopped
+from whisper_tui.terminal.ability import HELP, plain
 
 Verdict: TypeAlias = Literal["ok", "note", "bad"]
 
@@ -59,7 +60,7 @@ def examine(run: RunDir, settings: Settings) -> list[Finding]:
         _ports(run),
         _open_files(),
         _disk(run),
-        _terminal(),
+        _terminal(run),
         _next(run),
     ]
 
@@ -226,9 +227,13 @@ def _disk(run: RunDir) -> Finding:
     )
 
 
-def _terminal() -> Finding:
+def _terminal(run: RunDir) -> Finding:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return Finding("terminal", "note", "none here: no console, everything else works")
+    if name := plain():
+        return Finding(
+            "terminal", "note", f"no console here: TERM={name} takes text only", typed(HELP, run.root)
+        )
     columns, lines = shutil.get_terminal_size()
     return Finding("terminal", "ok", f"{columns}×{lines}, TERM={os.environ.get('TERM', '')}")
 

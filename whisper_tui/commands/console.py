@@ -13,16 +13,20 @@ from whisper_tui.program import typed
 from whisper_tui.reach import Reach, live_source
 from whisper_tui.supervisor.client import SupervisorClient
 from whisper_tui.supervisor.rundir import RunDir
+from whisper_tui.terminal.ability import HELP, plain
 
 
 def has_terminal() -> bool:
-    """Whether the console can be opened here. It draws on standard error, which must not be redirected then."""
+    """Whether the console can be opened here. It draws on standard error, which must not be redirected then; BadInput
+    if it is, or if the terminal takes text only."""
     if not sys.stdin.isatty():
         return False
     if sys.stdout.isatty() and not sys.stderr.isatty():
         raise BadInput(
             "the console draws on standard error, which is redirected", "leave out 2>, or add --no-console"
         )
+    if sys.stderr.isatty() and (name := plain()):
+        raise BadInput(f"this terminal cannot show the console: it says TERM={name}", HELP)
     return sys.stderr.isatty()
 
 

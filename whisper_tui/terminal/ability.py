@@ -1,0 +1,20 @@
+"""Whether a console can be drawn in this terminal, by its name."""
+
+from __future__ import annotations
+
+import os
+
+PLAIN = frozenset({"dumb", "unknown"})
+"""Names of terminals that take text only; Rich and Textual send these nothing else (`rich.console.is_dumb_terminal`)."""
+
+HELP = (
+    "if it can show more: TERM=xterm-256color; if not: `whisper-tui up --no-console`, "
+    "and beside it `whisper-tui nodes`, jobs, submit …"
+)
+"""What to do at a plain terminal."""
+
+
+def plain() -> str:
+    """The name of this terminal if it takes text only, else nothing."""
+    name = os.environ.get("TERM", "")
+    return name if name.lower() in PLAIN else ""
