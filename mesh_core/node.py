@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from mesh_core.checkpoint.checkpoints import Checkpoints
 from mesh_core.config import limit
 from mesh_core.context import Context, Doors, NodeConfig
 from mesh_core.effects import (
@@ -42,7 +43,6 @@ from mesh_core.lease.witness import Witness
 from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.budget import Budget
 from mesh_core.ledger.chain import Chains
-from mesh_core.ledger.checkpoint import Checkpoints
 from mesh_core.ledger.fold import Hooks, Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.needs import (
@@ -145,7 +145,7 @@ class Node:
             context, ledger, replication, blobs, membership.live, self.queries.needs, self.past.retire, prove
         )
         self._orphans = Orphans(context, ledger, replication, membership.live)
-        replication.on_dropped = lambda peer: checkpoints.offer(context.now, peer)
+        replication.on_dropped = lambda peer: checkpoints.catch_up.offer(context.now, peer)
         self.hidden: frozenset[PeerId] = frozenset()
         self._neighbours: dict[PeerId, bool] = {}
         self._handlers = self._routes()
@@ -245,7 +245,7 @@ class Node:
             ms.FetchRange: lambda now, sender, message: replication.on_fetch_range(sender, message),
             ms.FetchBlob: self.blobs.on_fetch,
             ms.BlobChunk: self.blobs.on_chunk,
-            ms.Truncated: self.checkpoints.on_truncated,
+            ms.Truncated: self.checkpoints.catch_up.on_truncated,
             ms.SelfQuery: lambda now, sender, message: self.past.tell(sender, message.number),
             ms.SelfAnswer: self.past.on_answer,
         }
@@ -297,7 +297,7 @@ class Node:
             OpenResult: self.queries.on_result,
         }
         return self._gated(signing) | {
-            TakeSnapshot: self.checkpoints.on_snapshot,
+            TakeSnapshot: self.checkpoints.catch_up.on_snapshot,
             ReadCut: lambda now, need: self.checkpoints.on_cut(now),
         }
 

@@ -6,9 +6,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from mesh_core.checkpoint.newest import height_in
 from mesh_core.io import store_file
 from mesh_core.io.store_file import StoreError
-from mesh_core.ledger.checkpoint import height_in
 
 
 def goes_on_from_checkpoint(store: Path) -> bool:

@@ -12,13 +12,13 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import IO
 
+from mesh_core.checkpoint.newest import snapshot_named
 from mesh_core.effects import DropBlob, PutBlob, Stored, Write
 from mesh_core.io import store_file
 from mesh_core.io.blobs import StoredBlobs
 from mesh_core.io.group_commit import CommitCounters, GroupCommit, Listener
 from mesh_core.io.mark import Mark
 from mesh_core.io.store_file import StoreBehindError, StoreDamagedError, StoreError
-from mesh_core.ledger.checkpoint import snapshot_named
 
 CLOSE_TIMEOUT_S = 1.0
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import msgspec
 
+from mesh_core.checkpoint.electors import quorum
 from mesh_core.effects import JobOptions
 from mesh_core.identity.statement import peek
 from mesh_core.lease.committee import fitting_submitter, weights_problem
-from mesh_core.ledger.electors import quorum
 from mesh_core.node import Node
 from mesh_core.simulation.host import Host
 from mesh_core.simulation.invariants import Invariant

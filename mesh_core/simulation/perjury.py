@@ -7,11 +7,11 @@ from random import Random
 
 from msgspec import structs
 
+from mesh_core.checkpoint.snapshot import Cut
 from mesh_core.effects import Effect, PeerId, Send
 from mesh_core.identity.statement import digest, encode
 from mesh_core.ledger.chain import AuthorChain, Base
 from mesh_core.ledger.record import make_record, read_record
-from mesh_core.ledger.snapshot import Cut
 from mesh_core.node import Node
 from mesh_core.simulation.liar import Vice
 from mesh_core.wire import messages as ms
@@ -121,7 +121,7 @@ class ProposesBadCuts(_Perjurer):
         friends = [rng.randbytes(_HASH_BYTES) for _ in range(3)]
         trusted = rng.choice(([], friends, [self.me], list(node.config.credit)))
         cut = Cut.of(bases, trusted)
-        found = node.checkpoints.compute(cut)
+        found = node.checkpoints.findings.compute(cut)
         if found is not None:
             node.blobs.put(encode(cut))
             electors = tuple(sorted(rng.choice(([*friends, self.me], node.checkpoints.electors))))

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from mesh_core.checkpoint.snapshot import Cut, Snapshot, encoded, snapshot_at
 from mesh_core.config import DEFAULT
 from mesh_core.effects import JobOptions
 from mesh_core.ledger.chain import Base
 from mesh_core.ledger.fold import Ledger
-from mesh_core.ledger.snapshot import Cut, Snapshot, encoded, snapshot_at
 from mesh_core.simulation.host import Host
 from mesh_core.simulation.world import OPERATOR, Setup, World
 from tests.bench.figures import Figure, at_most, bench

@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 from mesh_core.api.schema import State
+from mesh_core.checkpoint.newest import height_in
 from mesh_core.io import store_file
-from mesh_core.ledger.checkpoint import height_in
 from tests.e2e.mesh import Mesh, Participant
 from tests.e2e.test_participant_jobs import corpus, market
 

@@ -7,11 +7,11 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from mesh_core.checkpoint.snapshot import Cut, encoded, read_snapshot, snapshot_at
 from mesh_core.config import limit
 from mesh_core.ledger.chain import Base
 from mesh_core.ledger.fold import Account, Ledger
 from mesh_core.ledger.record import Entry
-from mesh_core.ledger.snapshot import Cut, encoded, read_snapshot, snapshot_at
 from mesh_core.market.price import price_of
 from mesh_core.wire import statements as st
 from tests.unit.core.people import NETWORK, People

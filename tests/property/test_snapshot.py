@@ -3,10 +3,10 @@
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from mesh_core.checkpoint.snapshot import Cut, Snapshot, encoded, read_snapshot, snapshot_at
 from mesh_core.ledger.chain import Base
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.record import Entry, read_record
-from mesh_core.ledger.snapshot import Cut, Snapshot, encoded, read_snapshot, snapshot_at
 from mesh_core.wire import statements as st
 from tests.unit.core.people import People
 

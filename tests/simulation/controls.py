@@ -15,15 +15,15 @@ from typing import Any
 from unittest import mock
 
 from mesh_core import node as node_module
+from mesh_core.checkpoint.cuts import Cuts
+from mesh_core.checkpoint.snapshot import Cut
 from mesh_core.context import Doors, NodeConfig
-from mesh_core.effects import Effect, PutVote, Send, Stored, Write
+from mesh_core.effects import Effect, PeerId, PutVote, Send, Stored, Write
 from mesh_core.lease.ballot import Ballot
 from mesh_core.lease.claim import Claim
 from mesh_core.lease.committee import total_weight
 from mesh_core.lease.holder import Holder
 from mesh_core.lease.witness import Witness
-from mesh_core.ledger.checkpoint import Checkpoints
-from mesh_core.ledger.snapshot import Cut
 from mesh_core.node import Node
 from mesh_core.secrecy.envelope import my_share
 from mesh_core.simulation.at_rest import EveryJobEnds, ResultsStayStored
@@ -229,15 +229,15 @@ def _holders_are_trusted() -> Iterator[None]:
 
 @contextmanager
 def _cuts_are_what_is_called_so() -> Iterator[None]:
-    known = Checkpoints._cut_of
+    known = Cuts.get
 
-    def believe(self: Checkpoints, now: float, finding: st.Finding) -> Cut | None:
-        self._keep_name(finding.cut)
-        return known(self, now, finding)
+    def believe(self: Cuts, now: float, name: bytes, sources: Iterable[PeerId]) -> Cut | None:
+        self._keep_name(name)
+        return known(self, now, name, sources)
 
     with ExitStack() as patches:
-        patches.enter_context(mock.patch.object(Checkpoints, "_cut_of", believe))
-        patches.enter_context(mock.patch("mesh_core.ledger.checkpoint._is_cut", lambda data: True))
+        patches.enter_context(mock.patch.object(Cuts, "get", believe))
+        patches.enter_context(mock.patch("mesh_core.checkpoint.cuts._is_cut", lambda data: True))
         yield
 
 

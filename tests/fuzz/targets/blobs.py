@@ -8,12 +8,7 @@ from typing import Any
 import msgspec
 
 from axl import batch
-from mesh_core.identity.crypto import SecrecyError
-from mesh_core.lease.certificate import ReceiptError, make_receipt, verify_receipt
-from mesh_core.ledger.chain import Base
-from mesh_core.ledger.fold import Ledger
-from mesh_core.ledger.record import read_record
-from mesh_core.ledger.snapshot import (
+from mesh_core.checkpoint.snapshot import (
     Cut,
     SnapshotError,
     encoded,
@@ -21,6 +16,11 @@ from mesh_core.ledger.snapshot import (
     read_snapshot,
     snapshot_at,
 )
+from mesh_core.identity.crypto import SecrecyError
+from mesh_core.lease.certificate import ReceiptError, make_receipt, verify_receipt
+from mesh_core.ledger.chain import Base
+from mesh_core.ledger.fold import Ledger
+from mesh_core.ledger.record import read_record
 from mesh_core.secrecy.envelope import open_work
 from mesh_core.wire import statements as st
 from mesh_core.wire.messages import Work

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import msgspec
 
+from mesh_core.checkpoint.snapshot import Cut, encoded, read_snapshot, snapshot_at
 from mesh_core.identity.statement import StatementError
 from mesh_core.ledger.chain import Base
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.record import Entry, check_record, read_record
-from mesh_core.ledger.snapshot import Cut, encoded, read_snapshot, snapshot_at
 from tests.fuzz.honest import honest
 from tests.fuzz.mutate import by_bytes, by_structure, mostly
 from tests.fuzz.target import Target, require_one_line

@@ -2,11 +2,11 @@
 
 import pytest
 
+from mesh_core.checkpoint.snapshot import Cut, encoded
 from mesh_core.effects import Effect, JobOptions, Notify, Tick
 from mesh_core.identity.statement import digest
 from mesh_core.ledger.chain import AuthorChain
 from mesh_core.ledger.record import make_record
-from mesh_core.ledger.snapshot import Cut, encoded
 from mesh_core.node import Node
 from mesh_core.simulation.world import OPERATOR, Setup, World
 from mesh_core.wire import statements as st
@@ -105,7 +105,9 @@ def test_the_word_of_keys_that_are_no_electors_is_worth_nothing() -> None:
     world.run_for(2.0)
     victim = node_of(world, "node1")
     records = signed_by(world, names, locks(victim, 5))
-    victim.checkpoints.on_truncated(victim.context.now, world.hosts["node7"].peer, Truncated(records))
+    victim.checkpoints.catch_up.on_truncated(
+        victim.context.now, world.hosts["node7"].peer, Truncated(records)
+    )
     assert victim.context.dropped["bad_checkpoint"] == 1 and len(victim.blobs) == 0
 
 
@@ -113,7 +115,9 @@ def test_the_word_of_few_electors_is_not_enough() -> None:
     world = mesh(1, retained=4096)
     victim = node_of(world, "node1")
     records = signed_by(world, ["node2", "node3", "node4"], locks(victim, 5))
-    victim.checkpoints.on_truncated(victim.context.now, world.hosts["node2"].peer, Truncated(records))
+    victim.checkpoints.catch_up.on_truncated(
+        victim.context.now, world.hosts["node2"].peer, Truncated(records)
+    )
     assert victim.context.dropped["bad_checkpoint"] == 1
 
 
@@ -122,7 +126,9 @@ def test_what_electors_only_back_is_no_checkpoint() -> None:
     victim = node_of(world, "node1")
     backed = st.Checkpoint(5, 0, False, a_finding(victim))
     records = signed_by(world, ["node2", "node3", "node4", "node5"], backed)
-    victim.checkpoints.on_truncated(victim.context.now, world.hosts["node2"].peer, Truncated(records))
+    victim.checkpoints.catch_up.on_truncated(
+        victim.context.now, world.hosts["node2"].peer, Truncated(records)
+    )
     assert victim.context.dropped["bad_checkpoint"] == 1
 
 
@@ -367,7 +373,7 @@ class Behind:
         finding = st.Finding(digest(b"cut"), digest(b"%d" % height), bytes(32), node.checkpoints.electors)
         body = st.Checkpoint(height, 0, True, finding)
         records = signed_by(self.world, ["node2", "node3", "node4", "node5"], body)
-        node.checkpoints.on_truncated(node.context.now, self.teller, Truncated(records))
+        node.checkpoints.catch_up.on_truncated(node.context.now, self.teller, Truncated(records))
 
     def takes(self, height: int) -> bool:
         """Whether a snapshot is still waited for when it comes. None of them is one."""
@@ -411,7 +417,7 @@ def test_a_payload_that_electors_call_a_snapshot_stays() -> None:
         behind.world, ["node2", "node3", "node4", "node5"], st.Checkpoint(5, 0, True, finding)
     )
     now = behind.node.context.now
-    behind.node.checkpoints.on_truncated(now, behind.teller, Truncated(records))
+    behind.node.checkpoints.catch_up.on_truncated(now, behind.teller, Truncated(records))
     behind.node.step(now, Tick())
     assert behind.node.context.dropped["bad_snapshot"] == 1 and payload in behind.node.blobs
 
@@ -423,7 +429,7 @@ def test_a_snapshot_is_given_up_when_this_node_has_gone_on_by_itself() -> None:
     body = st.Checkpoint(99, 0, True, finding)
     records = signed_by(world, ["node2", "node3", "node4", "node5"], body)
     height = node.checkpoints.height
-    node.checkpoints.on_truncated(node.context.now, world.hosts["node2"].peer, Truncated(records))
+    node.checkpoints.catch_up.on_truncated(node.context.now, world.hosts["node2"].peer, Truncated(records))
     assert len(node.blobs) == 1
     for number in range(8):
         world.submit(OPERATOR, "why?", range(3), JobOptions(), f"n{number}")

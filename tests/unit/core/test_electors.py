@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as some
 
+from mesh_core.checkpoint.electors import acceptable, quorum, successors
 from mesh_core.config import limit
-from mesh_core.ledger.electors import acceptable, quorum, successors
 
 PEERS = [bytes([number]) * 32 for number in range(16)]
 peers = some.sets(some.sampled_from(PEERS))

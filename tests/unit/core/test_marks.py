@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from msgspec import structs
 
+from mesh_core.checkpoint.marks import Marks
 from mesh_core.ledger.budget import Budget
 from mesh_core.ledger.fold import Ledger
-from mesh_core.ledger.marks import Marks
 from mesh_core.ledger.record import Entry
 from mesh_core.wire import statements as st
 from tests.unit.core.people import People, Person

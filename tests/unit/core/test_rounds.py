@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from mesh_core.ledger.rounds import Rounds
+from mesh_core.checkpoint.rounds import Rounds
 from mesh_core.wire import statements as st
 
 HEIGHT = 1

@@ -16,10 +16,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from mesh_core.checkpoint.electors import Certificate, quorum
 from mesh_core.config import limit
 from mesh_core.effects import PeerId
 from mesh_core.lease.committee import bearable
-from mesh_core.ledger.electors import Certificate, quorum
 from mesh_core.wire import statements as st
 
 _KEPT_ROUNDS = 64

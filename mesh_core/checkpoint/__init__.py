@@ -1,0 +1,1 @@
+"""Checkpoints: what old records come to, who says so, and how it takes their place."""

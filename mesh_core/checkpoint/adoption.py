@@ -1,0 +1,154 @@
+"""How a snapshot takes the place of the records below its cut, in memory and, in one batch, on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from mesh_core.checkpoint.cuts import Cuts
+from mesh_core.checkpoint.elector import Elector
+from mesh_core.checkpoint.findings import Findings, Found
+from mesh_core.checkpoint.marks import Marks
+from mesh_core.checkpoint.newest import Newest
+from mesh_core.checkpoint.snapshot import Snapshot, encoded
+from mesh_core.config import limit
+from mesh_core.context import Context
+from mesh_core.effects import DropStatements, DropVotes, PeerId
+from mesh_core.identity.statement import digest
+from mesh_core.lease.committee import members
+from mesh_core.ledger.blobs import Blobs
+from mesh_core.ledger.chain import Base
+from mesh_core.ledger.fold import Ledger
+from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.needs import TakeSnapshot
+from mesh_core.ledger.record import Entry, read_record
+from mesh_core.ledger.sync import Replication
+from mesh_core.wire import statements as st
+
+_CUTS_KEPT = 4
+"""The names of so many cuts are kept, for those who have not come so far."""
+
+LOST = st.Value("failed", b"", 0, "decided while this node was away, too long ago to tell how", b"", 0)
+"""What a job is taken to have come to when the mesh has forgotten it."""
+
+DROPPED = st.Value(
+    "failed", b"", 0, "dropped by a checkpoint: the electors do not trust its submitter", b"", 0
+)
+"""What an open job ends as when its submitter is nobody whose books are kept."""
+
+
+@dataclass(eq=False)
+class Adoption:
+    """Changes the newest checkpoint. `_keeps` tells results that are needed for something else."""
+
+    _context: Context
+    _ledger: Ledger
+    _replication: Replication
+    _blobs: Blobs
+    _keeps: Callable[[bytes], bool]
+    _newest: Newest
+    _marks: Marks
+    _cuts: Cuts
+    _findings: Findings
+    _elector: Elector
+
+    def restore(self, meta: Mapping[str, bytes]) -> None:
+        """Begin with the newest snapshot of a store, before any record is folded."""
+        self._cuts.restore(meta)
+        restored = self._newest.restore(meta)
+        if restored is None:
+            return
+        snapshot, rescued = restored
+        self._elector.begin()
+        snapshot.begin(self._ledger)
+        for peer, times in rescued:
+            if peer in self._ledger.accounts:
+                self._ledger.accounts[peer].rescued = times
+
+    def adopt(self, now: float, found: Found, decision: TakeSnapshot) -> None:
+        """Let the snapshot take the place of everything below its cut."""
+        ledger, snapshot = self._ledger, found.snapshot
+        cut = snapshot.cut.bases
+        moved = {
+            author: base
+            for author, base in cut.items()
+            if author not in ledger.chains.authors or ledger.chains.authors[author].base.seq < base.seq
+        }
+        records = [read_record(signed) for signed in snapshot.records]
+        kept = {entry.hash for entry in records}
+        gone = [job for job in ledger.jobs.values() if _covers(cut, job.entry) and job.id not in kept]
+        orphaned = [
+            job.settle.body
+            for job in ledger.jobs.values()
+            if job.settle is not None
+            and _covers(cut, job.settle)
+            and job.settle.hash not in kept
+            and (job.id in kept or not _covers(cut, job.entry))
+        ]
+        ledger.forget(gone, cut)
+        ledger.collapse(snapshot.settled, snapshot.opened_accounts(), snapshot.jobs)
+        for entry in records:
+            ledger.fold(entry)
+        before = self._newest.results
+        self._move(found, decision, moved)
+        self._clear(before, gone)
+        self._elector.begin()
+        self._findings.begin()
+        self._cuts.drop_unused()
+        self._marks.keep_beyond(self._newest.covered)
+        self._tell(gone, snapshot)
+        for certified_body in orphaned if self._context.ready else ():
+            # It was on a side of a fork that has lost: without a record it would count here and nowhere else.
+            self._replication.append(now, "settle", certified_body)
+        self._elector.hear_again(now)
+
+    def _move(self, found: Found, decision: TakeSnapshot, moved: Mapping[PeerId, Base]) -> None:
+        """Go on from the snapshot, and write down that this is so."""
+        newest, old = self._newest, self._newest.snapshot
+        newest.height, newest.electors = decision.body.height, decision.body.finding.electors
+        newest.certificate = decision.checkpoints
+        newest.handovers = (*newest.handovers, *decision.handovers)[-limit("handovers_max") :]
+        newest.snapshot = self._blobs.put(found.data)
+        cut = encoded(found.snapshot.cut)
+        self._cuts.put(cut)
+        newest.cuts = (*newest.cuts, digest(cut))[-_CUTS_KEPT:]
+        newest.covered, newest.results = found.snapshot.cut.records, found.snapshot.results()
+        newest.pin()
+        if old:
+            self._blobs.drop(old)
+        accounts = self._ledger.accounts.items()
+        self._context.outbox.write(
+            newest.stored(tuple((peer, account.rescued) for peer, account in accounts if account.rescued)),
+            *(DropStatements(author, base.seq) for author, base in moved.items()),
+        )
+
+    def _clear(self, before: frozenset[bytes], gone: Iterable[LedgerJob]) -> None:
+        """Drop votes and payloads of jobs that are gone, and results that no submitter can be waiting for."""
+        needed = self._ledger.blobs() | self._newest.results
+        dropped = set(before)
+        for job in gone:
+            dropped.add(job.job.payload_hash)
+            if job.value is not None:
+                dropped.add(job.value.result_hash)
+            if self._context.me in members(job.job):
+                self._context.outbox.write(DropVotes(job.id))
+        for name in sorted(dropped - needed):
+            if name in self._blobs and not self._keeps(name):
+                self._blobs.drop(name)
+
+    def _tell(self, gone: Iterable[LedgerJob], snapshot: Snapshot) -> None:
+        """Jobs that were open here are decided, or dropped with their submitter."""
+        decided: dict[PeerId, dict[bytes, st.Value | None]] = {}
+        for job in gone:
+            if job.final:
+                continue
+            if job.submitter not in decided:
+                theirs = snapshot.decided_of(job.submitter)
+                decided[job.submitter] = {one.job: one.value for one in theirs}
+            otherwise = LOST if job.submitter in snapshot.cut.trusted else DROPPED
+            job.verdict = decided[job.submitter].get(job.id) or otherwise
+            self._ledger.hooks.on_settled(job)
+
+
+def _covers(cut: Mapping[PeerId, Base], entry: Entry) -> bool:
+    return entry.author in cut and entry.seq <= cut[entry.author].seq

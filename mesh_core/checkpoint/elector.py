@@ -1,0 +1,209 @@
+"""This node's part in elections: it hears all votes and, where it is an elector, votes itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mesh_core.checkpoint.cuts import Cuts
+from mesh_core.checkpoint.electors import acceptable, eligible, rotated, successors
+from mesh_core.checkpoint.findings import Findings, Found
+from mesh_core.checkpoint.look import LOOK, look_at
+from mesh_core.checkpoint.marks import Marks
+from mesh_core.checkpoint.newest import Newest
+from mesh_core.checkpoint.rounds import Rounds
+from mesh_core.checkpoint.snapshot import Cut, encoded
+from mesh_core.config import limit
+from mesh_core.context import Context
+from mesh_core.effects import PeerId
+from mesh_core.ledger.fold import Ledger
+from mesh_core.ledger.proofs import Prove
+from mesh_core.ledger.record import Entry
+from mesh_core.ledger.sync import Replication
+from mesh_core.wire import statements as st
+
+_QUORUM_RETRY_S = 2.0
+"""While too few electors are there nobody votes; after this long they are counted again."""
+
+_TURN_S = 1.0
+"""In the first rounds each live elector waits this much longer than the one before it, so that one of them proposes; in
+later ones as many times longer as the round is, for electors may have come to it at different times."""
+
+_ROUND_S = 4.0
+_ROUND_DOUBLINGS = 10
+"""A round without a decision makes way for the next after so long, twice as long after every second one."""
+
+
+@dataclass(eq=False)
+class Elector:
+    """The height that is to be decided next. `_prove` takes two votes of one elector for one slot."""
+
+    _context: Context
+    _ledger: Ledger
+    _replication: Replication
+    _live: Callable[[], list[PeerId]]
+    _prove: Prove
+    _newest: Newest
+    _marks: Marks
+    _cuts: Cuts
+    _findings: Findings
+
+    def __post_init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """A height is decided: votes on the next count."""
+        newest = self._newest
+        self.rounds = Rounds(newest.height + 1, newest.electors, self._context.me)
+        self._round = 0
+        self._since: float | None = None
+
+    @property
+    def elects(self) -> bool:
+        """Whether this node is an elector."""
+        return self._context.me in self._newest.electors
+
+    def is_due(self) -> bool:
+        """Whether this node is an elector, and there is a place for a cut."""
+        return self.elects and self._marks.is_due(self._newest.covered)
+
+    # -------------------------------------------------------------------------------------------- hearing
+
+    def hear(self, entry: Entry, body: st.Checkpoint) -> None:
+        """A vote has come."""
+        other = self.rounds.hear(entry.author, body, entry.signed)
+        if other is not None:
+            self._prove("checkpoint", other, entry.signed)
+        if body.height == self.rounds.height and entry.author in self._newest.electors:
+            self._context.timers.set(LOOK, self._context.now)
+
+    def hear_again(self, now: float) -> None:
+        """Votes on this height may have come before the one below was decided here."""
+        for elector in self._newest.electors:
+            held = self._ledger.chains.authors.get(elector)
+            for entry in list(held.entries()) if held is not None else ():
+                if isinstance(entry.body, st.Checkpoint):
+                    self.hear(entry, entry.body)
+        look_at(self._context.timers, now)
+
+    def agrees(self, now: float, finding: st.Finding) -> bool | None:
+        """Whether this node finds the same as those who vote for it; None when that has to wait."""
+        return self._findings.agrees(now, finding, self.rounds.voters(finding))
+
+    def cut_of(self, now: float, finding: st.Finding) -> Cut | None:
+        """The cut that they vote about; None when it has to be fetched, or is none."""
+        return self._findings.cut_of(now, finding, self.rounds.voters(finding))
+
+    # --------------------------------------------------------------------------------------------- voting
+
+    def take_part(self, now: float) -> None:
+        """Vote, if it is time to."""
+        rounds, present = self.rounds, {self._context.me, *self._live()}
+        if not rounds.stirring and not self.is_due():
+            self._since = None
+            return
+        if len(present.intersection(rounds.electors)) < rounds.quorum:
+            self._since = None
+            look_at(self._context.timers, now + _QUORUM_RETRY_S)
+            return
+        round_, until = self._current_round(now)
+        last = rounds.last_backed(round_ + 1)
+        if last is not None and rounds.may_lock(last.round):
+            if self.agrees(now, last.finding):
+                self._vote(now, last.round, last.finding, locked=True)
+        elif rounds.may_back(round_):
+            finding = self._choice(now, round_, present)
+            if finding is not None:
+                self._vote(now, round_, finding, locked=False)
+        look_at(self._context.timers, until)
+
+    def _current_round(self, now: float) -> tuple[int, float]:
+        """The round this elector is in, and when it ends."""
+        reached = max(self.rounds.reached(), self.rounds.backed_in)
+        if self._since is None or reached > self._round:
+            self._round, self._since = max(self._round, reached), now
+        elif now >= self._since + _round_s(self._round):
+            self._round, self._since = self._round + 1, now
+        return self._round, self._since + _round_s(self._round)
+
+    def _choice(self, now: float, round_: int, present: set[PeerId]) -> st.Finding | None:
+        """What to back: what this elector is bound to, else what one says whose turn has come, or itself."""
+        bound = self.rounds.bound(round_)
+        if bound is not None:
+            return bound if self.agrees(now, bound) else None
+        assert self._since is not None
+        order = rotated(self.rounds.electors, self.rounds.height + round_)
+        live = [peer for peer in order if peer in present and peer not in self._ledger.equivocators]
+        for rank, peer in enumerate(live):
+            turn = self._since + rank * _TURN_S * _longer(round_)
+            if now < turn:
+                look_at(self._context.timers, turn)
+                return None
+            if peer == self._context.me:
+                proposal = self._proposal(round_)
+                if proposal is not None:
+                    return proposal
+            for finding in list(self.rounds.proposals(peer, round_)):
+                if self.agrees(now, finding) and self._is_welcome(now, finding, present):
+                    return finding
+        return None
+
+    def _proposal(self, round_: int) -> st.Finding | None:
+        """What this elector has found at the newest cut that leaves enough records, None when there is no such cut.
+
+        Strangers may have given others different records, and there may be no room for all of them anywhere: every
+        second round does without theirs.
+        """
+        bases = self._marks.cut(self._newest.covered, strangers=round_ % 2 == 0)
+        found = self._findings.at(bases) if bases is not None else None
+        if found is None:
+            return None
+        cut = found.snapshot.cut
+        if len(cut.trusted) > limit("trusted_max") or not _fits(found):
+            return None
+        self._cuts.put(encoded(cut))
+        present = {self._context.me, *self._live()}
+        liars = self._ledger.equivocators.keys()
+        return found.says(successors(self.rounds.electors, present, liars, eligible(found.snapshot)))
+
+    def _is_welcome(self, now: float, finding: st.Finding, present: set[PeerId]) -> bool:
+        """Whether this elector backs what another proposes and is true: it makes enough room and not too much, trusts whom
+        this one trusts, and names electors this one agrees to."""
+        cut = self.cut_of(now, finding)
+        found = self._findings.compute(cut) if cut is not None else None
+        if cut is None or found is None:
+            return False
+        base, me = self._newest.read(), self._context.me
+        held = sum(chain.head_seq for chain in self._ledger.chains.authors.values())
+        trusted = set(cut.trusted)
+        others = found.submitters - {me}
+        return (
+            cut.records >= self._newest.covered + self._marks.step
+            and held - cut.records >= self._context.config.retained_records // 2
+            and _fits(found)
+            and trusted <= found.submitters
+            and all(self._findings.is_trusted(one, base) == (one in trusted) for one in others)
+            and acceptable(
+                finding.electors,
+                self.rounds.electors,
+                present,
+                self._ledger.equivocators.keys(),
+                eligible(found.snapshot),
+            )
+        )
+
+    def _vote(self, now: float, round_: int, finding: st.Finding, *, locked: bool) -> None:
+        body = st.Checkpoint(self.rounds.height, round_, locked, finding)
+        self._replication.append(now, "checkpoint", body)
+
+
+def _fits(found: Found) -> bool:
+    return len(found.data) <= limit("blob_bytes_max")
+
+
+def _round_s(round_: int) -> float:
+    return _ROUND_S * _longer(round_)
+
+
+def _longer(round_: int) -> float:
+    return float(2 ** min(round_ // 2, _ROUND_DOUBLINGS))

@@ -1,0 +1,123 @@
+"""What this node itself finds that the records below a cut come to, and whether that is what others say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from mesh_core.checkpoint.cuts import Cuts
+from mesh_core.checkpoint.look import RETRY_S, look_at
+from mesh_core.checkpoint.newest import Newest
+from mesh_core.checkpoint.snapshot import (
+    Cut,
+    Snapshot,
+    SnapshotError,
+    encoded,
+    folded,
+    submitters,
+    taken,
+)
+from mesh_core.context import Context
+from mesh_core.effects import PeerId
+from mesh_core.identity.statement import digest
+from mesh_core.ledger.chain import Base
+from mesh_core.ledger.fold import Ledger
+from mesh_core.wire import statements as st
+
+_FOUND_KEPT = 2
+"""So many results of this node's own are remembered: two proposals may be looked at in turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A snapshot this node has computed, its bytes, and all submitters that it could tell of."""
+
+    snapshot: Snapshot
+    data: bytes
+    submitters: frozenset[PeerId]
+
+    def says(self, electors: tuple[PeerId, ...]) -> st.Finding:
+        """What a vote for it says, with who is to elect next."""
+        snapshot = self.snapshot
+        return st.Finding(digest(encoded(snapshot.cut)), digest(self.data), snapshot.state_root, electors)
+
+
+@dataclass(eq=False)
+class Findings:
+    """This node's own results beyond the newest checkpoint, and its verdicts on what others find."""
+
+    _context: Context
+    _ledger: Ledger
+    _newest: Newest
+    _cuts: Cuts
+    _found: dict[bytes, Found] = field(default_factory=dict)
+    _verdicts: dict[st.Finding, bool] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """A height is decided: nothing of before counts for the next."""
+        self._verdicts.clear()
+        self._found.clear()
+
+    # ----------------------------------------------------------------------------------------- computing
+
+    def compute(self, cut: Cut) -> Found | None:
+        """This node's own snapshot at a cut; None when records are missing."""
+        found = self._found.get(digest(encoded(cut)))
+        if found is None:
+            base = self._newest.read()
+            scratch = folded(self._ledger, base, cut.bases)
+            if scratch is None:
+                return None
+            found = self._remember(scratch, base, cut, frozenset(submitters(scratch, base)))
+        return found
+
+    def at(self, bases: Mapping[PeerId, Base]) -> Found | None:
+        """The same for a cut of its own, at these places, which trusts whom this node trusts."""
+        base = self._newest.read()
+        scratch = folded(self._ledger, base, bases)
+        if scratch is None:
+            return None
+        known = frozenset(submitters(scratch, base))
+        cut = Cut.of(bases, (peer for peer in known if self.is_trusted(peer, base)))
+        return self._remember(scratch, base, cut, known)
+
+    def is_trusted(self, peer: PeerId, base: Snapshot | None) -> bool:
+        """Whether a submitter's books are to be kept: it is trusted with money here, or they have been kept before."""
+        granted = self._context.config.credit.get(peer, 0) > 0
+        return granted or (base is not None and peer in base.cut.trusted)
+
+    def _remember(self, scratch: Ledger, base: Snapshot | None, cut: Cut, known: frozenset[PeerId]) -> Found:
+        snapshot = taken(scratch, base, cut)
+        found = Found(snapshot, encoded(snapshot), known)
+        while len(self._found) >= _FOUND_KEPT:
+            del self._found[next(iter(self._found))]
+        self._found[digest(encoded(cut))] = found
+        return found
+
+    # ------------------------------------------------------------------------------------------- judging
+
+    def agrees(self, now: float, finding: st.Finding, sources: Iterable[PeerId]) -> bool | None:
+        """Whether this node's own records come to the same; None when that has to wait, for the cut, which `sources`
+        have, or for records that are on their way."""
+        if finding not in self._verdicts:
+            cut = self.cut_of(now, finding, sources)
+            if cut is None:
+                return self._verdicts.get(finding)
+            own = self.compute(cut)
+            if own is None:
+                look_at(self._context.timers, now + RETRY_S)
+                return None
+            self._verdicts[finding] = own.says(finding.electors) == finding
+        return self._verdicts[finding]
+
+    def is_judged(self, finding: st.Finding) -> bool:
+        """Whether this node has compared a finding with its own."""
+        return finding in self._verdicts
+
+    def cut_of(self, now: float, finding: st.Finding, sources: Iterable[PeerId]) -> Cut | None:
+        """The cut that a finding is about; None when it has to be fetched, or is none."""
+        try:
+            return self._cuts.get(now, finding.cut, sources)
+        except SnapshotError:
+            self._verdicts[finding] = False
+            return None
