@@ -35,6 +35,9 @@ NETWORK = "local"
 FRAME_DOMAIN = b"whisper:frame\0"
 """Written down once more: an attacker has read the documentation, not our private names."""
 
+QUESTIONS_FROM = 1 << 20
+"""Number of the first question that waits for its answer: attacks number theirs from 0, and theirs are answered too."""
+
 M = TypeVar("M")
 Reaction = Callable[[bytes, Any], ms.Message | None]
 
@@ -122,7 +125,7 @@ class Attacker(Voice):
         """Everything that came for its own key: who sent it, and what."""
         self._came = asyncio.Event()
         self._reactions: dict[type[Any], Reaction] = {}
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(QUESTIONS_FROM)
         self._is_member_of: list[Participant] = []
         self._announced: dict[str, Any] = {}
         self._incarnation = self.boot << 20
