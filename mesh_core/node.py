@@ -63,7 +63,8 @@ from mesh_core.market.auction import Auctioneer
 from mesh_core.market.balance import Credit
 from mesh_core.market.cancel import Cancellations
 from mesh_core.market.desk import Desk
-from mesh_core.market.query import Queries, Refusal
+from mesh_core.market.intake import Refusal
+from mesh_core.market.queries import Queries
 from mesh_core.market.succession import Succession
 from mesh_core.membership.members import MemberState
 from mesh_core.membership.membership import Membership
