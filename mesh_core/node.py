@@ -116,7 +116,7 @@ class Node:
         outlooks = Outlooks(context)
         turns = Turns(context, membership, succession)
         self.witness = witness = Witness(context, ledger, succession, turns, admission)
-        self.results = results = Results(ledger, blobs, witness.ballots, self.needs_blob)
+        self.results = results = Results(context.pen, ledger, blobs, witness.ballots, self.needs_blob)
         self.voter = Voter(context, ledger, succession, blobs, witness, results, prove)
         self.holder = holder = Holder(
             context, ledger, membership, replication, blobs, witness, results, outlooks, prove
@@ -565,9 +565,6 @@ class Node:
         stored = self._stored
         self.context.now = now
         self.context.pen.restore(stored.votes)
-        self.witness.restore(stored.votes)
-        self.holder.restore(stored.votes)
-        self.cancellations.restore(stored.votes)
         self.checkpoints.restore(stored.meta)
         for statement in stored.statements:
             self.ledger.add(read_record(statement.signed))
@@ -576,7 +573,7 @@ class Node:
         self.context.outbox.take()
         self.context.dropped.clear()
         self.admission.restore(stored.meta)
-        self.results.restore(stored.votes, stored.blobs)
+        self.results.restore(stored.blobs)
         self._stored = Stored()
 
     def _on_ready(self, now: float) -> None:

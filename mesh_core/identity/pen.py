@@ -5,7 +5,7 @@ Membership and frames are signed without it: they say that the node is there, wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
 from mesh_core.effects import DropPromises, JobId, PutVote, Write
@@ -29,7 +29,7 @@ class SlotTakenError(AssertionError):
 
 
 class Pen:
-    """What this node has said about open jobs, and its signature under more.
+    """What this node has said about open jobs, in this life and in former ones, and its signature under more.
 
     `write` persists a vote; whoever signs one sends it only after that is durable. Of a job's promises the highest is
     kept: what it outdoes can neither be asked for again nor be signed anew.
@@ -77,6 +77,24 @@ class Pen:
         for slot in outdone:
             del slots[slot]
         return signed
+
+    def said(self, job: JobId, epoch: int, kind: type[Vote]) -> bytes | None:
+        """What this node has signed in a slot of an open job."""
+        return self._votes.get(job, {}).get((epoch, PHASES[kind]))
+
+    def highest(self, job: JobId, kind: type[Vote]) -> int:
+        """The highest epoch of an open job at which this node has signed a vote of a kind, 0 when at none."""
+        phase = PHASES[kind]
+        return max((slot[0] for slot in self._votes.get(job, {}) if slot[1] == phase), default=0)
+
+    def last(self, job: JobId, kind: type[Vote]) -> bytes | None:
+        """What this node has signed at that epoch."""
+        return self.said(job, self.highest(job, kind), kind)
+
+    def on(self, job: JobId) -> Iterator[PutVote]:
+        """All that this node has said about an open job, as it was written down."""
+        for (epoch, phase), signed in self._votes.get(job, {}).items():
+            yield PutVote(job, epoch, phase, signed)
 
     def has_said(self, job: JobId, epoch: int, phase: str, signed: bytes) -> bool:
         """Whether this is what this node has signed in that slot of an open job, or a promise that a later one outdid."""

@@ -15,9 +15,6 @@ from mesh_core.lease.outlook import patience
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.wire import statements as st
 
-PHASES = ("promise", "accept", "lock", "settle")
-"""What a witness writes down, of the phases of `PutVote`."""
-
 _locks: msgspec.msgpack.Decoder[st.Accepted] = msgspec.msgpack.Decoder(st.Accepted)
 
 
@@ -27,8 +24,7 @@ class Ballot:
 
     `epoch` and `holder` are the highest promised or seen certified; `promise` is the stored promise at `epoch`, None
     when the epoch was raised by a certificate; `late` marks a promise given after the job's total time-out. `accepted`
-    is what this witness's promises show: the value it voted for last or, where votes may lie, locked last. `votes` and
-    `settle_votes` are what it has signed, by epoch; `turns` how many epochs each holder has had, as far as it has seen;
+    is what this witness's promises show: the value it voted for last or, where votes may lie, locked last; `turns` how many epochs each holder has had, as far as it has seen;
     `ahead` the highest epoch that each member is proven to have promised; `cancel` is the submitter's signed wish.
     `vain` epochs in a row came to no lease that this witness has seen; `failed` have signed a failure or let their lease
     run out; `favours` counts promises for a job that this node would not take in.
@@ -49,8 +45,6 @@ class Ballot:
     late: bool = False
     award_at: float | None = None
     accepted: st.Accepted | None = None
-    votes: dict[int, bytes] = field(default_factory=dict)
-    settle_votes: dict[int, bytes] = field(default_factory=dict)
     proposal: bytes = b""
     failures: dict[tuple[PeerId, int], bytes] = field(default_factory=dict)
     failed: set[PeerId] = field(default_factory=set)
@@ -146,13 +140,14 @@ def remember(ballot: Ballot, vote: PutVote) -> None:
             for signed in promise.failures:
                 ballot.take_failure(peek(signed, st.Release), signed)
         case "accept":
-            ballot.votes[vote.epoch] = vote.signed
             if not ballot.job.tolerates_lies:
                 ballot.show(st.Accepted(vote.epoch, peek(vote.signed, st.AcceptVote).value))
-        case "settle":
-            ballot.settle_votes[vote.epoch] = vote.signed
         case "lock":
             ballot.show(unpack_lock(vote.signed))
+        case "settle":
+            pass
+        case _:
+            return  # said as a holder or submitter, which binds no witness
     if vote.epoch > ballot.epoch:
         # Its promise, or the certificate that raised it there, names the holder.
         ballot.epoch, ballot.holder, ballot.promise = vote.epoch, None, None

@@ -141,7 +141,7 @@ class Candidate:
             self._witness.ballots[job.id].epoch,
             self._outlooks.of(job.id).epoch,
             job.epoch,
-            self._holder.released_epoch(job.id),
+            self._context.pen.highest(job.id, st.Release),
         )
         self._request_promises(self._begin(now, job, max(epochs) + 1))
 
@@ -156,7 +156,7 @@ class Candidate:
     def _claim_unasked(self, now: float, job: LedgerJob) -> Claim | None:
         """Take epoch 1, which witnesses promise to the winner by themselves, unless it is past already."""
         ballot = self._witness.ballots.get(job.id)
-        past = self._holder.released_epoch(job.id) > 0 or self._outlooks.of(job.id).epoch > 0
+        past = self._context.pen.highest(job.id, st.Release) > 0 or self._outlooks.of(job.id).epoch > 0
         if past or ballot is None or ballot.epoch > 1 or not self._may_execute(job):
             return None
         claim = self._begin(now, job, 1)

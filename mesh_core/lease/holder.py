@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mesh_core.config import limit
 from mesh_core.context import Context
-from mesh_core.effects import JobId, PeerId, PutVote
+from mesh_core.effects import JobId, PeerId
 from mesh_core.identity.crypto import SecrecyError
 from mesh_core.identity.statement import peek
 from mesh_core.lease.adopt import adopted, failures, has_failed
@@ -65,30 +65,16 @@ class Holder:
             self._prove,
             self.release,
         )
-        self._released: dict[JobId, tuple[int, bytes]] = {}
 
     # ------------------------------------------------------------------------------- start and resume
-
-    def restore(self, votes: list[PutVote]) -> None:
-        """Take back what former lives said: at these epochs nothing else may ever be proposed or claimed."""
-        self.proposer.restore(votes)
-        for vote in votes:
-            if vote.phase == "release":
-                self._remember_release(vote.job, vote.epoch, vote.signed)
-
-    def released_epoch(self, job: JobId) -> int:
-        """The highest epoch of a job that this node has given back, 0 when it has given back none."""
-        return self._released.get(job, (0, b""))[0]
-
-    def _remember_release(self, job: JobId, epoch: int, signed: bytes) -> None:
-        if epoch > self.released_epoch(job):
-            self._released[job] = epoch, signed
 
     def repeat_release(self, witness: PeerId, job: JobId, epoch: int) -> None:
         """A promise has come for an epoch that this node has given back: the release was lost or overtaken, and the
         witness would wait for nothing."""
-        if epoch <= self.released_epoch(job):
-            self._context.send(witness, ms.Released(self._released[job][1]))
+        pen = self._context.pen
+        released = pen.last(job, st.Release)
+        if released is not None and epoch <= pen.highest(job, st.Release):
+            self._context.send(witness, ms.Released(released))
 
     def resume(self, now: float) -> None:
         """After a start: go on with the leases that this node still holds as far as it can see."""
@@ -97,7 +83,7 @@ class Holder:
                 continue
             ballot = self._witness.ballots.get(job.id)
             promised = ballot.epoch if ballot is not None else 0
-            if job.epoch < promised or job.epoch <= self.released_epoch(job.id):
+            if job.epoch < promised or job.epoch <= self._context.pen.highest(job.id, st.Release):
                 continue
             lease = self._own_lease(job)
             certificate: st.LeaseCertificate = lease.body
@@ -132,7 +118,7 @@ class Holder:
         """What Paxos lets this holder do: repeat its own proposal, adopt the highest accepted value, or begin."""
         claim.lease = lease
         self._keep_renewing(now)
-        said = self.proposer.said(claim)
+        said = self._context.pen.said(claim.job.id, claim.epoch, st.Proposal)
         adopted = self.adopted_value(claim)
         ending = self._ending(now, claim)
         if said is None and adopted is None and ending is None:
@@ -286,8 +272,6 @@ class Holder:
         claim = self.claims.get(job.id)
         if claim is not None:
             self._end(claim, Phase.SETTLED, "decided")
-        self.proposer.forget(job.id)
-        self._released.pop(job.id, None)
 
     def on_cancel(self, now: float, cancel: st.Cancel) -> None:
         """The submitter wants its job to end: the holder proposes that, unless it has proposed a result already."""
@@ -347,7 +331,6 @@ class Holder:
         signed = self._context.pen.vote(
             st.Release(self._context.config.network, self._context.me, job.id, claim.epoch, error)
         )
-        self._remember_release(job.id, claim.epoch, signed)
         for peer in members(job.job):
             self._context.send(peer, ms.Released(signed))
 

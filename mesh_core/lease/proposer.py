@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from mesh_core.config import limit
 from mesh_core.context import Context
-from mesh_core.effects import JobId, PeerId, PutVote
+from mesh_core.effects import JobId, PeerId
 from mesh_core.identity.statement import KINDS, StatementError, check, peek
 from mesh_core.lease.claim import Claim, Phase
 from mesh_core.lease.committee import members, quorum, weight_of
@@ -38,26 +38,9 @@ class Proposer:
     _prove: Prove
     _release: Callable[[float, Claim, str], None]
 
-    def __post_init__(self) -> None:
-        self._proposals: dict[JobId, dict[int, bytes]] = {}
-
-    def restore(self, votes: list[PutVote]) -> None:
-        """Take back what former lives proposed: at these epochs nothing else ever may be."""
-        for vote in votes:
-            if vote.phase == "propose":
-                self._proposals.setdefault(vote.job, {})[vote.epoch] = vote.signed
-
-    def said(self, claim: Claim) -> bytes | None:
-        """What this node has proposed at the claim's epoch, in this life or a former one."""
-        return self._proposals.get(claim.job.id, {}).get(claim.epoch)
-
     def stop(self, job: JobId) -> None:
         """The claim has ended: nobody is asked any more. What was said stays said."""
         self._context.timers.clear(("proposal", "resend", job))
-
-    def forget(self, job: JobId) -> None:
-        """The job is decided."""
-        self._proposals.pop(job, None)
 
     # --------------------------------------------------------------------------------------- proposing
 
@@ -66,7 +49,6 @@ class Proposer:
         proposal = self._context.pen.vote(
             st.Proposal(self._context.config.network, self._context.me, claim.job.id, claim.epoch, value)
         )
-        self._proposals.setdefault(claim.job.id, {})[claim.epoch] = proposal
         self.repeat(now, claim, proposal)
 
     def repeat(self, now: float, claim: Claim, proposal: bytes) -> None:

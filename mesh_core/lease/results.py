@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from mesh_core.config import limit
 from mesh_core.effects import JobId, PutVote
+from mesh_core.identity.pen import Pen
 from mesh_core.identity.statement import peek
 from mesh_core.lease.ballot import Ballot, unpack_lock
 from mesh_core.ledger.blobs import Blobs
@@ -25,6 +27,7 @@ class Results:
     """The results that undecided jobs have named here, by job, newest last. `_keeps` tells blobs that are needed for
     something else than a job of the ledger."""
 
+    _pen: Pen
     _ledger: Ledger
     _blobs: Blobs
     _ballots: Mapping[JobId, Ballot]
@@ -46,11 +49,9 @@ class Results:
 
     def _bound(self, job: JobId) -> set[bytes]:
         """What this node's votes on a job are for."""
-        ballot = self._ballots.get(job)
-        if ballot is None:
-            return set()
-        values = [peek(ballot.votes[max(ballot.votes)], st.AcceptVote).value] if ballot.votes else []
-        if ballot.accepted is not None:
+        ballot, vote = self._ballots.get(job), self._pen.last(job, st.AcceptVote)
+        values = [peek(vote, st.AcceptVote).value] if vote is not None else []
+        if ballot is not None and ballot.accepted is not None:
             values.append(ballot.accepted.value)
         return {value.result_hash for value in values}
 
@@ -77,12 +78,12 @@ class Results:
         """All payloads and results of the ledger's jobs, and what undecided ones have named."""
         return self._ledger.blobs().union(*self._of.values())
 
-    def restore(self, votes: Iterable[PutVote], stored: Iterable[bytes]) -> None:
+    def restore(self, stored: Iterable[bytes]) -> None:
         """Take back what former lives' votes on undecided jobs name, and drop whatever is `stored` and named by nothing:
         what was on its way when a life ended, and what programs before this one have left."""
-        for vote in votes:
+        for vote in chain.from_iterable(map(self._pen.on, self._ledger.open_jobs)):
             value = _value_of(vote)
-            if value is not None and value.outcome == "result" and vote.job in self._ledger.open_jobs:
+            if value is not None and value.outcome == "result":
                 self._of.setdefault(vote.job, {})[value.result_hash] = None
         self._drop(sorted(stored))
 

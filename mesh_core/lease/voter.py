@@ -56,7 +56,7 @@ class Voter:
         ballot = self._open_ballot(sender, message.job)
         if ballot is None:
             return
-        stored = ballot.votes.get(message.epoch)
+        stored = self._context.pen.said(message.job, message.epoch, st.AcceptVote)
         if stored is not None:
             self._look_for_second_proposal(ballot, message)
             self._context.send(sender, ms.Voted(stored))
@@ -73,19 +73,18 @@ class Voter:
             return
         self._results.named(message.job, value)
         if self._possess(now, sender, message, value):
-            self._accept(now, ballot, message, value)
-            self._context.send(sender, ms.Voted(ballot.votes[message.epoch]))
+            self._context.send(sender, ms.Voted(self._accept(now, ballot, message, value)))
 
-    def _accept(self, now: float, ballot: Ballot, message: ms.AcceptRequest, value: st.Value) -> None:
+    def _accept(self, now: float, ballot: Ballot, message: ms.AcceptRequest, value: st.Value) -> bytes:
         """Vote. Without lies that binds this witness; else only a lock does, since a single vote proves nothing."""
         vote = self._context.pen.vote(
             st.AcceptVote(self._context.config.network, self._context.me, message.job, message.epoch, value)
         )
-        ballot.votes[message.epoch] = vote
         ballot.proposal = message.proposal
         ballot.renewed_at = now
         if not ballot.job.tolerates_lies:
             ballot.show(st.Accepted(message.epoch, value))
+        return vote
 
     def _open_ballot(self, sender: PeerId, job_id: bytes) -> Ballot | None:
         """This witness's ballot of a job; whoever asks about a decided one is shown the decision."""
@@ -220,7 +219,7 @@ class Voter:
         ballot = self._open_ballot(sender, message.job)
         if ballot is None or not ballot.job.tolerates_lies:
             return
-        stored = ballot.settle_votes.get(message.epoch)
+        stored = self._context.pen.said(message.job, message.epoch, st.SettleVote)
         if stored is not None:
             self._context.send(sender, ms.Locked(stored))
             return
@@ -240,8 +239,8 @@ class Voter:
             return
         if not self._reach(now, ballot, message.epoch):
             return
-        self._lock(now, ballot, st.Accepted(message.epoch, value, message.votes))
-        self._context.send(sender, ms.Locked(ballot.settle_votes[message.epoch]))
+        locked = st.Accepted(message.epoch, value, message.votes)
+        self._context.send(sender, ms.Locked(self._lock(now, ballot, locked)))
 
     def _reach(self, now: float, ballot: Ballot, epoch: int) -> bool:
         """Bring the ballot to `epoch`, which is not below it; False while its lease has not come: it will, and the
@@ -253,7 +252,7 @@ class Voter:
             self._witness.observe(now, ballot, epoch, lease[0])
         return lease is not None
 
-    def _lock(self, now: float, ballot: Ballot, locked: st.Accepted) -> None:
+    def _lock(self, now: float, ballot: Ballot, locked: st.Accepted) -> bytes:
         """Lock and vote to settle, in one write: a settle vote without its lock on the same disk could be forgotten by
         this witness's later promises."""
         job, epoch = ballot.job.id, locked.epoch
@@ -261,6 +260,6 @@ class Voter:
         vote = self._context.pen.vote(
             st.SettleVote(self._context.config.network, self._context.me, job, epoch, locked.value)
         )
-        ballot.settle_votes[epoch] = vote
         ballot.show(locked)
         ballot.renewed_at = now
+        return vote

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from mesh_core.config import limit
 from mesh_core.context import Context
-from mesh_core.effects import JobId, PeerId, PutVote
+from mesh_core.effects import JobId, PeerId
 from mesh_core.identity.crypto import SecrecyError
 from mesh_core.identity.statement import StatementError, check
-from mesh_core.lease.ballot import PHASES, Ballot, remember
+from mesh_core.lease.ballot import Ballot, remember
 from mesh_core.lease.committee import members, vouched
 from mesh_core.lease.turns import Turns
 from mesh_core.ledger.fold import Ledger
@@ -40,34 +40,18 @@ class Witness:
     def __post_init__(self) -> None:
         self.ballots: dict[JobId, Ballot] = {}
         self._with_parked: dict[JobId, None] = {}
-        self._restored: dict[JobId, list[PutVote]] = {}
 
     # -------------------------------------------------------------------------------------- learning
 
-    def restore(self, votes: list[PutVote]) -> None:
-        """Take back the votes of former lives; they are applied as their jobs are learned."""
-        for vote in votes:
-            if vote.phase in PHASES:
-                self._restored.setdefault(vote.job, []).append(vote)
-
     def learn(self, now: float, job: LedgerJob) -> None:
-        """A job has come to the ledger: open a ballot when this node has a seat in its committee."""
+        """A job has come to the ledger: open a ballot, with what former lives have said, when this node has a seat in its
+        committee."""
         if job.id in self.ballots or self._context.me not in members(job.job):
             return
         ballot = Ballot(job, known_since=now, granted_at=now, renewed_at=now)
         self.ballots[job.id] = ballot
-        for vote in self._restored.pop(job.id, []):
+        for vote in self._context.pen.on(job.id):
             remember(ballot, vote)
-
-    def promised(self, job_id: JobId) -> int:
-        """The highest epoch this node may have promised for a job; for decided ones, where it cannot matter, any."""
-        ballot = self.ballots.get(job_id)
-        if ballot is not None:
-            return ballot.epoch
-        job = self._ledger.jobs.get(job_id)
-        if job is not None and job.final:
-            return 1 << 63
-        return max((vote.epoch for vote in self._restored.get(job_id, [])), default=0)
 
     def on_award(self, now: float, job: LedgerJob) -> None:
         """An award has come: others than its winner wait from now on."""

@@ -9,7 +9,6 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from mesh_core.context import Context
-from mesh_core.effects import JobId, PutVote
 from mesh_core.lease.candidate import Candidate
 from mesh_core.lease.committee import members
 from mesh_core.ledger.fold import Ledger
@@ -27,31 +26,21 @@ class Cancellations:
     _ledger: Ledger
     _candidate: Candidate
 
-    def __post_init__(self) -> None:
-        self._wishes: dict[JobId, bytes] = {}
-
     def cancel(self, now: float, job: LedgerJob, reason: str) -> None:
         """Ask the committee to end a job of this node."""
-        if job.id not in self._wishes:
-            self._wishes[job.id] = self._context.pen.vote(
+        if self._context.pen.said(job.id, 0, st.Cancel) is None:
+            self._context.pen.vote(
                 st.Cancel(self._context.config.network, self._context.me, job.id, short(reason))
             )
-        self._send(now, job)
-
-    def restore(self, votes: list[PutVote]) -> None:
-        """Take back the wishes of former lives."""
-        self._wishes.update({vote.job: vote.signed for vote in votes if vote.phase == "cancel"})
+        self._repeat(now, job)
 
     def resume(self, now: float) -> None:
         """After a start: repeat what is still open."""
-        for job_id in list(self._wishes):
-            job = self._ledger.open_jobs.get(job_id)
-            if job is not None:
-                self._send(now, job)
+        for job in self._ledger.open_jobs.values():
+            self._repeat(now, job)
 
     def on_settled(self, job: LedgerJob) -> None:
         """The job is decided, one way or the other."""
-        self._wishes.pop(job.id, None)
         self._context.timers.clear(("cancel", job.id))
 
     def fire(self, now: float, key: tuple[Hashable, ...]) -> None:
@@ -60,10 +49,13 @@ class Cancellations:
         assert isinstance(job_id, bytes)
         job = self._ledger.open_jobs.get(job_id)
         if job is not None:
-            self._send(now, job)
+            self._repeat(now, job)
             self._candidate.claim(now, job)
 
-    def _send(self, now: float, job: LedgerJob) -> None:
+    def _repeat(self, now: float, job: LedgerJob) -> None:
+        wish = self._context.pen.said(job.id, 0, st.Cancel)
+        if wish is None:
+            return
         for peer in members(job.job):
-            self._context.send(peer, CancelRequest(self._wishes[job.id]))
+            self._context.send(peer, CancelRequest(wish))
         self._context.timers.set(("cancel", job.id), now + self._context.timing.cancel_patience_s)

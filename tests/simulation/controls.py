@@ -263,16 +263,8 @@ class NeverAdopts(Holder):
         return None
 
 
-class RunsAgain(Holder):
-    """After a restart it has forgotten what it proposed, and runs its lease again."""
-
-    def restore(self, votes: list[PutVote]) -> None:
-        """Take back everything but the proposals."""
-        super().restore([vote for vote in votes if vote.phase != "propose"])
-
-
 class NoProposalsDisk(Disk):
-    """Keeps no proposals, so that their key cannot stop a second one."""
+    """Keeps no proposals: after a restart its node has forgotten what it proposed, and runs its lease again."""
 
     def append(self, writes: Sequence[Write]) -> int:
         """Drop proposals."""
@@ -285,7 +277,7 @@ def _never_adopts(spec: HostSpec) -> HostSpec:
 
 
 def _runs_again(spec: HostSpec) -> HostSpec:
-    return replace(spec, make_node=_node_with(Holder=RunsAgain), make_disk=NoProposalsDisk)
+    return replace(spec, make_disk=NoProposalsDisk)
 
 
 # ------------------------------------------------------------------------------------ shares inside promises

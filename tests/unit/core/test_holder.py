@@ -36,7 +36,7 @@ def accepted_by_the_operator_only(world: World) -> tuple[LedgerJob, str]:
     assert job.holder is not None
     holder = world.by_peer[job.holder].name
     world.cut([holder], [name for name in world.hosts if name not in (holder, OPERATOR)])
-    world.run_while(lambda: not operator.witness.ballots[job.id].votes, 5.0)
+    world.run_while(lambda: not operator.context.pen.highest(job.id, st.AcceptVote), 5.0)
     world.kill(holder)
     return job, holder
 

@@ -65,6 +65,31 @@ def test_a_slot_is_signed_once_also_in_another_life() -> None:
         either.vote(promise(people, epoch=2, holder=1))
 
 
+def test_what_was_said_in_another_life_is_found_by_its_slot() -> None:
+    people = People()
+    mine, written = pen(people)
+    mine.open()
+    me = people.submitter.peer
+    mine.vote(promise(people, epoch=3))
+    releases = {epoch: mine.vote(st.Release(NETWORK, me, JOB, epoch, "")) for epoch in (2, 5, 4)}
+    wish = mine.vote(st.Cancel(NETWORK, me, JOB, "enough"))
+    again, _ = pen(people)
+    again.restore(written)
+    for either in (mine, again):
+        assert {epoch: either.said(JOB, epoch, st.Release) for epoch in (2, 4, 5)} == releases
+        assert either.highest(JOB, st.Release) == 5
+        assert either.last(JOB, st.Release) == releases[5]
+        assert either.last(JOB, st.AcceptVote) is None
+        assert either.said(JOB, 0, st.Cancel) == wish
+        assert either.said(JOB, 3, st.Release) is None
+        assert either.highest(JOB, st.AcceptVote) == 0
+        assert list(either.on(JOB)) == written
+        either.forget(JOB)
+        assert either.highest(JOB, st.Release) == 0
+        assert either.said(JOB, 5, st.Release) is None
+        assert not list(either.on(JOB))
+
+
 def test_what_was_said_of_a_decided_job_is_forgotten() -> None:
     people = People()
     mine, _ = pen(people)
