@@ -29,7 +29,8 @@ from mesh_core.ledger.record import FIRST_PREV, make_record
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 from mesh_core.wire.codec import Frame, FrameCodec, FrameError
-from tests.e2e.mesh import PATIENCE_S, Participant, free_ports
+from tests.e2e.mesh import PATIENCE_S, Participant
+from tests.ports import free_ports
 
 NETWORK = "local"
 FRAME_DOMAIN = b"whisper:frame\0"

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -17,22 +16,11 @@ from typing import Any
 from axl import keys
 from mesh_core.api.client import ControlClient, ControlError, ControlUnavailable
 from mesh_core.api.schema import Event, State
+from tests.ports import free_ports
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 PATIENCE_S = 20.0
 RETRY_S = 0.02
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports nobody uses now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 @dataclass
@@ -185,4 +173,4 @@ class Mesh:
             participant.end()
 
 
-__all__ = ["PATIENCE_S", "TOKEN", "ControlError", "Mesh", "Participant", "free_ports"]
+__all__ = ["PATIENCE_S", "TOKEN", "ControlError", "Mesh", "Participant"]

@@ -24,6 +24,7 @@ from axl.control import Hello, Neighbour, Refusal
 from axl.endpoint import Endpoint
 from axl.frames import Kind, frame, header
 from tests.e2e.axl_nodes import ANYWHERE, BareDialler, Member, Members, members, until, why_unreachable
+from tests.ports import free_ports
 
 
 @pytest.fixture
@@ -241,7 +242,7 @@ async def test_a_neighbour_nobody_talks_to_gives_its_place_to_a_newcomer(mesh: M
 async def test_two_nodes_that_dial_each_other_at_once_end_up_with_one_link(
     mesh: Members, attempt: int
 ) -> None:
-    ports = [await _free_port() for _ in range(2)]
+    ports = free_ports(2)
     ann, ben = [
         await mesh.start(
             Endpoint("127.0.0.1", theirs), config=NodeConfig(listen=(Endpoint("127.0.0.1", own),))
@@ -340,7 +341,7 @@ async def test_a_node_that_is_started_again_and_again_has_no_twin(mesh: Members)
 
 
 async def test_a_node_that_is_told_to_dial_itself_does_not_mind(mesh: Members) -> None:
-    port = await _free_port()
+    (port,) = free_ports(1)
     own = Endpoint("127.0.0.1", port)
     ann = await mesh.start(own, config=NodeConfig(listen=(own,)))
     ben = await mesh.start(ann.endpoint)
@@ -598,7 +599,7 @@ async def test_thousands_of_invented_peers_do_not_keep_a_node_from_its_work(mesh
     ben = await mesh.start(ann.endpoint)
     await ben.see({ann.peer})
     liar = await BareDialler.linked(ann.endpoint, keys.generate())
-    nowhere = (Endpoint("127.0.0.1", await _free_port()),)
+    nowhere = (Endpoint("127.0.0.1", *free_ports(1)),)
     liar.write(control.encode_neighbours([Neighbour(os.urandom(32), nowhere) for _ in range(5000)]))
     for number in range(50):
         await ben.client.send(ann.peer, b"%d" % number)
@@ -652,11 +653,6 @@ async def until_problem(member: Member, peer: bytes, words: str) -> None:
     async with asyncio.timeout(10):
         while words not in await why_unreachable(member.client, peer):  # noqa: ASYNC110 - as any client would
             await asyncio.sleep(0)
-
-
-async def _free_port() -> int:
-    async with await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0) as server:
-        return int(server.sockets[0].getsockname()[1])
 
 
 async def _challenge_everyone(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -13,7 +13,6 @@ import http.client
 import os
 import secrets
 import shutil
-import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor.child import Child
 from whisper_tui.supervisor.participant import axl_command
 from whisper_tui.supervisor.plan import Plan, Seat
+from whisper_tui.supervisor.ports import free_ports
 from whisper_tui.supervisor.rundir import ParticipantDir, RunDir
 from whisper_tui.supervisor.schema import ProcessView
 from whisper_tui.supervisor.settings_files import write_node_config
@@ -68,16 +68,10 @@ def _visitor(run: RunDir, name: str, known: Seat) -> _Visitor:
     shutil.rmtree(files.root, ignore_errors=True)
     files.root.mkdir(mode=0o700, parents=True)
     key = make(files.key)
-    bridge, listener = _free_ports(2)
+    bridge, listener = free_ports(2)
     seat = Seat(name, "submitter", key.peer.hex(), bridge, listener, control_port=0)
     write_node_config(files, seat, [known.listener])
     return _Visitor(seat, files)
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(one.getsockname()[1]) for one in sockets]
 
 
 @contextlib.contextmanager

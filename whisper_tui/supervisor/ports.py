@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
+import itertools
 import random
 import socket
 from collections.abc import Iterable, Iterator
@@ -72,11 +72,13 @@ def check(ports: Iterable[tuple[int, str]]) -> None:
 
 def free_ports(count: int) -> list[int]:
     """Some ports that are free now, not in a row."""
-    with contextlib.ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+    drawn = random.sample(range(*AUTO_RANGE), AUTO_TRIES)
+    free = list(itertools.islice(filter(is_free, drawn), count))
+    if len(free) < count:
+        raise BadInput(
+            "no free ports found", f"end some of what listens on {AUTO_RANGE[0]} to {AUTO_RANGE[1]}"
+        )
+    return free
 
 
 def free_base(count: int) -> int:

@@ -60,6 +60,13 @@ def test_a_port_in_use_is_named_with_whoever_wanted_it(plan: Plan) -> None:
     assert "--port-base auto" in caught.value.hint
 
 
+def test_single_ports_are_not_those_that_outgoing_connections_take() -> None:
+    """Such a port may be gone when its participant comes back after a kill."""
+    chosen = ports.free_ports(50)
+    assert len(set(chosen)) == 50
+    assert all(ports.AUTO_RANGE[0] <= port <= ports.AUTO_RANGE[1] for port in chosen)
+
+
 def test_chosen_ports_move_on_when_somebody_took_one_meanwhile(plan: Plan) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", plan.seat("node1").axl_port))
