@@ -77,7 +77,7 @@ class JobViews:
 
     def _told_ms(self, entry: Entry | None) -> float:
         """When a record was written, 0 while there is none."""
-        return told_ms(entry.head.hlc_ms, self._wall_ms()) if entry is not None else 0.0
+        return told_ms(entry.head.written_ms, self._wall_ms()) if entry is not None else 0.0
 
     def _state(self, job: LedgerJob) -> JobState:
         auction = self._node.auctioneer.auctions.get(job.id)

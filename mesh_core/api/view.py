@@ -388,7 +388,7 @@ class NodeViews:
         )
 
     def _told_ms(self, entry: Entry) -> float:
-        return told_ms(entry.head.hlc_ms, self._wall_ms())
+        return told_ms(entry.head.written_ms, self._wall_ms())
 
     def _job_of(self, entry: Entry) -> bytes:
         if isinstance(entry.body, st.Job):

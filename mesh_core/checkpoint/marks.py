@@ -62,7 +62,7 @@ class Marks:
         entries = [entry for _, chain in held for entry in chain.chain]
         older = len(entries) - self._retained - self.step
         if older > 0:
-            entries.sort(key=lambda entry: (entry.head.hlc_ms, entry.seq))
+            entries.sort(key=lambda entry: (entry.head.written_ms, entry.seq))
             old = {entry.hash for entry in entries[:older]}
             places = {author: chain.base.seq + _prefix(chain.chain, old) for author, chain in held}
             self._mark(self._added - self._retained - self.step, places)

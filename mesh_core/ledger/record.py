@@ -67,10 +67,10 @@ class Entry:
 
 
 def new_record(
-    network: str, author: st.PeerId, seq: int, prev: bytes, hlc_ms: int, kind: str, body: object
+    network: str, author: st.PeerId, seq: int, prev: bytes, written_ms: int, kind: str, body: object
 ) -> st.Record:
     """A record to be signed."""
-    return st.Record(PROTOCOL_VERSION, network, author, seq, prev, hlc_ms, kind, Raw(encode(body)))
+    return st.Record(PROTOCOL_VERSION, network, author, seq, prev, written_ms, kind, Raw(encode(body)))
 
 
 def make_record(
@@ -79,12 +79,12 @@ def make_record(
     author: st.PeerId,
     seq: int,
     prev: bytes,
-    hlc_ms: int,
+    written_ms: int,
     kind: str,
     body: object,
 ) -> bytes:
     """A signed record, for whoever has a key of its own and is no node."""
-    return sign(crypto, new_record(network, author, seq, prev, hlc_ms, kind, body))
+    return sign(crypto, new_record(network, author, seq, prev, written_ms, kind, body))
 
 
 def read_record(signed: bytes) -> Entry:

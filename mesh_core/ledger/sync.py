@@ -77,7 +77,7 @@ class Replication:
         self._adverts: dict[PeerId, list[bytes]] = {}
         self._wanted: dict[bytes, _Wanted] = {}
         self._differences: dict[PeerId, _Difference] = {}
-        self._hlc_ms = 0
+        self._written_ms = 0
         self.roots: dict[PeerId, Digest] = {}
         self.on_dropped: Callable[[PeerId], None] = lambda _peer: None
         """Told of a member that lacks records which are dropped here."""
@@ -101,10 +101,10 @@ class Replication:
     def make(self, kind: str, body: object) -> Entry:
         """Sign, persist and fold the next record of this node's chain without sending it."""
         own = self._ledger.chains.authors.get(self._context.me, AuthorChain())
-        self._hlc_ms = max(self._hlc_ms + 1, self._context.doors.wall_ms())
+        self._written_ms = max(self._written_ms + 1, self._context.doors.wall_ms())
         config = self._context.config
         record = new_record(
-            config.network, config.peer, own.head_seq + 1, own.head_hash, self._hlc_ms, kind, body
+            config.network, config.peer, own.head_seq + 1, own.head_hash, self._written_ms, kind, body
         )
         signed = self._context.pen.sign(record)
         entry = check_record(_Own(), signed, self._context.config.network)

@@ -96,7 +96,7 @@ class VotesTwice(_Perjurer):
         if entry.author != self.me or not isinstance(entry.body, st.Checkpoint):
             return signed
         other = structs.replace(entry.body, finding=self.finding())
-        place = (entry.seq, entry.head.prev, entry.head.hlc_ms, "checkpoint", other)
+        place = (entry.seq, entry.head.prev, entry.head.written_ms, "checkpoint", other)
         return make_record(self.node.context.crypto, self.network, self.me, *place)
 
 

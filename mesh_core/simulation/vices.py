@@ -314,7 +314,7 @@ class Equivocates(Vice):
         record = peek(signed, st.Record)
         if record.author != self.me:
             return signed
-        return self.signed(structs.replace(record, hlc_ms=record.hlc_ms + 1))
+        return self.signed(structs.replace(record, written_ms=record.written_ms + 1))
 
 
 class Replays(Vice):

@@ -51,8 +51,9 @@ class Accusation(Struct, array_like=True, frozen=True):
 class Record(Struct, array_like=True, frozen=True):
     """One entry of its author's hash chain.
 
-    `seq` counts from 1; `prev` is the hash of the record before (32 zero bytes for the first); `hlc_ms` is for
-    display and never decides anything; `body` is decoded by `kind`.
+    `seq` counts from 1; `prev` is the hash of the record before (32 zero bytes for the first); `body` is decoded by `kind`.
+    `written_ms` is whatever its author says, by its own clock, in milliseconds since 1970. It is shown, and decides one
+    thing: after a start an elector goes by it where it proposes a cut, which the others judge by its contents.
     """
 
     version: int
@@ -60,7 +61,7 @@ class Record(Struct, array_like=True, frozen=True):
     author: PeerId
     seq: int
     prev: bytes
-    hlc_ms: int
+    written_ms: int
     kind: str
     body: Raw
 

@@ -87,13 +87,13 @@ class Voice:
 
     def record(self, kind: str, body: object) -> bytes:
         """The next record of its chain."""
-        signed = self.record_at(self._seq + 1, self._head, kind, body, hlc_ms=self.clock_ms)
+        signed = self.record_at(self._seq + 1, self._head, kind, body, written_ms=self.clock_ms)
         self._seq, self._head = self._seq + 1, body_hash(signed)
         return signed
 
-    def record_at(self, seq: int, prev: bytes, kind: str, body: object, *, hlc_ms: int = 1) -> bytes:
+    def record_at(self, seq: int, prev: bytes, kind: str, body: object, *, written_ms: int = 1) -> bytes:
         """A record at any place."""
-        return make_record(self.crypto, NETWORK, self.id, seq, prev, hlc_ms, kind, body)
+        return make_record(self.crypto, NETWORK, self.id, seq, prev, written_ms, kind, body)
 
     def alive(
         self, *, incarnation: int | None = None, left: bool = False, network: str = NETWORK, **announced: Any

@@ -80,7 +80,7 @@ async def test_hostile_names_labels_and_reasons_are_shown_inert(run: Mesh, tmp_p
         records += [mallory.record("job", structs.replace(job, label=label)) for label in odd_labels]
         records += [
             mallory.record(HOSTILE, HOSTILE),
-            mallory.record_at(90, bytes(32), "note", 1, hlc_ms=2**63),
+            mallory.record_at(90, bytes(32), "note", 1, written_ms=2**63),
         ]
         release = mallory.sign(st.Release(NETWORK, mallory.id, body_hash(records[0]), 1, HOSTILE))
         for victim in victims:

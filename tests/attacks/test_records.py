@@ -182,11 +182,11 @@ async def test_a_poison_record_harms_nobody_and_survives_no_restart(
         chain = poison(mallory)
         prev = body_hash(chain[-1])
         ends = [
-            mallory.record_at(limit("sequence_max"), prev, "note", 1, hlc_ms=2**64 - 1),
+            mallory.record_at(limit("sequence_max"), prev, "note", 1, written_ms=2**64 - 1),
             mallory.record_at(limit("sequence_max") + 1, prev, "note", 1),
             mallory.record_at(0, prev, "note", 1),
             Voice().record_at(1, b"", "note", 1),
-            Voice().record_at(1, bytes(32), "note", 1, hlc_ms=-(2**63)),
+            Voice().record_at(1, bytes(32), "note", 1, written_ms=-(2**63)),
         ]
         await tell_all(mallory, market, *chain, *ends)
         market.restart(victim)

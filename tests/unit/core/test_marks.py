@@ -45,7 +45,7 @@ def test_after_a_start_old_records_are_told_by_their_authors_clocks() -> None:
     marks = marks_of(ledger)
     for number in range(20):
         entry = people.submitter.record("note", number)
-        ledger.add(replace(entry, head=structs.replace(entry.head, hlc_ms=number)))
+        ledger.add(replace(entry, head=structs.replace(entry.head, written_ms=number)))
         marks.count()
     marks.resume()
     bases = marks.cut(0)
