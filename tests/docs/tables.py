@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 
@@ -22,11 +23,13 @@ from mesh_core.lease.committee import quorum, total_weight
 from mesh_core.lease.tolerance import tolerance
 from mesh_core.ledger.job import TRANSITIONS
 from mesh_core.ledger.record import BODIES
+from mesh_core.node import Node
 from mesh_core.simulation.checkers import INVARIANTS
 from mesh_core.simulation.perjury import PERJURIES
 from mesh_core.simulation.vices import VICES
 from mesh_core.wire.messages import Message
 from mesh_core.wire.statements import Seat
+from tests.docs.machines import parts_of
 from tests.simulation.controls import CONTROLS
 from tests.simulation.profiles import KINDS, MOST, PROFILES
 from tests.unit.core.people import People
@@ -44,6 +47,21 @@ def _rows(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     lines.append(["---"] * len(lines[0]))
     lines += [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def machines() -> str:
+    """What a node is made of; what a machine makes for itself stands behind it."""
+    rows = []
+    for machine in parts_of(Node):
+        rows.append(_machine(f"**{machine.__name__}**", machine))
+        rows += [_machine(f"… {part.__name__}", part) for part in parts_of(machine)]
+    return _rows(("machine", "file", "what it is about"), rows)
+
+
+def _machine(name: str, machine: type[Any]) -> Iterable[object]:
+    module = machine.__module__
+    path = module.removeprefix("mesh_core.").replace(".", "/")
+    return name, f"`{path}.py`", _first_line(sys.modules[module])
 
 
 def timers() -> str:
@@ -190,6 +208,7 @@ def controls() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     table.__name__: table
     for table in (
+        machines,
         timers,
         limits,
         messages,

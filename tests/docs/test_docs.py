@@ -4,6 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from mesh_core.checkpoint.checkpoints import Checkpoints
+from mesh_core.context import Context
+from mesh_core.identity.pen import Pen
+from mesh_core.ledger.orphans import Orphans
+from mesh_core.ledger.proofs import Proofs
+from mesh_core.market.succession import Succession
+from mesh_core.node import Node
+from tests.docs.machines import parts_of
 from tests.docs.tables import DOCS, TABLES, printed
 
 
@@ -17,3 +25,10 @@ def test_every_table_is_in_a_page() -> None:
     pages = "".join(page.read_text(encoding="utf-8") for page in DOCS.glob("*.md"))
     missing = [name for name in TABLES if f"<!-- table: {name} -->" not in pages]
     assert not missing
+
+
+def test_the_machines_of_a_node_are_found_whether_or_not_it_keeps_them() -> None:
+    machines = list(parts_of(Node))
+    assert {Checkpoints, Context, Orphans, Proofs, Succession} <= set(machines)
+    assert len(machines) == len(set(machines))
+    assert list(parts_of(Context)) == [Pen]
