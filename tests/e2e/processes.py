@@ -12,13 +12,14 @@ PROC = Path("/proc")
 
 
 def belonging_to(folder: Path) -> dict[int, str]:
-    """Processes but this one that were started for `folder` or in it: their command lines by pid."""
+    """Processes but this one that were started for `folder` or in it: their command lines by pid. One that is ending,
+    or has ended and was not waited for, has none any more."""
     found = {}
     for pid in _pids():
         with contextlib.suppress(OSError):
             line = (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode()
             home = str((PROC / str(pid) / "cwd").readlink())
-            if pid != os.getpid() and (str(folder) in line or home.startswith(str(folder))):
+            if line and pid != os.getpid() and (str(folder) in line or home.startswith(str(folder))):
                 found[pid] = line
     return found
 

@@ -19,7 +19,7 @@ from mesh_core.api.http import Server
 from whisper_tui.errors import MeshUnreachable, UserError
 from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor.api import Api
-from whisper_tui.supervisor.rundir import RunDir, SupervisorFile, lock
+from whisper_tui.supervisor.rundir import RunDir, SupervisorFile, lock_for_good
 from whisper_tui.supervisor.supervisor import Supervisor
 
 
@@ -32,8 +32,8 @@ def main() -> int:
     if os.fork():
         os._exit(0)  # nobody's child from here on: whoever started it need not wait for it
     try:
-        with lock(run.lock_file, wait=True):  # only one that is just ending may still hold it
-            asyncio.run(_supervise(run))
+        lock_for_good(run.lock_file)  # only one that is just ending may still hold it
+        asyncio.run(_supervise(run))
     except BrokenPipeError:
         return MeshUnreachable.exit_code  # whoever wanted this mesh has gone before it was there
     except UserError as error:

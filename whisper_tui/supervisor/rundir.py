@@ -200,6 +200,12 @@ def lock(path: Path, *, wait: bool = False, shared: bool = False) -> Iterator[No
         yield
 
 
+def lock_for_good(path: Path) -> None:
+    """Take the lock on `path`, once whoever has it is gone, and keep it until this process has ended: nobody closes the
+    descriptor but the kernel."""
+    fcntl.flock(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), fcntl.LOCK_EX)
+
+
 def find(flag: Path | None) -> RunDir:
     """The run directory: `flag`, else `.whisper` of the checkout around here, else of the one this program is
     installed from if it has been used there, else the user's state folder. BadInput when it is not the user's own:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,15 @@ async def test_down_ends_it_and_all_its_children(running: Running) -> None:
     assert not running.run.supervisor_file.exists()
     with pytest.raises(MeshUnreachable, match="no mesh runs"):
         await running.client.status()
+
+
+async def test_when_the_mesh_is_down_its_supervisor_runs_no_more(running: Running) -> None:
+    """What is ending has no command line any more; one that still cleans up after itself has."""
+    await running.ready()
+    with pidfd(running.pid):  # the pid stays its own
+        await Actions(running.run, "test").down()
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            assert Path(f"/proc/{running.pid}/cmdline").read_bytes() == b""
 
 
 async def test_sigterm_takes_everything_down(running: Running) -> None:
