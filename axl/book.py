@@ -6,6 +6,7 @@ So what a lying neighbour can do is waste dials and room, and both are bounded.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from axl.control import ENDPOINTS_PER_PEER_MAX
@@ -42,6 +43,8 @@ class AddressBook:
 
     def __init__(self) -> None:
         self._entries: dict[bytes, Entry] = {}
+        self._strangers: Counter[bytes] = Counter()
+        """Entries of peers that never were linked, by teller."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -56,6 +59,8 @@ class AddressBook:
         if entry is None:
             entry = self._entries[peer] = Entry(peer, teller=peer, was_linked=True)
             self._make_room()
+        elif not entry.was_linked:
+            self._count(entry, -1)
         entry.own, entry.was_linked = _bounded(endpoints), True
         return entry
 
@@ -63,9 +68,10 @@ class AddressBook:
         """`teller` says that `peer` listens there; None if there is no room for what it says."""
         entry = self._entries.get(peer)
         if entry is None:
-            if self._strangers_of(teller) >= STRANGERS_PER_TELLER_MAX:
+            if self._strangers[teller] >= STRANGERS_PER_TELLER_MAX:
                 return None
             entry = self._entries[peer] = Entry(peer, teller)
+            self._count(entry, 1)
             self._make_room()
         entry.hearsay = _bounded(endpoints + entry.hearsay)
         entry.is_spoken_of = True
@@ -73,17 +79,21 @@ class AddressBook:
 
     def forget(self, peer: bytes) -> None:
         """It is not worth dialling any more."""
-        self._entries.pop(peer, None)
+        entry = self._entries.pop(peer, None)
+        if entry is not None and not entry.was_linked:
+            self._count(entry, -1)
 
-    def _strangers_of(self, teller: bytes) -> int:
-        return sum(entry.teller == teller and not entry.was_linked for entry in self._entries.values())
+    def _count(self, stranger: Entry, change: int) -> None:
+        self._strangers[stranger.teller] += change
+        if not self._strangers[stranger.teller]:
+            del self._strangers[stranger.teller]
 
     def _make_room(self) -> None:
         """Forget the oldest entry that never was linked; if all were, the oldest."""
         if len(self._entries) > PEERS_MAX:
             oldest = next(iter(self._entries))
             stranger = next((e.peer for e in self._entries.values() if not e.was_linked), oldest)
-            del self._entries[stranger]
+            self.forget(stranger)
 
 
 def _bounded(endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:

@@ -1,4 +1,4 @@
-"""The HTTP API of a node: `/topology`, `/send` and `/recv`, for programs on this machine and for nobody else.
+"""The HTTP API of a node: `/topology`, `/send`, `/recv` and `/stream`, for programs on this machine and for nobody else.
 
 A request has to name a loopback host, so that no web page reaches the bridge through a name that resolves to
 this machine, and may not come from a browser at all.
@@ -11,7 +11,8 @@ import json
 import re
 from collections.abc import Callable
 
-from axl import batch
+from axl import batch, stream
+from axl.bridge_stream import BridgeStream
 from axl.endpoint import Endpoint
 from axl.http_message import Headers, Request
 from axl.http_server import HttpConnection
@@ -53,12 +54,15 @@ class Bridge:
         """Who waits for messages, longest first, and for how many at once; None for one in the Go node's form."""
         self._watchers: set[HttpConnection] = set()
         """Who waits for the topology to change."""
+        self._streams: dict[HttpConnection, BridgeStream] = {}
+        """Streams on which messages are wanted, the newest last."""
         self._is_serving_receivers = False
         self._is_serving_watchers = False
         self._routes: dict[bytes, tuple[bytes, Callable[[HttpConnection, Request], None]]] = {
             b"/send": (b"POST", self._send),
             b"/recv": (b"GET", self._receive),
             b"/topology": (b"GET", self._topology),
+            stream.PATH: (b"GET", self._stream),
         }
         inbox.on_message = self._message_came
         neighbours.on_change = self._topology_changed
@@ -72,7 +76,7 @@ class Bridge:
             return
         method, route = self._routes.get(request.path, (None, None))
         if route is None or method is None:
-            connection.answer_text(404, "the bridge has /topology, /send and /recv")
+            connection.answer_text(404, "the bridge has /topology, /send, /recv and /stream")
         elif request.method != method:
             # No body: it would be one too many in the answer to HEAD.
             connection.answer(405, b"Allow: " + method + b"\r\n")
@@ -86,6 +90,7 @@ class Bridge:
         """A connection ended: nobody waits on it any more, and the last one of a client takes the client along."""
         self._receivers.pop(connection, None)
         self._watchers.discard(connection)
+        self._streams.pop(connection, None)
         if connection in self._clients:
             self._clients.remove(connection)
             if not self._clients:
@@ -122,7 +127,9 @@ class Bridge:
             self._note_client(connection)
         if self._inbox:
             self._serve_receivers()
-        elif wait_s > 0:
+        if connection not in self._receivers:
+            return
+        if wait_s > 0:
             connection.after(wait_s, lambda: self._answer_empty(connection, _WAITED))
         else:
             self._answer_empty(connection, _WAITED if b"wait" in parameters else b"")
@@ -138,12 +145,14 @@ class Bridge:
 
     def _message_came(self) -> None:
         # What arrives in one read of a link is handed over together, after it.
-        if self._receivers and not self._is_serving_receivers:
+        if (self._receivers or self._streams) and not self._is_serving_receivers:
             self._is_serving_receivers = True
             self._loop.call_soon(self._serve_receivers)
 
     def _serve_receivers(self) -> None:
         self._is_serving_receivers = False
+        for one in reversed(list(self._streams.values())):
+            self._fill(one)
         while self._receivers and self._inbox:
             connection = next(iter(self._receivers))
             count = self._receivers.pop(connection)
@@ -155,6 +164,30 @@ class Bridge:
             else:
                 messages = self._inbox.take(count, BATCH_BYTES_MAX)
                 connection.answer(200, _BATCH, batch.encode(messages))
+
+    # ------------------------------------------------------------------------------------------ /stream
+
+    def _stream(self, connection: HttpConnection, request: Request) -> None:
+        if request.headers.get(b"upgrade", b"").lower() != stream.UPGRADE:
+            connection.answer_text(
+                426, f"/stream needs Upgrade: {stream.UPGRADE.decode()}", b"Upgrade: %s\r\n" % stream.UPGRADE
+            )
+            return
+        size = self._neighbours.message_bytes_max
+
+        def wants_messages(one: BridgeStream) -> None:
+            self._note_client(connection)
+            self._streams[connection] = one
+            self._fill(one)
+
+        one = BridgeStream(connection, size, self._neighbours.send, wants_messages)
+        connection.upgrade(stream.UPGRADE, b"%s: %d\r\n" % (stream.LIMIT_HEADER, size), one)
+
+    def _fill(self, one: BridgeStream) -> None:
+        """Give a stream what lies there, as far as it takes it."""
+        while self._inbox and one.has_room:
+            [(sender, body)] = self._inbox.take(1, BATCH_BYTES_MAX)
+            one.deliver(sender, body)
 
     # ---------------------------------------------------------------------------------------- /topology
 

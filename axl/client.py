@@ -1,8 +1,7 @@
 """Async client of an AXL bridge, this project's or the Go node's: the caller need not know which it is.
 
-With this project's node nothing is polled: one request for messages is always waiting at the bridge, and the
-next one leaves before the messages of the last are handed out. The Go node cannot wait, so there the client
-asks again and again, quickly while `busy` is set.
+With this project's node everything but the topology goes over one stream (`axl.stream`), and nothing is polled. The Go
+node has none, so there the client asks again and again, quickly while `busy` is set.
 """
 
 from __future__ import annotations
@@ -11,19 +10,19 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from axl import batch
+from axl.client_stream import ClientStream
+from axl.errors import AxlError, PeerUnreachable, explained
 from axl.http_client import Line, Lines
 from axl.http_message import HttpError, Response
 
 PEERS_MAX = 1024
-"""Peers that connections to the bridge are kept for."""
-LONG_POLL_S = 30.0
-BATCH_MESSAGES_MAX = 64
+"""Peers that connections to a Go node's bridge are kept for."""
+MESSAGES_MAX = 64
 POLL_BUSY_S = 0.012
 POLL_QUIET_S = 0.1
 POLL_TOPOLOGY_S = 1.0
@@ -31,23 +30,6 @@ POLL_TOPOLOGY_S = 1.0
 
 _SEND = b"POST /send HTTP/1.1\r\nHost: %s\r\nX-Destination-Peer-Id: %s\r\nContent-Length: %d\r\n\r\n"
 _GET = b"GET %s HTTP/1.1\r\nHost: %s\r\n\r\n"
-
-
-class AxlError(Exception):
-    """The bridge answered with an error, or with something that is no answer."""
-
-
-class AxlUnavailable(AxlError):
-    """The bridge cannot be reached or does not answer. It may be back later."""
-
-
-class PeerUnreachable(AxlError):
-    """A message is not known to have reached a peer's inbox."""
-
-    def __init__(self, peer: bytes, why: str) -> None:
-        super().__init__(f"cannot reach {peer.hex()}: {why}")
-        self.peer = peer
-        self.why = why
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +81,15 @@ class AxlClient:
         self._topology_lines = Lines(*self._address)
         self._last_topology: Topology | None = None
         self._receive_line = Line(*self._address)
-        self._poll: asyncio.Future[Response] | None = None
-        """The answer to the request for messages that is waiting at the bridge."""
-        self._node_waits = False
-        """Whether the bridge has shown that it can wait for messages."""
+        self._stream: ClientStream | None = None
+        self._opening: asyncio.Task[ClientStream | None] | None = None
+        self._is_go = False
+        """Whether the node has shown that it has no streams."""
+        self._posts: set[asyncio.Task[None]] = set()
+        """Messages that wait for the stream, or go to a Go node."""
         self._ready: deque[ReceivedMessage] = deque()
+        self._turn = asyncio.Event()
+        """Set when the stream has brought something."""
         self._busy = asyncio.Event()
 
     @property
@@ -120,6 +106,10 @@ class AxlClient:
 
     async def aclose(self) -> None:
         """End all connections; the node takes this as the end of its client."""
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._stream is not None:
+            self._stream.close()
         self._receive_line.close()
         self._topology_lines.close()
         for lines in self._send_lines.values():
@@ -129,6 +119,27 @@ class AxlClient:
 
     async def send(self, peer: bytes, body: bytes) -> None:
         """Put `body` into the inbox of `peer`. Raises PeerUnreachable, AxlUnavailable or AxlError."""
+        await self.post(peer, body)
+
+    def post(self, peer: bytes, body: bytes) -> asyncio.Future[None]:
+        """`send` for those who do not wait: the future has its outcome. Messages to one peer keep their order with this
+        project's node."""
+        if self._stream is not None and self._stream.lost is None:
+            return self._stream.send(peer, body)
+        task = asyncio.get_running_loop().create_task(self._send(peer, body))
+        self._posts.add(task)
+        task.add_done_callback(self._posts.discard)
+        return task
+
+    async def _send(self, peer: bytes, body: bytes) -> None:
+        stream = await self._open()
+        if stream is not None:
+            await stream.send(peer, body)
+        else:
+            await self._send_alone(peer, body)
+
+    async def _send_alone(self, peer: bytes, body: bytes) -> None:
+        """One request for one message, as the Go node has it."""
         lines = self._send_lines.get(peer)
         if lines is None:
             lines = self._new_lines(peer)
@@ -144,6 +155,40 @@ class AxlClient:
             raise PeerUnreachable(peer, _text(response).removeprefix(f"cannot reach {peer.hex()}: "))
         if response.status != 200:
             raise AxlError(f"/send: {response.status} {_text(response)}")
+
+    async def _open(self) -> ClientStream | None:
+        """The stream; None if the node has none. Raises AxlError."""
+        if self._stream is not None and self._stream.lost is None:
+            return self._stream
+        if self._is_go:
+            return None
+        if self._opening is None:
+            self._opening = asyncio.get_running_loop().create_task(self._connect())
+        try:
+            return await asyncio.shield(self._opening)
+        finally:
+            if self._opening is not None and self._opening.done():
+                self._opening = None
+
+    async def _connect(self) -> ClientStream | None:
+        with self._failures():
+            async with asyncio.timeout(self._timeout_s):
+                _, stream = await asyncio.get_running_loop().create_connection(
+                    lambda: ClientStream(
+                        self._base_url, self._host, self._timeout_s, self._came, self._turn.set
+                    ),
+                    *self._address,
+                )
+        try:
+            self._is_go = not await stream.opened
+        except asyncio.CancelledError:
+            stream.close()
+            raise
+        self._stream = None if self._is_go else stream
+        return self._stream
+
+    def _came(self, sender: bytes, body: bytes) -> None:
+        self._ready.append(ReceivedMessage(sender, body))
 
     def _new_lines(self, peer: bytes) -> Lines:
         """Connections for a peer, in place of those of one that has long had nothing to get."""
@@ -162,54 +207,63 @@ class AxlClient:
 
     # ------------------------------------------------------------------------------------------ receive
 
-    async def receive(
-        self, *, wait_s: float, max_messages: int = BATCH_MESSAGES_MAX
-    ) -> list[ReceivedMessage]:
+    async def receive(self, *, wait_s: float, max_messages: int = MESSAGES_MAX) -> list[ReceivedMessage]:
         """Up to `max_messages` as soon as there is one, or none after `wait_s`. Raises AxlUnavailable or AxlError."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + wait_s
-        with self._failures():
-            while not self._ready:
-                left_s = max(0.0, deadline - loop.time())
-                if self._node_waits:
-                    if not await self._wait_for_messages(left_s):
-                        return []
-                elif not await self._ask_for_messages(max_messages):
-                    if left_s == 0.0:
-                        return []
-                    await self._pause(left_s)
-        return [self._ready.popleft() for _ in range(min(max_messages, len(self._ready)))]
+        deadline = asyncio.get_running_loop().time() + wait_s
+        while not self._ready:
+            stream = await self._open()
+            if not await (
+                self._wait(stream, deadline) if stream is not None else self._poll(deadline, max_messages)
+            ):
+                break
+        taken = [self._ready.popleft() for _ in range(min(max_messages, len(self._ready)))]
+        if self._stream is not None:
+            for message in taken:
+                self._stream.taken(len(message.body))
+        return taken
 
-    async def _wait_for_messages(self, seconds: float) -> bool:
-        """Wait for the answer to the poll that is under way; whether it came. The next poll leaves at once."""
-        if self._poll is None:
-            self._poll = await self._start_poll()
-        await asyncio.wait((self._poll,), timeout=seconds)
-        if not self._poll.done():
+    async def _wait(self, stream: ClientStream, deadline: float) -> bool:
+        """Wait until something comes; False when it is late and nothing lies at the node either."""
+        stream.receive()
+        left_s = deadline - asyncio.get_running_loop().time()
+        if left_s <= 0 and stream.told:
             return False
-        answer, self._poll = self._poll, None
+        self._turn.clear()
         try:
-            self._take(answer.result())
-        except (OSError, HttpError):
-            self._node_waits = False  # whatever is there next may be another kind of node
-            raise
-        if self._node_waits:
-            with suppress(OSError):  # what was received counts now; the next call finds the bridge gone
-                self._poll = await self._start_poll()
+            async with asyncio.timeout(left_s if left_s > 0 else self._timeout_s):
+                await self._turn.wait()
+        except TimeoutError:
+            return False
+        if stream.lost is not None and not self._ready:
+            raise stream.lost
         return True
 
-    async def _start_poll(self) -> asyncio.Future[Response]:
-        request = _GET % (b"/recv?wait=%d&max=%d" % (LONG_POLL_S, BATCH_MESSAGES_MAX), self._host)
-        return await self._receive_line.start(request, LONG_POLL_S + self._timeout_s)
+    async def _poll(self, deadline: float, max_messages: int) -> bool:
+        """Ask a Go node once, and rest a little if it has nothing; False when it is late."""
+        with self._failures():
+            try:
+                if await self._ask_for_messages(max_messages):
+                    return True
+            except (OSError, HttpError):
+                self._is_go = False  # whatever is there next may be another kind of node
+                raise
+        left_s = deadline - asyncio.get_running_loop().time()
+        if left_s <= 0:
+            return False
+        await self._pause(left_s)
+        return True
 
     async def _ask_for_messages(self, count_max: int) -> bool:
-        """Take what there is without waiting; whether it is worth looking again at once."""
-        request = _GET % (b"/recv?wait=0&max=%d" % BATCH_MESSAGES_MAX, self._host)
-        before = -1
-        while before < len(self._ready) < count_max and not self._node_waits:
-            before = len(self._ready)
-            self._take(await self._receive_line.ask(request, self._timeout_s))
-        return bool(self._ready) or self._node_waits
+        """Take what there is without waiting, up to a count; whether there was anything."""
+        request = _GET % (b"/recv", self._host)
+        while len(self._ready) < count_max:
+            response = await self._receive_line.ask(request, self._timeout_s)
+            if response.status == 204:
+                break
+            if response.status != 200:
+                raise AxlError(f"/recv: {response.status} {_text(response)}")
+            self._ready.append(_received(response))
+        return bool(self._ready)
 
     async def _pause(self, seconds: float) -> None:
         """Between two questions to a Go node; ends early when `busy` is set."""
@@ -221,17 +275,6 @@ class AxlClient:
                 await self._busy.wait()
         except TimeoutError:
             return
-
-    def _take(self, response: Response) -> None:
-        """Keep the messages in an answer, and note what kind of node gave it."""
-        is_batch = response.headers.get(b"content-type") == batch.CONTENT_TYPE
-        self._node_waits = is_batch or batch.WAITED_HEADER in response.headers
-        if is_batch:
-            self._ready.extend(_batch(response))
-        elif response.status == 200:
-            self._ready.append(_single(response))
-        elif response.status != 204:
-            raise AxlError(f"/recv: {response.status} {_text(response)}")
 
     # ----------------------------------------------------------------------------------------- topology
 
@@ -264,24 +307,14 @@ class AxlClient:
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        """Failures of the connection in the terms of this module."""
+        """Failures of the connection in the terms of `axl.errors`."""
         try:
             yield
-        except HttpError as error:
-            raise AxlError(f"the AXL bridge at {self._base_url} does not speak HTTP: {error}") from None
-        except OSError as error:
-            reason = str(error) or "no answer"
-            raise AxlUnavailable(f"the AXL bridge at {self._base_url} cannot be reached: {reason}") from None
+        except (HttpError, OSError) as error:
+            raise explained(self._base_url, error) from None
 
 
-def _batch(response: Response) -> list[ReceivedMessage]:
-    try:
-        return [ReceivedMessage(sender, body) for sender, body in batch.decode(response.body)]
-    except batch.BatchError as error:
-        raise AxlError(f"/recv: {error}") from None
-
-
-def _single(response: Response) -> ReceivedMessage:
+def _received(response: Response) -> ReceivedMessage:
     try:
         sender = bytes.fromhex(response.headers.get(b"x-from-peer-id", b"").decode("latin-1"))
     except ValueError:

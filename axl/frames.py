@@ -37,12 +37,12 @@ class FrameError(Exception):
     """The other side broke the rules of the link; there is nothing to do but close it."""
 
 
-def header(kind: Kind, body_size: int) -> bytes:
+def header(kind: int, body_size: int) -> bytes:
     """The five bytes before a body of `body_size` bytes."""
     return _HEADER.pack(body_size + 1, kind)
 
 
-def frame(kind: Kind, body: bytes = b"") -> bytes:
+def frame(kind: int, body: bytes = b"") -> bytes:
     """A whole frame."""
     return _HEADER.pack(len(body) + 1, kind) + body
 

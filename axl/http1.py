@@ -42,6 +42,14 @@ def response_bytes(status: int, headers: bytes, body: bytes, *, is_last: bool = 
     return b"".join((_STATUS_LINES[status], headers, length, closing, b"\r\n", body))
 
 
+def switching_bytes(name: bytes, headers: bytes) -> bytes:
+    """The response that turns the connection over to the protocol `name`; `headers` are whole lines."""
+    return b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n%s\r\n" % (
+        name,
+        headers,
+    )
+
+
 class _Reader:
     """Bytes in, messages out. Subclasses know what a first line looks like and which messages have a body."""
 
@@ -61,6 +69,12 @@ class _Reader:
     def held_bytes(self) -> int:
         """Bytes received that are no whole message yet."""
         return len(self._held) + (self._full.held_bytes if self._full else 0)
+
+    def take_held(self) -> bytes:
+        """What has come after the message read last, which is not HTTP."""
+        held = bytes(self._held)
+        self._held.clear()
+        return held
 
     def receive(self, data: bytes | memoryview) -> None:
         """Bytes arrived."""

@@ -10,9 +10,10 @@ import asyncio
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
-from axl.http1 import RequestReader, response_bytes
+from axl.frames import FrameError
+from axl.http1 import RequestReader, response_bytes, switching_bytes
 from axl.http_message import HEAD_BYTES_MAX, HttpError, Request
 
 CONNECTIONS_MAX = 512
@@ -32,6 +33,20 @@ class Limits:
     """From a request's first byte to its last; also for a response."""
     idle_timeout_s: float
     """Between requests."""
+
+
+class Upgraded(Protocol):
+    """What a connection carries once it speaks something other than HTTP."""
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes received that are nothing whole yet."""
+
+    def received(self, data: bytes) -> None:
+        """Bytes arrived. Raises FrameError when there is nothing to do but to end the connection."""
+
+    def writable(self) -> None:
+        """The client reads again."""
 
 
 class HttpServer:
@@ -106,7 +121,9 @@ class HttpConnection(asyncio.BufferedProtocol):
         """Whether a request was handed over and not answered yet."""
         self._is_advancing = False
         self._is_read_paused = False
-        self._is_write_paused = False
+        self.is_write_paused = False
+        """Whether the client does not read."""
+        self._upgraded: Upgraded | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._client_acts_by = 0.0
         """When the client has to have finished its request, read its answer or made another request."""
@@ -129,6 +146,9 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes arrived."""
+        if self._upgraded is not None:
+            self._pass_on(self._upgraded, bytes(self._view[:nbytes]))
+            return
         if not self._reader.held_bytes and not self._is_answering:
             self._client_acts_by = self._loop.time() + self._server.limits.read_timeout_s
         self._reader.receive(self._view[:nbytes])
@@ -140,14 +160,20 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         """The client does not read its answers: it gets no further ones."""
-        self._is_write_paused = True
+        self.is_write_paused = True
+        if self._upgraded is not None:
+            self._transport.pause_reading()  # each message of its own that it sends has an answer
         self._client_acts_by = self._loop.time() + self._server.limits.read_timeout_s
 
     def resume_writing(self) -> None:
         """It has caught up."""
-        self._is_write_paused = False
+        self.is_write_paused = False
         self._client_acts_by = self._loop.time() + self._server.limits.idle_timeout_s
-        self._advance()
+        if self._upgraded is not None:
+            self._transport.resume_reading()
+            self._upgraded.writable()
+        else:
+            self._advance()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
@@ -169,7 +195,10 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def sweep(self, now: float) -> None:
         """Called about once a second: a client that keeps the server waiting too long loses its connection."""
-        if now > self._client_acts_by and (self._is_write_paused or not self._is_answering):
+        is_its_turn = self.is_write_paused or not self._is_answering
+        if self._upgraded is not None:
+            is_its_turn = self.is_write_paused or self._upgraded.held_bytes > 0
+        if is_its_turn and now > self._client_acts_by:
             self.abort()
 
     # ----------------------------------------------------------------------------------------- requests
@@ -180,7 +209,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             return
         self._is_advancing = True
         try:
-            while not (self._is_answering or self._is_write_paused or self._transport.is_closing()):
+            while not (self._is_answering or self.is_write_paused or self._transport.is_closing()):
                 request = self._reader.next_request()
                 if request is None:
                     self._ask_for_body()
@@ -199,7 +228,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._transport.write(interim)
 
     def _count_held(self) -> None:
-        held = self._reader.held_bytes
+        held = (self._upgraded or self._reader).held_bytes
         self._server.held_bytes += held - self._held_bytes
         self._held_bytes = held
         if self._server.held_bytes > self._server.limits.held_bytes_max:
@@ -227,6 +256,27 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._is_read_paused = False
             self._transport.resume_reading()
         self._advance()
+        self._count_held()
+
+    def upgrade(self, name: bytes, headers: bytes, upgraded: Upgraded) -> None:
+        """Answer the request at hand by speaking `name` from now on: bytes go to `upgraded`, and `write` takes its own."""
+        self._is_answering = False
+        self._upgraded = upgraded
+        self._transport.write(switching_bytes(name, headers))
+        self._pass_on(upgraded, self._reader.take_held())
+
+    def write(self, data: bytes) -> None:
+        """Send bytes of what the connection was upgraded to. Without effect if the client is gone."""
+        self._transport.write(data)
+
+    def _pass_on(self, upgraded: Upgraded, data: bytes) -> None:
+        if not upgraded.held_bytes:
+            self._client_acts_by = self._loop.time() + self._server.limits.read_timeout_s
+        try:
+            upgraded.received(data)
+        except FrameError:
+            self.abort()
+            return
         self._count_held()
 
     def answer_text(self, status: int, text: str, headers: bytes = b"") -> None:

@@ -25,6 +25,7 @@ from axl.frames import HANDSHAKE_FRAME_BYTES_MAX, FrameError, FrameReader, Kind,
 from axl.keys import PrivateKey, verify
 
 HELLO_DOMAIN = b"axl link hello v1\x00"
+RECEIVE_BUFFER_BYTES = 64 * 1024
 HANDSHAKE_TIMEOUT_S = 5.0
 """From the first byte of TCP to a link that carries messages."""
 SHUTDOWN_TIMEOUT_S = 1.0
@@ -131,7 +132,7 @@ class _Pending:
         self.deadline = deadline
 
 
-class Link(asyncio.Protocol):
+class Link(asyncio.BufferedProtocol):
     """One connection to one neighbour, from its handshake to its end.
 
     `dialled` is the endpoint this side dialled, None on the side that listened. `expected` is the key the
@@ -160,6 +161,7 @@ class Link(asyncio.Protocol):
         """Done when the link is up; a LinkClosed if it never came up."""
         self._end_reason = ""
         self._reader = FrameReader(HANDSHAKE_FRAME_BYTES_MAX)
+        self._received = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
         self._nonce = os.urandom(control.NONCE_BYTES)
         self._allowed_now: dict[int, Callable[[bytes], None]] = {}
         now = self._loop.time()
@@ -249,8 +251,13 @@ class Link(asyncio.Protocol):
 
     # ---------------------------------------------------------------------------------------- receiving
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes go."""
+        return self._received
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Bytes arrived; a neighbour that breaks the rules loses the link."""
+        data = bytes(self._received[:nbytes])
         if self._end_reason:
             return  # TLS may still hand over what came before the end
         now = self._loop.time()

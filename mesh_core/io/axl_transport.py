@@ -5,7 +5,7 @@ last; what queues meanwhile leaves as one frame again, membership messages first
 dead peer delays nobody but itself. A frame AXL could not deliver is gone: the protocol repeats what
 matters.
 
-In: a long poll, and a watch on `/topology`.
+In: messages as they come, and a watch on `/topology`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
 
-from axl.client import AxlClient, AxlError, AxlUnavailable, PeerUnreachable
+from axl.client import AxlClient
+from axl.errors import AxlError, AxlUnavailable, PeerUnreachable
 from mesh_core.config import limit
 from mesh_core.effects import PeerId
 from mesh_core.wire.messages import Ack, Gossip, Message, Nack, Ping, PingRequest
@@ -34,8 +36,6 @@ a returning peer is met at once."""
 
 _URGENT: frozenset[type] = frozenset({Ping, Ack, PingRequest, Nack, Gossip})
 """Messages whose answer is timed: they go first in a frame."""
-
-_SENDER = "sender"
 
 T = TypeVar("T")
 Seal = Callable[[PeerId, Sequence[Message]], tuple[bytes, int]]
@@ -69,16 +69,16 @@ class TransportCounters:
 class _Lane:
     """Messages on their way to one peer."""
 
-    __slots__ = ("busy", "bytes", "failures", "normal", "peer", "urgent", "wake")
+    __slots__ = ("bytes", "failures", "normal", "peer", "rest", "urgent")
 
     def __init__(self, peer: PeerId) -> None:
         self.peer = peer
         self.urgent: deque[tuple[Message, int]] = deque()
         self.normal: deque[tuple[Message, int]] = deque()
         self.bytes = 0
-        self.busy = False
         self.failures = 0
-        self.wake = asyncio.Event()
+        self.rest: asyncio.TimerHandle | None = None
+        """Ends a rest after a failure."""
 
     def __len__(self) -> int:
         return len(self.urgent) + len(self.normal)
@@ -131,7 +131,11 @@ class AxlTransport:
         self._on_twin = on_twin
         self._lanes: dict[PeerId, _Lane] = {}
         self._ready: list[_Lane] = []
+        self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._busy: dict[_Lane, asyncio.Future[None] | None] = {}
+        """Lanes with something to send, each with the fate of its frame, or None while it rests or before it begins."""
+        self._all_idle = asyncio.Event()
         self._neighbours: dict[PeerId, bool] = {}
         self.counters = TransportCounters()
         self.failures: Counter[str] = Counter()
@@ -163,14 +167,14 @@ class AxlTransport:
         if lane is None:
             lane = self._new_lane(to)
         self.counters.messages_dropped += lane.put(message)
-        if not lane.busy:
-            lane.busy = True
+        if lane not in self._busy:
+            self._busy[lane] = None
             self._ready.append(lane)
 
     def _new_lane(self, to: PeerId) -> _Lane:
         """A lane, in place of one that has nothing to do when there are as many as members."""
         if len(self._lanes) >= limit("members_max"):
-            idle = next((peer for peer, lane in self._lanes.items() if not lane.busy), None)
+            idle = next((peer for peer, lane in self._lanes.items() if lane not in self._busy), None)
             if idle is not None:
                 del self._lanes[idle]
         lane = self._lanes[to] = _Lane(to)
@@ -180,7 +184,7 @@ class AxlTransport:
         """Let go what was sent since the last call: one frame to each peer, as far as they hold it."""
         ready, self._ready = self._ready, []
         for lane in ready:
-            self._spawn(self._send(lane), _SENDER)
+            self._next(lane)
 
     def queued(self) -> tuple[int, int]:
         """(messages, bytes) that wait for their frames."""
@@ -190,12 +194,18 @@ class AxlTransport:
     async def flushed(self) -> None:
         """Wait until everything queued has been handed to AXL."""
         self.flush()
-        sending = [task for task in self._tasks if task.get_name() == _SENDER]
-        if sending:
-            await asyncio.wait(sending)
+        if self._busy:
+            self._all_idle.clear()
+            await self._all_idle.wait()
 
     async def close(self) -> None:
         """Stop at once."""
+        busy, self._busy = self._busy, {}
+        for lane, fate in busy.items():
+            if lane.rest is not None:
+                lane.rest.cancel()
+            if fate is not None:
+                fate.cancel()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -203,55 +213,61 @@ class AxlTransport:
 
     # ------------------------------------------------------------------------------------------- out
 
-    async def _send(self, lane: _Lane) -> None:
-        """Send frames to one peer until nothing is left for it."""
+    def _next(self, lane: _Lane) -> None:
+        """Send a peer its next frame, if there is anything for it. A bug in sealing costs this peer's messages only."""
+        if not (lane.urgent or lane.normal):
+            self._idle(lane)
+            return
         try:
-            while lane.urgent or lane.normal:
-                frame, taken = self._seal(lane.peer, lane.head())
-                lane.take(taken)
-                if await self._deliver(lane.peer, frame):
-                    lane.failures = 0
-                    self.counters.messages_out += taken
-                else:
-                    await self._rest(lane)
-        finally:
-            lane.busy = False
+            frame, taken = self._seal(lane.peer, lane.head())
+            lane.take(taken)
+            fate = self._client.post(lane.peer, frame)
+        except Exception as error:  # see the docstring
+            self._broken("sender", error)
+            self._idle(lane)
+            return
+        self._busy[lane] = fate
+        fate.add_done_callback(partial(self._settled, lane, len(frame), taken))
+
+    def _settled(self, lane: _Lane, size: int, taken: int, fate: asyncio.Future[None]) -> None:
+        """The fate of a frame is known."""
+        if lane not in self._busy:
+            return  # the transport was closed
+        error = fate.exception()
+        if error is None:
+            lane.failures = 0
+            self.counters.frames_out += 1
+            self.counters.bytes_out += size
+            self.counters.messages_out += taken
+            self._next(lane)
+            return
+        self.counters.frames_undelivered += 1
+        self.failures[_kind_of(error)] += 1
+        if not isinstance(error, AxlError):
+            self._broken("sender", error)
+        self._busy[lane] = None
+        lane.rest = self._loop.call_later(_rest_s(lane.failures), self._end_rest, lane)
+        lane.failures += 1
+
+    def _end_rest(self, lane: _Lane) -> None:
+        """A peer that could not be reached has been left alone for long enough, or is seen again."""
+        if lane.rest is not None:
+            lane.rest.cancel()
+            lane.rest = None
+            self._next(lane)
+
+    def _idle(self, lane: _Lane) -> None:
+        self._busy.pop(lane, None)
         if lane.failures:
             # Nobody there: the lane of a peer that never comes back is not kept.
             self._lanes.pop(lane.peer, None)
-
-    async def _deliver(self, peer: PeerId, frame: bytes) -> bool:
-        counters = self.counters
-        try:
-            await self._client.send(peer, frame)
-        except PeerUnreachable:
-            self.failures["peer_unreachable"] += 1
-        except AxlUnavailable:
-            self.failures["axl_unavailable"] += 1
-        except AxlError:
-            self.failures["axl_error"] += 1
-        else:
-            counters.frames_out += 1
-            counters.bytes_out += len(frame)
-            return True
-        counters.frames_undelivered += 1
-        return False
-
-    async def _rest(self, lane: _Lane) -> None:
-        """Leave a peer that cannot be reached alone for a moment, or until it is seen again."""
-        lane.wake.clear()
-        delay_s = _rest_s(lane.failures)
-        lane.failures += 1
-        try:
-            async with asyncio.timeout(delay_s):
-                await lane.wake.wait()
-        except TimeoutError:
-            return
+        if not self._busy:
+            self._all_idle.set()
 
     # -------------------------------------------------------------------------------------------- in
 
     async def _receive(self) -> None:
-        """Hand on what comes. The client has its next long poll on the way before it returns what one brought."""
+        """Hand on what comes."""
         failures = 0
         while True:
             try:
@@ -295,11 +311,11 @@ class AxlTransport:
         for peer in found:
             lane = self._lanes.get(peer)
             if lane is not None:
-                lane.wake.set()
+                self._end_rest(lane)
         self._on_neighbours(neighbours)
 
     def _spawn(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
-        task = asyncio.get_running_loop().create_task(work, name=name)
+        task = self._loop.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
@@ -307,8 +323,17 @@ class AxlTransport:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            context = {"message": f"AXL {task.get_name()} ended", "exception": error}
-            task.get_loop().call_exception_handler(context)
+            self._broken(task.get_name(), error)
+
+    def _broken(self, what: str, error: BaseException) -> None:
+        self._loop.call_exception_handler({"message": f"AXL {what} ended", "exception": error})
+
+
+def _kind_of(error: BaseException) -> str:
+    """Under which name a failure is counted."""
+    if isinstance(error, PeerUnreachable):
+        return "peer_unreachable"
+    return "axl_unavailable" if isinstance(error, AxlUnavailable) else "axl_error"
 
 
 def _rest_s(failures: int) -> float:

@@ -20,7 +20,8 @@ from typing import Any, TypeVar, cast
 import msgspec
 from msgspec import Raw
 
-from axl.client import AxlClient, AxlError, AxlUnavailable
+from axl.client import AxlClient
+from axl.errors import AxlError, AxlUnavailable
 from axl.keys import PrivateKey, from_seed, generate
 from mesh_core.config import PROTOCOL_VERSION
 from mesh_core.identity.statement import body_hash, peek, sign

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from axl.client import PeerUnreachable
+from axl.errors import PeerUnreachable
 from mesh_core.config import limit
 from mesh_core.wire import messages as ms
 from tests.attacks.attacker import Attacker, Voice

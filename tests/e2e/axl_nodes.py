@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 
 from axl import control, keys
 from axl.certificate import client_context, key_in
-from axl.client import AxlClient, PeerUnreachable, ReceivedMessage, Topology
+from axl.client import AxlClient, ReceivedMessage, Topology
 from axl.config import NodeConfig
 from axl.control import Hello
 from axl.endpoint import Endpoint
+from axl.errors import PeerUnreachable
 from axl.frames import FrameReader, Kind
 from axl.http_client import Line
 from axl.http_message import Response

@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from axl import control, keys
 from axl import link as link_module
 from axl import neighbours as neighbours_module
-from axl.client import PeerUnreachable
 from axl.config import NodeConfig
 from axl.control import Hello, Neighbour, Refusal
 from axl.endpoint import Endpoint
+from axl.errors import PeerUnreachable
 from axl.frames import Kind, frame, header
 from tests.e2e.axl_nodes import ANYWHERE, BareDialler, Member, Members, members, until, why_unreachable
 from tests.ports import free_ports

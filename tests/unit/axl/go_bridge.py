@@ -52,6 +52,8 @@ class GoBridge:
                 "tree": None,
             }
             return 200, {"Content-Type": "application/json"}, json.dumps(document).encode()
+        if path != b"/send":
+            return 404, {"Content-Type": "text/plain"}, b"404 page not found\n"
         self.sent.append((dict(request.headers)[b"x-destination-peer-id"].decode(), body))
         return self.send_answer
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import FrameType
+
 from axl.book import PEERS_MAX, STRANGERS_PER_TELLER_MAX, AddressBook
 from axl.control import ENDPOINTS_PER_PEER_MAX
 from axl.endpoint import Endpoint
@@ -67,3 +70,35 @@ def test_a_forgotten_peer_is_gone() -> None:
     book.forget(peer(1))
     book.forget(peer(1))
     assert book.get(peer(1)) is None
+
+
+def test_a_share_is_free_again_once_its_strangers_are_linked_or_forgotten() -> None:
+    book = AddressBook()
+    numbers = range(1000, 1000 + STRANGERS_PER_TELLER_MAX)
+    for number in numbers:
+        book.told(peer(9), peer(number), at(1))
+    assert book.told(peer(9), peer(1), at(1)) is None
+    book.linked(peer(numbers[0]), at(1))
+    book.forget(peer(numbers[1]))
+    book.forget(peer(numbers[1]))
+    assert [book.told(peer(9), peer(number), at(1)) is not None for number in (1, 2, 3)] == [
+        True,
+        True,
+        False,
+    ]
+
+
+def test_what_a_teller_at_its_limit_says_costs_the_same_however_full_the_book_is() -> None:
+    book = AddressBook()
+    for number in range(STRANGERS_PER_TELLER_MAX):
+        book.told(peer(9), peer(1000 + number), at(1))
+    calls = 0
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    book.told(peer(9), peer(1), at(1))
+    sys.setprofile(None)
+    assert calls < STRANGERS_PER_TELLER_MAX / 4

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from axl import client as client_module
-from axl.client import AxlClient, AxlError, AxlUnavailable, Neighbour, PeerUnreachable, ReceivedMessage
+from axl.client import AxlClient, Neighbour, ReceivedMessage
+from axl.errors import AxlError, AxlUnavailable, PeerUnreachable
 from tests.unit.axl.go_bridge import OUR_KEY, SENDER_HINT, GoBridge, listening
 
 ANN, BEN = bytes([1]) * 32, bytes([2]) * 32

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
 
-from axl.client import AxlUnavailable, Neighbour, PeerUnreachable, ReceivedMessage, Topology
+from axl.client import Neighbour, ReceivedMessage, Topology
+from axl.errors import AxlUnavailable, PeerUnreachable
 from mesh_core import config
 from mesh_core.io import axl_transport as module
 from mesh_core.io.axl_transport import AxlTransport, WrongKeyError
@@ -41,6 +42,9 @@ class FakeClient:
         self.sent.append((peer, list(body)))
         if self.on_send is not None:
             await self.on_send(peer)
+
+    def post(self, peer: bytes, body: bytes) -> asyncio.Future[None]:
+        return asyncio.ensure_future(self.send(peer, body))
 
     async def receive(self, *, wait_s: float, max_messages: int) -> list[ReceivedMessage]:
         answer = await self.inbox.get()
