@@ -12,8 +12,6 @@ from rich.style import Style
 
 from whisper_tui.model.views.base import Role
 
-BACKGROUND = "#0f1318"
-SURFACE = "#171c23"
 SELECTED = "#24303c"
 FOREGROUND = "#c6ccd4"
 MUTED = "#7b8594"

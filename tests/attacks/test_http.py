@@ -118,8 +118,10 @@ async def test_the_token_and_the_keys_are_in_no_log_argument_environment_or_answ
     for participant in market.everybody:
         client = participant.client()
         shown += [(await client.metrics()).encode(), repr(await client.state()).encode()]
-        shown += [path.read_bytes() for path in participant.folder.glob("*.log")]
-        shown += [path.read_bytes() for path in participant.folder.glob("store.db*")]
+        for files in ("*.log", "store.db*"):
+            kept = [path.read_bytes() for path in participant.folder.glob(files)]
+            assert kept, files
+            shown += kept
         for process in (participant.provider, participant.axl):
             assert process is not None
             shown += started_with(process.pid)

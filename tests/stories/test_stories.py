@@ -16,6 +16,7 @@ def test_a_story_happens_as_it_is_written(path: Path) -> None:
 
 
 def test_no_story_tells_of_a_broken_invariant() -> None:
+    assert STORIES
     for path in STORIES:
         text = path.read_text()
         assert "VIOLATION" not in text and "NOT within" not in text and "SETTLED TWICE" not in text, path.name

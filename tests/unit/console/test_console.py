@@ -375,11 +375,12 @@ async def test_no_colour_means_no_colour(monkeypatch: pytest.MonkeyPatch) -> Non
     bench = Bench(rescue_story(until="rescued"))
     async with bench.console.run_test(size=(120, 40)) as pilot:
         await bench.settle(pilot)
-        for strip in bench.console.screen._compositor.render_strips():
-            for segment in strip:
-                style = segment.style
-                assert style is None or style.color is None or style.color.is_default, segment
-                assert style is None or style.bgcolor is None or style.bgcolor.is_default, segment
+        strips = bench.console.screen._compositor.render_strips()
+        styled = [segment for strip in strips for segment in strip if segment.style is not None]
+        assert any(segment.style.bold for segment in styled), "weight says what colour would"
+        for segment in styled:
+            assert segment.style.color is None or segment.style.color.is_default, segment
+            assert segment.style.bgcolor is None or segment.style.bgcolor.is_default, segment
 
 
 async def test_without_a_terminal_the_console_says_so_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -270,8 +270,8 @@ def _crowd(count: int) -> Feeder:
 
 def test_lines_of_the_ring_are_as_wide_as_asked() -> None:
     for count in (1, 2, 3, 7, 15):
-        for line in topology.ring(frame_of(_crowd(count)), 39, 12):
-            assert line_cells(line) == 39
+        widths = [line_cells(line) for line in topology.ring(frame_of(_crowd(count)), 39, 12)]
+        assert widths == [39] * 12
 
 
 def test_the_header_leaves_out_what_does_not_fit_from_the_right() -> None:
@@ -445,6 +445,7 @@ def test_one_accuser_is_not_several() -> None:
 
 def test_every_moment_has_a_sentence_in_both_sets_of_signs() -> None:
     state = rescue_story().state(primary=peer_of("operator"))
+    assert state.log
     for entry in state.log:
         assert "{" not in sentence(state, entry, UNICODE)
         assert sentence(state, entry, ASCII)

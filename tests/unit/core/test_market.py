@@ -168,6 +168,7 @@ def test_nothing_is_lost_or_created_when_jobs_are_paid() -> None:
     world = running_world()
     world.submit("operator", "why?", [1, 2, 3], JobOptions(), "q1")
     world.run_for(8.0)
+    assert len(world.live()) == 7
     for host in world.live():
         assert host.node is not None
         accounts = host.node.ledger.accounts

@@ -266,7 +266,9 @@ def test_a_store_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     with opened(path) as (store, waiter):
         waiter.wait_for(store.submit((vote(1),)))
-        for file in tmp_path.iterdir():
+        files = list(tmp_path.iterdir())
+        assert path in files
+        for file in files:
             assert stat.S_IMODE(file.stat().st_mode) & 0o077 == 0, file
 
 

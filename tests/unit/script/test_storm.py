@@ -68,6 +68,7 @@ async def test_nobody_is_broken_who_is_broken_already(tmp_path: Path) -> None:
         elif action == "revive":
             assert set(names) <= down
             down -= set(names)
+    assert {"kill", "pause", "revive"} <= {action for action, _ in mesh.actions.done}
 
 
 async def test_questions_are_asked_as_long_as_there_is_room(tmp_path: Path) -> None:
