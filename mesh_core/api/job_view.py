@@ -146,6 +146,8 @@ class JobViews:
         ranking = list(job.award.ranking) if job.award else []
         if running is not None:
             bids, refusals = [scored for scored, _ in running.bids.values()], running.refusals
+            if not running.bids.keys() >= set(ranking):  # they came to an earlier start of this node
+                bids += [one for one in self._awarded(job) if one.bid.author not in running.bids]
         else:
             bids, refusals = memory.bids or self._awarded(job), memory.refusals
         closed = award_entry is not None or (running is not None and running.closed_at is not None)

@@ -14,6 +14,8 @@ from mesh_core.api.hub import Entity
 from mesh_core.api.memories import ATTEMPTS_MAX, MEMORIES_MAX, TEXT_CHARS_MAX, Memories
 from mesh_core.api.schema import (
     VIEWS,
+    AuctionView,
+    BidView,
     Counters,
     JobView,
     MemberView,
@@ -186,6 +188,25 @@ def test_a_settled_job_shows_its_auction_its_attempt_and_its_certificate() -> No
         assert abs(sum(bids[job.holder].parts.values()) - bids[job.holder].score) < 1e-9
     assert operator.job("q1.1").accepted_ms > 0
     assert operator.job("q1.1").text.startswith("words ")
+
+
+def test_the_ranking_of_an_open_job_is_the_same_after_a_restart_of_its_submitter() -> None:
+    world, operator, provider = started("reopened", appetite=Appetite(shortest_s=60.0, longest_s=60.0))
+    submit(world, shards=2)
+    run(world, [operator, provider], 1.0)
+    before = operator.job("q1.1").auction
+    world.crash(OPERATOR)
+    run(world, [provider], 1.0)
+    world.start(OPERATOR)
+    run(world, [operator, provider], 3.0)
+    job = operator.job("q1.1")
+    assert job.state == "leased"
+    assert len(before.bids) == 6 and not any(bid.refused for bid in before.bids)
+    assert ranked(job.auction) == ranked(before)
+
+
+def ranked(auction: AuctionView) -> list[BidView]:
+    return sorted(auction.bids, key=lambda bid: bid.rank)
 
 
 def test_a_job_shows_what_it_tolerates() -> None:
