@@ -20,6 +20,13 @@ from whisper_tui.supervisor.plan import Plan
 from whisper_tui.supervisor.rundir import RunDir
 
 
+def command_line_of(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
 async def test_when_it_is_killed_every_child_ends_within_two_seconds_a_paused_one_too(
     running: Running,
 ) -> None:
@@ -53,8 +60,7 @@ async def test_when_the_mesh_is_down_its_supervisor_runs_no_more(running: Runnin
     await running.ready()
     with pidfd(running.pid):  # the pid stays its own
         await Actions(running.run, "test").down()
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            assert Path(f"/proc/{running.pid}/cmdline").read_bytes() == b""
+        assert command_line_of(running.pid) == b""
 
 
 async def test_sigterm_takes_everything_down(running: Running) -> None:
