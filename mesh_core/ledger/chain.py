@@ -167,8 +167,9 @@ class Chains:
         held = held or AuthorChain()
         if entry.seq <= held.base.seq:
             return False
-        if entry.seq <= held.head_seq or (held.forked_at is None and entry.seq == held.head_seq + 1):
-            return True  # it shows an earlier fork than any known, once for each place of the chain, or goes on with it
+        goes_on = entry.seq == held.head_seq + 1 and (held.forked_at is None or entry.seq < held.forked_at)
+        if goes_on or entry.seq <= held.head_seq:
+            return True  # it goes on with the chain, or shows an earlier fork than any known, once for each place
         if held.is_full:
             return False
         linked = held.forked_at is not None and entry.head.prev in held.extras and not any(held.at(entry.seq))

@@ -75,6 +75,24 @@ def test_extras_are_bounded_per_author() -> None:
     assert kept == 256
 
 
+def test_what_lies_below_the_fork_of_an_author_that_is_full_still_completes_its_chain() -> None:
+    """Whoever got the fork first would lack it for ever: of an author that is full only the chain is compared."""
+    alice, chains = People().submitter, Chains()
+    first, second, third = (alice.record("note", number) for number in range(3))
+    chains.add(first)
+    chains.add(third)
+    for number in range(300):
+        other = alice.record("note", f"other {number}", seq=3, prev=second.hash)
+        if chains.has_room(other):
+            chains.add(other)
+    assert chains.full() == {alice.peer} and chains.has_room(second)
+    chains.add(second)
+    (head,) = chains.vector()
+    assert head.seq == 2
+    at_the_fork = alice.record("note", "one more", seq=3, prev=second.hash)
+    assert not chains.has_room(at_the_fork)
+
+
 def test_vector_hash_tells_replicas_with_different_forks_apart() -> None:
     alice = People().submitter
     first = alice.record("note", "a")
