@@ -271,4 +271,4 @@ class Witness:
         except SecrecyError:
             self._context.dropped["unsealable_key"] += 1
             return
-        self._context.send(sender, ms.ShareRelease(job.id, message.epoch, sealed, False))
+        self._context.send_at_once(sender, ms.ShareRelease(job.id, message.epoch, sealed, False))

@@ -216,7 +216,7 @@ class Auctioneer:
         lease = auction.job.leases.get(message.epoch)
         if lease is not None and lease[0] == sender and message.epoch == auction.job.epoch:
             sealed = self._context.crypto.seal(sender, auction.secret)
-            self._context.send(sender, ms.ShareRelease(message.job, message.epoch, sealed, True))
+            self._context.send_at_once(sender, ms.ShareRelease(message.job, message.epoch, sealed, True))
         return True
 
     # ---------------------------------------------------------------------------------------- ending
