@@ -404,7 +404,7 @@ class NodeViews:
             case st.Job():
                 return f"{entry.body.label} {entry.body.kind}, at most {entry.body.max_price_micro} micro-AXL"
             case st.Award(bids=bids, ranking=ranking):
-                return f"{label} to {self._name(ranking[0]) if ranking else 'nobody'}, {len(bids)} bids"
+                return f"{label} to {self._name(ranking[0]) if ranking else 'nobody'}, {len(bids)} {'bid' if len(bids) == 1 else 'bids'}"
             case st.LeaseCertificate(epoch=epoch, holder=holder, promises=promises):
                 return f"{label} epoch {epoch} to {self._name(holder)}, {len(promises)} promises"
             case st.SettleCertificate(epoch=epoch, value=value, votes=votes):

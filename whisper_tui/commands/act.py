@@ -11,6 +11,7 @@ from whisper_tui.actions.terms import Terms
 from whisper_tui.commands import answer, waiting
 from whisper_tui.commands.output import partition_line, print_json, print_line
 from whisper_tui.errors import MeshUnreachable
+from whisper_tui.model.numbers import counted
 from whisper_tui.program import typed
 from whisper_tui.reach import Reach
 from whisper_tui.supervisor.rundir import RunDir
@@ -50,7 +51,7 @@ async def submit(run: RunDir, text: str, terms: Terms, wait: bool, as_json: bool
     elif as_json:
         print_json(taken)
     else:
-        told = f"{taken.label} {taken.state}: {len(taken.jobs)} jobs; see whisper-tui job {taken.label}"
+        told = f"{taken.label} {taken.state}: {counted(len(taken.jobs), 'job')}; see whisper-tui job {taken.label}"
         print_line(typed(told, run.root))
 
 

@@ -23,7 +23,7 @@ from whisper_tui.commands.output import (
 from whisper_tui.errors import ActionError, BadInput
 from whisper_tui.model.impact import voted_weight
 from whisper_tui.model.inert import inert
-from whisper_tui.model.selectors import NotFound, find_job, label_of, told_name
+from whisper_tui.model.selectors import NotFound, find_job, is_stalled, label_of, told_name, votes_needed
 from whisper_tui.program import typed
 from whisper_tui.reach import Reach, picture_of
 from whisper_tui.supervisor.plan import Plan
@@ -129,7 +129,7 @@ async def jobs(run: RunDir, tail: int | None, as_json: bool) -> None:
             [
                 label_of(job, plan.operator.peer),
                 names.get(job.submitter, short(job.submitter)),
-                job.state + (" (rescued)" if job.rescued else ""),
+                _standing(job) + (" (rescued)" if job.rescued else ""),
                 NOTHING if job.shard is None else job.shard,
                 names.get(job.holder, NOTHING),
                 job.epoch,
@@ -193,11 +193,12 @@ async def leases(run: RunDir, as_json: bool) -> None:
     plan = reach.plan()
     names = _names(plan, state)
     print_table(
-        ["JOB", "HOLDER", "EPOCH", "LEFT", "OF", "TOKENS", "HELD BEFORE BY"],
+        ["JOB", "HOLDER", "STATE", "EPOCH", "LEFT", "OF", "TOKENS", "HELD BEFORE BY"],
         [
             [
                 label_of(job, plan.operator.peer),
                 names.get(job.holder, short(job.holder)),
+                _standing(job),
                 job.epoch,
                 f"{job.lease_left_ms / 1000:.1f}",
                 f"{job.lease_ms / 1000:.1f}",
@@ -312,7 +313,7 @@ def _job_lines(found: JobView, state: State, plan: Plan) -> list[str]:
         ("job", f"{inert(label_of(found, plan.operator.peer))} {found.job}"),
         ("asked by", inert(names.get(found.submitter, short(found.submitter)))),
         ("work", f"{inert(found.kind)}, {shard}"),
-        ("state", found.state + (f": {inert(found.reason)}" if found.reason else "")),
+        ("state", _standing(found) + (f": {inert(found.reason)}" if found.reason else "")),
         ("holder", inert(names.get(found.holder, NOTHING))),
         ("price", f"{axl(found.price_micro)} AXL, at most {axl(found.max_price_micro)}"),
         ("committee", f"{committee}; quorum {found.quorum} of {found.weight}, alive {found.live_weight}"),
@@ -331,6 +332,11 @@ def _job_lines(found: JobView, state: State, plan: Plan) -> list[str]:
         maker = f"made by    {inert(names.get(opened.maker, short(opened.maker)))}"
         return [*lines, maker, "", *answer_lines(opened.answer)]
     return [*lines, "", inert(found.text, 16_384)] if found.text else lines
+
+
+def _standing(job: JobView) -> str:
+    """Where a job is, or what it waits for."""
+    return f"stalled: {votes_needed(job)}" if is_stalled(job) else job.state
 
 
 def _votes(found: JobView, names: dict[str, str]) -> str:

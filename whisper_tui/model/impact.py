@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from mesh_core.api.schema import JobView
+from whisper_tui.model.numbers import counted
 from whisper_tui.model.selectors import jobs_held, node_of, open_jobs, providers
 from whisper_tui.model.state import State
 
@@ -78,9 +79,9 @@ def describe(impact: Impact, names: Sequence[str]) -> str:
     """`node4 holds 2 leases · 4 of 5 providers stay · every job keeps its quorum`."""
     who = names[0] if len(names) == 1 else f"{len(names)} nodes"
     verb = "holds" if len(names) == 1 else "hold"
-    leases = "no lease" if impact.leases == 0 else f"{impact.leases} lease{'s' if impact.leases > 1 else ''}"
+    leases = "no lease" if impact.leases == 0 else counted(impact.leases, "lease")
     if impact.stalled:
-        quorum = f"{len(impact.stalled)} job{'s' if len(impact.stalled) > 1 else ''} would lose the quorum"
+        quorum = f"{counted(len(impact.stalled), 'job')} would lose the quorum"
     else:
         quorum = "every job keeps its quorum"
     told = f"{who} {verb} {leases} · {impact.stay} of {impact.total} providers stay · {quorum}"

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from mesh_core.api.schema import FINAL_STATES, AnswerView, Counters, JobView, MemberView, QueryView
 from whisper_tui.model.incidents import STAGES, Stage
+from whisper_tui.model.numbers import counted
 from whisper_tui.model.state import DOWN, Incident, Process, State, roots_of_live
 
 T = TypeVar("T")
@@ -400,8 +401,15 @@ def missing_records(state: State, holder: str, other: str) -> int | None:
 
 
 def is_stalled(job: JobView) -> bool:
-    """Whether too few of the job's committee live to decide anything; it goes on when they return."""
-    return job.state not in FINAL_STATES and job.accepted_ms > 0 and job.live_weight < job.quorum
+    """Whether too few of the job's committee live to decide anything; it goes on when they return. Of one that nobody has
+    taken yet nothing is known: only its submitter remembers when it was."""
+    taken = job.accepted_ms > 0 or job.epoch > 0
+    return job.state not in FINAL_STATES and taken and job.live_weight < job.quorum
+
+
+def votes_needed(job: JobView) -> str:
+    """What a stalled job waits for: `needs 1 more vote`."""
+    return f"needs {counted(job.quorum - job.live_weight, 'more vote')}"
 
 
 def is_unreadable(answer: AnswerView) -> bool:

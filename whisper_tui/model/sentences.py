@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 from mesh_core.api.schema import MOMENTS
 from whisper_tui.model.glyphs import Glyphs
 from whisper_tui.model.inert import inert
+from whisper_tui.model.numbers import counted
 from whisper_tui.model.selectors import label_of, name_of, operator_of
 from whisper_tui.model.state import LogEntry, State
 
@@ -156,9 +157,9 @@ def _dead(state: State, entry: LogEntry, _glyphs: Glyphs) -> str:
 
 def _awarded(state: State, entry: LogEntry, _glyphs: Glyphs) -> str:
     words = _Words(state, entry.data)
-    if entry.data.get("winner"):
-        return _SENTENCES["auction_closed"].format_map(words)
     bids = _number(entry.data.get("bids"))
+    if entry.data.get("winner"):
+        return f"{words['job']} awarded to {words['winner']}, {counted(bids, 'bid')} in {words['took_ms']} ms"
     why = (
         "nobody bid" if not bids else "its only bid was refused" if bids == 1 else f"all {bids} bids refused"
     )

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
 from whisper_tui.keymap import keys_of
+from whisper_tui.widgets.lines import LinesPane
 
 R = TypeVar("R")
 
@@ -39,8 +40,8 @@ class Dialog(ModalScreen[R], Generic[R], inherit_bindings=False):
         self.call_after_refresh(self.redraw_shown)
 
     def redraw_shown(self) -> None:
-        """Draw if there is something to draw in: the dialog may have been left before it was all there."""
-        if self.is_mounted and self in self.app.screen_stack:
+        """Draw if there is something to draw in: the dialog may not be all there yet, or not any more."""
+        if self in self.app.screen_stack and self.query(LinesPane):
             self.redraw()
 
     @abstractmethod

@@ -19,6 +19,7 @@ from mesh_core.api.schema import Role
 from mesh_core.config import MICRO_PER_AXL, limit
 from mesh_core.lease.committee import bearable, quorum_of
 from whisper_tui.errors import BadInput
+from whisper_tui.model.numbers import counted
 from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor import ports
 from whisper_tui.supervisor.plan import (
@@ -119,7 +120,7 @@ def kept_from_before(plan: Plan, wishes: Wishes) -> str:
 def settings_of(plan: Plan) -> dict[str, str]:
     """In words, by field: what a run directory keeps of what was asked for, for the next `up`."""
     return {
-        "count": f"{plan.count} provider{'s' if plan.count > 1 else ''}",
+        "count": counted(plan.count, "provider"),
         "fast": "FAST timers" if plan.fast else "default timers",
         "exec_delay": f"answers held {plan.exec_delay:g} s",
         "light": "light" if plan.light else "with a model",

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+from typing import Any
+
 import msgspec
+import pytest
 
 from mesh_core.api.reports import CorpusReport, LeftOut
-from mesh_core.api.schema import ReplicaView
+from mesh_core.api.schema import Counters, JobView, ReplicaView, State
+from tests.unit.console.feeder import peer_of, rescue_story
+from whisper_tui.commands import show
 from whisper_tui.commands.show import _agreement, _compared
-from whisper_tui.reach import _by_preference
+from whisper_tui.reach import Reach, _by_preference
 from whisper_tui.supervisor.launch import left_out
 from whisper_tui.supervisor.plan import Plan, Seat
+from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import ProcessView, Status
 
 
@@ -78,3 +86,59 @@ def test_files_left_out_of_a_corpus_are_told_by_reason_once() -> None:
         "corpus: c.txt, left out: binary",
     ]
     assert left_out(msgspec.structs.replace(report, new=False)) == []
+
+
+class Looked:
+    """What the commands that look print of a mesh that tells of these jobs."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._mesh = rescue_story(until="running")
+        self._capsys = capsys
+        self.jobs: list[JobView] = list(self._mesh.jobs.values())
+        plan = Plan(
+            participants=[Seat(name, "provider", peer_of(name), 1, 1, 1) for name in self._mesh.everyone]
+        )
+
+        async def status(_: Reach) -> Status:
+            return Status(1, "", 0.0, True, plan, [], [])
+
+        async def state(_: Reach) -> State:
+            return self._state()
+
+        for name, value in {"plan": lambda _: plan, "state": state, "status": status}.items():
+            monkeypatch.setattr(Reach, name, value)
+
+    def says(self, command: str, *args: Any) -> list[str]:
+        asyncio.run(getattr(show, command)(RunDir(Path("run")), *args))
+        return self._capsys.readouterr().out.splitlines()
+
+    def _state(self) -> State:
+        operator = self._mesh._node("operator")
+        nothing = replica("r", {})
+        return State(1, 0.0, operator, [], self.jobs, [], [], nothing, Counters(0, 0, 0, 0, 0, 0), {})
+
+
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Looked:
+    return Looked(monkeypatch, capsys)
+
+
+def test_a_job_whose_committee_has_lost_its_quorum_is_stalled_in_the_shell_too(looked: Looked) -> None:
+    looked.jobs = [msgspec.structs.replace(job, live_weight=job.quorum - 1) for job in looked.jobs]
+    stalled = "stalled: needs 1 more vote"
+    for command, args in (("jobs", (None, False)), ("leases", (False,))):
+        _, *rows = looked.says(command, *args)
+        assert len(rows) == len(looked.jobs) and all(f" {stalled} " in row for row in rows), rows
+    assert f"state      {stalled}" in looked.says("job", "q1.1", None, False)
+
+
+def test_a_job_that_goes_on_is_not_stalled(looked: Looked) -> None:
+    told = [*looked.says("jobs", None, False), *looked.says("leases", False)]
+    assert sum(" leased " in line for line in told) == 2 * len(looked.jobs)
+    assert not any("stalled" in line for line in told)
+
+
+def test_a_lease_without_a_memory_of_its_jobs_acceptance_is_stalled_all_the_same(looked: Looked) -> None:
+    """Only the submitter remembers it, until it is started again."""
+    looked.jobs = [msgspec.structs.replace(job, live_weight=1, accepted_ms=0.0) for job in looked.jobs]
+    assert all("needs 3 more votes" in row for row in looked.says("jobs", None, False)[1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mesh_core.api.schema import FINAL_STATES, JobView
 from whisper_tui.model.impact import seat_weight, tolerance, voted_weight
 from whisper_tui.model.inert import inert
+from whisper_tui.model.numbers import counted
 from whisper_tui.model.selectors import is_forgotten, is_stalled, label_of, name_of, node_of, operator_of
 from whisper_tui.model.state import State
 from whisper_tui.model.views import jobs as job_views
@@ -156,7 +157,7 @@ def _tolerates(state: State, job: JobView) -> str:
     spare = tolerance(state, job)
     lies = "nobody in it may lie" if job.fault_bound == 0 else f"votes of weight {job.fault_bound} may lie"
     if is_stalled(job) or spare < 0:
-        return f"stalled: needs {max(1, -spare)} more to come back; {lies}"
+        return f"stalled: needs {counted(max(1, -spare), 'more vote')}; {lies}"
     return f"{spare} more may die; {lies}"
 
 

@@ -14,6 +14,7 @@ from whisper_tui.model.selectors import (
     name_of,
     operator_of,
     questions,
+    votes_needed,
 )
 from whisper_tui.model.state import State
 from whisper_tui.model.views.base import Column, Frame, Line, Role, Span, Table, seconds, tail
@@ -140,7 +141,7 @@ def _words(frame: Frame, job: JobView, width: int) -> Line:
     if job.state in {"failed", "cancelled"}:
         return (Span(inert(job.reason, 120), "warn"),)
     if is_stalled(job):
-        return (Span(f"needs {job.quorum - job.live_weight} more votes", "warn"),)
+        return (Span(votes_needed(job), "warn"),)
     opened = state.answers.get(job.job)
     if opened is not None:
         return (Span(_quoted(opened.answer.text), "dim"),)
