@@ -1,7 +1,8 @@
 """Workload `answer`: one shard's answer to a question, with the passages it was drawn from.
 
 A passage is cited when it was given to the writer and the answer visibly draws on it: they share telling words
-which the question does not contain. Markers a model sets itself are not relied on: small ones invent them.
+which the question does not contain, or a sentence of the answer says what one of the passage says, as to a question
+that asks whether it is so. Markers a model sets itself are not relied on: small ones invent them.
 Passages come word for word from the index, so what is cited is a verbatim span of the shard.
 """
 
@@ -19,12 +20,13 @@ from mesh_core.work.options import (
     ANSWER_TOKENS_MAX,
     EXCERPT_CHARS_TOTAL,
     EXCERPTS_MAX,
+    RESTATED_WORDS_MIN,
     SHARED_WORDS_MIN,
     SHARED_WORDS_RATIO_MIN,
 )
 from mesh_core.work.result import CitedPassage, encode_answer, make_answer
-from mesh_core.work.sentences import finished
-from mesh_core.work.terms import telling_words
+from mesh_core.work.sentences import finished, sentences
+from mesh_core.work.terms import only_telling_words, telling_words, words
 from mesh_core.work.tools import Tools
 
 NOTHING_FOUND = "No passage of this shard matches the question."
@@ -62,7 +64,15 @@ def within_budget(passages: Sequence[Passage]) -> list[Passage]:
 
 
 def draws_on(text: str, passage: str, question: str) -> bool:
-    """Whether `text` shares enough telling words with `passage` beyond those of the question."""
+    """Whether `text` shares enough telling words with `passage` beyond those of the question, or says what it says."""
     own = set(telling_words(text)) - set(telling_words(question))
     shared = own.intersection(telling_words(passage))
-    return len(shared) >= SHARED_WORDS_MIN and len(shared) >= SHARED_WORDS_RATIO_MIN * len(own)
+    enough = len(shared) >= SHARED_WORDS_MIN and len(shared) >= SHARED_WORDS_RATIO_MIN * len(own)
+    return enough or restates(text, passage)
+
+
+def restates(text: str, passage: str) -> bool:
+    """Whether all telling words of a sentence of `text` stand in one sentence of `passage`."""
+    theirs = [set(words(sentence)) for sentence in sentences(passage)]
+    said = [set(only_telling_words(sentence)) for sentence in sentences(text)]
+    return any(len(one) >= RESTATED_WORDS_MIN and one <= other for one in said for other in theirs)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mesh_core.wire.messages import Work
+from mesh_core.work.answer import UNSUPPORTED
 from mesh_core.work.backends.base import Prompt
 from mesh_core.work.backends.search import NAME as SEARCH
 from mesh_core.work.errors import ResultError, WorkError
@@ -50,7 +51,7 @@ async def combine(work: Work, tools: Tools) -> bytes:
         notes.append(f"the text is drawn from the first {PARTS_MAX} of {len(supported)} parts with passages")
     prompt = Prompt(work.text, _texts(supported[:PARTS_MAX]), COMBINED_SENTENCES)
     generated = await tools.generate(prompt, COMBINED_TOKENS_MAX)
-    cited = list(dict.fromkeys(passage for part in supported for passage in part.verified))
+    cited = _once(passage for part in supported for passage in part.verified)
     if len(cited) > COMBINED_PASSAGES_MAX:
         notes.append(f"{COMBINED_PASSAGES_MAX} of {len(cited)} cited passages are kept")
     notes = [*generated.notes, *notes, *_other_writers(supported, generated.backend), *_told(parts)]
@@ -76,6 +77,14 @@ async def _readable(work: Work, tools: Tools, notes: list[str]) -> list[_Part]:
     return parts
 
 
+def _once(passages: Iterable[CitedPassage]) -> list[CitedPassage]:
+    """Each text once, where it stands first: a document may be in two shards."""
+    first: dict[str, CitedPassage] = {}
+    for passage in passages:
+        first.setdefault(passage.text, passage)
+    return list(first.values())
+
+
 def _texts(parts: Sequence[_Part]) -> tuple[str, ...]:
     """The partial answers, each cut to an equal share of the prompt."""
     share = PARTS_CHARS_TOTAL // len(parts)
@@ -90,8 +99,13 @@ def _other_writers(parts: Sequence[_Part], own: str) -> list[str]:
 
 
 def _told(parts: Sequence[_Part]) -> list[str]:
-    """The notes of the parts, each once, with the parts that have it."""
-    return _grouped((note, part.label) for part in parts for note in part.answer.notes)
+    """The notes of the parts, each once, with the parts that have it. Of those that are left out that is said already."""
+    return _grouped(
+        (note, part.label)
+        for part in parts
+        for note in part.answer.notes
+        if part.verified or note != UNSUPPORTED
+    )
 
 
 def _grouped(said: Iterable[tuple[str, str]]) -> list[str]:

@@ -75,6 +75,10 @@ SHARED_WORDS_RATIO_MIN: Final = 0.2
 """… these are at least this part of the answer's own. Of 32 passages given to a small model 81 % pass; of 645
 that its answers had not seen, 2 %."""
 
+RESTATED_WORDS_MIN: Final = 2
+"""A sentence of an answer with this many telling words or more, all of them in one sentence of a passage, says what
+that one says: `Water boils.` does, `Honey is honey.` does not."""
+
 # --- talking to backends ----------------------------------------------------------------------------
 
 CONNECT_S: Final = 3.0

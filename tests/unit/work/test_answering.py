@@ -156,6 +156,41 @@ def test_few_or_only_the_questions_own_words_in_common_are_no_support(text: str,
     assert draws_on(text, TEXTS["bees.md"], "How do bees make honey?") is drawn
 
 
+@pytest.mark.parametrize(
+    ("text", "drawn"),
+    [
+        ("The rover is charged by its wheels.", True),
+        ("Yes, the rover is charged by its wheels.", True),
+        ("Its wheels charge the rover.", False),
+        ("The rover is slow. It was painted green.", False),
+        ("Water boils.", True),
+        ("It is.", False),
+        ("Water.", False),
+        ("Yes.", False),
+    ],
+)
+def test_a_sentence_that_says_what_the_passage_says_is_support_though_the_question_has_its_words(
+    text: str, drawn: bool
+) -> None:
+    passage = "The Kestrel rover is charged by its wheels. It is so that water boils at the end."
+    assert (
+        draws_on(text, passage, "Is the rover charged by its wheels, and is it so that water boils?") is drawn
+    )
+
+
+async def test_a_question_that_asks_whether_it_is_so_is_answered_with_the_passage(tmp_path: Path) -> None:
+    texts = {"rover.md": "The Kestrel rover runs on solar power."}
+    index = built(tmp_path, texts, shards=1)
+    tools = Tools(index.path, Chain([], 5), ignore)
+    question = "Does the Kestrel rover run on solar power, or runs it on wind?"
+    found = decode_answer(await workload("answer")(Work("answer", question, index.hash, 0), tools))
+    assert [passage.source for passage in found.passages] == ["rover.md"]
+    combining = Work("combine", question, index.hash, None, (("q1.1", encode_answer(found)),))
+    answer = decode_answer(await workload("combine")(combining, tools))
+    assert answer.text == "The Kestrel rover runs on solar power."
+    assert not answer.notes
+
+
 def test_only_an_unfinished_sentence_that_is_not_the_first_is_cut() -> None:
     assert finished("One. Two! Thr") == "One. Two!"
     assert finished("One. Two.") == "One. Two."
@@ -250,3 +285,21 @@ async def test_search_combines_the_sentences_that_fit_the_question_best(tmp_path
     answer = await Desk(tmp_path).combine(parts)
     assert answer.text == "Honey is made of nectar. Stars shine very far."
     assert answer.backend == "search"
+
+
+async def test_a_passage_that_stands_word_for_word_in_two_shards_is_cited_once(tmp_path: Path) -> None:
+    honey = "Bees make honey out of nectar, and nobody else does."
+    texts = {"a.md": honey, "b.md": "# Rivers\n\nA river carries sediment to the sea.", "c.md": honey}
+    index = built(tmp_path, texts, shards=3)
+    tools = Tools(index.path, Chain([Writer("Honey.")], 5), ignore)
+    copies = [cited(0, "a.md", honey), cited(2, "c.md", honey)]
+    inputs = tuple((f"q1.{copy.shard}", part("Bees.", copy)) for copy in copies)
+    work = Work("combine", "How is honey made?", index.hash, None, inputs)
+    assert decode_answer(await workload("combine")(work, tools)).passages == (copies[0],)
+
+
+async def test_that_a_part_cites_nothing_is_said_once(tmp_path: Path) -> None:
+    unsupported = ["no passage given supports this answer, so none is cited", "model failed"]
+    parts = [("q1.1", part("Bees.", BEES)), ("q1.2", part("Lies.", notes=unsupported))]
+    answer = await Desk(tmp_path, Writer("Honey.")).combine(parts)
+    assert answer.notes == ("q1.2 left out: nothing in the corpus is cited", "q1.2: model failed")
