@@ -9,13 +9,18 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tests.bench import axl_nodes, blocks, growth, live, load, report, simulated  # noqa: F401  (importing registers their benches)
-from tests.bench.figures import BENCHES, Figure
+from tests.bench.figures import BENCHES, LONG, Figure
 
 
 def main() -> int:
     """Run the benches asked for; exit code 2 for an unknown name or a missing library."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHES)}")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"any of {', '.join(BENCHES)}; all but {', '.join(LONG)} when none is named",
+    )
     parser.add_argument("--json", metavar="F", help="write the rows to a file, - for standard output")
     parser.add_argument("--report", action="store_true", help="write docs/benchmarks.md and its plots")
     parser.add_argument(
@@ -30,14 +35,15 @@ def main() -> int:
         print("--report draws with matplotlib: pip install -e '.[report]'", file=sys.stderr)
         return 2
     passes = options.runs or (3 if options.report else 1)
-    runs = {name: [_figures(name) for _ in range(passes)] for name in options.names or BENCHES}
+    names = options.names or [name for name in BENCHES if name not in LONG]
+    runs = {name: [_figures(name) for _ in range(passes)] for name in names}
     rows = [figure.row() for of_bench in runs.values() for figures in of_bench for figure in figures]
     if options.json == "-":
         print(json.dumps(rows, indent=1))
     elif options.json:
         Path(options.json).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     if options.report:
-        report.write(report.rows(runs), passes)
+        report.write(report.rows(runs))
     return 0
 
 

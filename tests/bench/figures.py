@@ -40,13 +40,17 @@ class Figure:
 
 
 BENCHES: dict[str, Measure] = {}
+LONG: set[str] = set()
+"""Benches that take so long that they run only when they are named."""
 
 
-def bench(name: str) -> Callable[[Measure], Measure]:
+def bench(name: str, *, is_long: bool = False) -> Callable[[Measure], Measure]:
     """Register a measurement under `name`; it may give several figures."""
 
     def register(measure: Measure) -> Measure:
         BENCHES[name] = measure
+        if is_long:
+            LONG.add(name)
         return measure
 
     return register

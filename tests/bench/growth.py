@@ -158,6 +158,13 @@ def growth_members() -> Iterator[Figure]:
         yield from members_figures(members)
 
 
+@bench("growth_large", is_long=True)
+def growth_large() -> Iterator[Figure]:
+    """The same in large meshes: half an hour, and 5 GB of memory for a thousand nodes in one process."""
+    for members in (300, 1000):
+        yield from members_figures(members)
+
+
 def members_figures(members: int) -> Iterator[Figure]:
     """The figures of a mesh of `members`."""
     how = f"simulated, {members} members, default timers, no fault"

@@ -1,6 +1,7 @@
-"""`python -m tests.bench --report`: docs/benchmarks.md, with every figure's target, spread and way of measuring.
+"""`python -m tests.bench --report [NAME…]`: docs/benchmarks.md, with every figure's target, spread and way of measuring.
 
-Figures whose names end in a number are points of a curve, which is drawn beside the table.
+What was measured is kept beside it: a bench that is not run this time keeps the figures it had. Figures whose names end in a
+number are points of a curve, which is drawn beside the table.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import sqlite3
 import ssl
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
 
 from tests.bench.baselines import BASELINES
 from tests.bench.figures import Figure
@@ -21,14 +24,15 @@ from tests.bench.figures import Figure
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = DOCS / "benchmarks.md"
 PLOTS = DOCS / "benchmarks"
-_POINT = re.compile(r"(?P<curve>.+)_(?P<at>\d+)")
+MEASURED = PLOTS / "measured.json"
+_POINT = re.compile(r".+_\d+")
 _POINTS_MIN = 3
 
 _OPENING = """\
 # Benchmarks
 
-Printed by `python -m tests.bench --report` ({runs} runs of every bench; `python -m tests.bench NAME` repeats one). A figure
-is the median of its runs, with the least and the greatest behind it. *Before* is what an earlier implementation of the same
+Printed by `python -m tests.bench --report`; `python -m tests.bench NAME` repeats one bench. A figure is the median of its runs,
+with the least and the greatest behind it where there were several. *Before* is what an earlier implementation of the same
 idea reached: its own code, over an in-memory transport without network cost, on the same kind of machine.
 
 {machine}
@@ -51,11 +55,7 @@ class Row:
     @property
     def met(self) -> bool | None:
         """Whether the median reaches the target, None without one."""
-        return Figure(**{**_fields(self.figure), "value": self.median}).met
-
-
-def _fields(figure: Figure) -> dict[str, object]:
-    return {name: getattr(figure, name) for name in figure.__slots__}
+        return replace(self.figure, value=self.median).met
 
 
 def rows(runs: Mapping[str, Sequence[Sequence[Figure]]]) -> list[Row]:
@@ -68,21 +68,25 @@ def rows(runs: Mapping[str, Sequence[Sequence[Figure]]]) -> list[Row]:
     return found
 
 
-def write(found: Sequence[Row], runs: int) -> None:
-    """Write the page and its plots; plots of curves that are gone go."""
-    curves = curves_of(found)
+def write(found: Sequence[Row]) -> None:
+    """Write the page and its plots, with the benches of `found` in place of what was measured of them before."""
     PLOTS.mkdir(exist_ok=True)
+    kept = msgspec.json.decode(MEASURED.read_bytes(), type=list[Row]) if MEASURED.exists() else []
+    now = {row.bench for row in found}
+    found = sorted([*(row for row in kept if row.bench not in now), *found], key=lambda row: row.bench)
+    curves = curves_of(found)
     for old in PLOTS.glob("*.svg"):
         if old.stem not in curves:
             old.unlink()
     for name, rows_of in curves.items():
         _draw(name, rows_of, PLOTS / f"{name}.svg")
-    PAGE.write_text(page(found, curves, runs, machine()), encoding="utf-8")
+    MEASURED.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+    PAGE.write_text(page(found, curves, machine()), encoding="utf-8")
 
 
-def page(found: Sequence[Row], curves: Mapping[str, Sequence[Row]], runs: int, where: str) -> str:
+def page(found: Sequence[Row], curves: Mapping[str, Sequence[Row]], where: str) -> str:
     """The page as Markdown."""
-    parts = [_OPENING.format(runs=runs, machine=where)]
+    parts = [_OPENING.format(machine=where)]
     for bench in dict.fromkeys(row.bench for row in found):
         of_bench = [row for row in found if row.bench == bench]
         parts.append(f"## {bench}\n\n{_table(of_bench)}")
@@ -117,12 +121,16 @@ def _number(value: float) -> str:
 
 
 def curves_of(found: Iterable[Row]) -> dict[str, list[Row]]:
-    """The curves with enough points to be worth a drawing, by name."""
+    """The curves with enough points to be worth a drawing, by name, each in its order."""
     curves: dict[str, list[Row]] = {}
     for row in found:
-        if point := _POINT.fullmatch(row.figure.name):
-            curves.setdefault(point["curve"], []).append(row)
-    return {name: points for name, points in curves.items() if len(points) >= _POINTS_MIN}
+        if _POINT.fullmatch(row.figure.name):
+            curves.setdefault(row.figure.name.rpartition("_")[0], []).append(row)
+    return {name: sorted(points, key=_at) for name, points in curves.items() if len(points) >= _POINTS_MIN}
+
+
+def _at(point: Row) -> int:
+    return int(point.figure.name.rpartition("_")[2])
 
 
 def _draw(name: str, points: Sequence[Row], file: Path) -> None:
@@ -132,7 +140,7 @@ def _draw(name: str, points: Sequence[Row], file: Path) -> None:
     matplotlib.rcParams["svg.hashsalt"] = name  # the same figures give the same file
     from matplotlib import pyplot
 
-    at = [int(row.figure.name.rpartition("_")[2]) for row in points]
+    at = [_at(row) for row in points]
     drawing, axes = pyplot.subplots(figsize=(6, 3))
     axes.errorbar(
         at,
