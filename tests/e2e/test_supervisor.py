@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pty
 import re
@@ -16,7 +17,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.command_line import FREE_PORTS, WHISPER, Mesh, all_end, watching
+from whisper_tui.settings import Settings
+from whisper_tui.supervisor.launch import launched
 from whisper_tui.supervisor.ports import free_base
+from whisper_tui.supervisor.prepare import Wishes
+from whisper_tui.supervisor.rundir import RunDir
 
 STARTED = b"ask something"
 
@@ -64,6 +69,15 @@ def test_a_mesh_goes_up_is_hurt_comes_back_and_leaves_nothing(mesh: Mesh) -> Non
         with socket.socket() as free:
             free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             free.bind(("127.0.0.1", port))
+
+
+async def test_what_is_typed_while_the_mesh_comes_up_waits_for_it(mesh: Mesh) -> None:
+    wishes = Wishes(count=3, fast=True, auto_ports=True, light=True)
+    async with launched(RunDir(mesh.folder), wishes, Settings({}, None, None), print):  # nobody is up yet
+        nodes = await asyncio.to_thread(mesh.nodes)
+        assert [node["state"] for node in nodes.values()] == ["alive"] * 4
+        asked = await asyncio.to_thread(mesh.json, "submit", "What is overfitting?")
+        assert asked["state"] == "answered" and asked["total"] == 3
 
 
 def test_when_the_supervisor_is_killed_nothing_outlives_it_by_two_seconds(mesh: Mesh) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Awaitable
 from whisper_tui.actions.actions import Actions, Submission
 from whisper_tui.actions.terms import Terms
 from whisper_tui.commands import answer, waiting
-from whisper_tui.commands.output import partition_line, print_json, print_line
+from whisper_tui.commands.output import Progress, partition_line, print_json, print_line
+from whisper_tui.commands.starting import until_started
 from whisper_tui.errors import MeshUnreachable
 from whisper_tui.model.numbers import counted
 from whisper_tui.program import typed
@@ -45,7 +46,11 @@ async def report(done: Awaitable[Outcome], as_json: bool) -> None:
 
 async def submit(run: RunDir, text: str, terms: Terms, wait: bool, as_json: bool) -> None:
     """Ask a question as the operator, and wait for the answer unless told not to."""
-    taken = await actions(run).ask(text, terms)
+    acting = actions(run)
+    await until_started(acting.reach)
+    with Progress() as progress:
+        progress.say("asking …")
+        taken = await acting.ask(text, terms)
     if wait:
         answer.show(await _answered(run, taken, terms), as_json)
     elif as_json:
@@ -70,7 +75,9 @@ async def _answered(run: RunDir, taken: Submission, terms: Terms) -> waiting.End
 
 async def cancel(run: RunDir, job: str, as_json: bool) -> None:
     """Ask that a job end as cancelled."""
-    cancelled = await actions(run).cancel(job)
+    acting = actions(run)
+    await until_started(acting.reach)
+    cancelled = await acting.cancel(job)
     if as_json:
         print_json({"job": cancelled})
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sys
 from collections.abc import Sequence
@@ -73,26 +74,35 @@ def short(key: str) -> str:
     return key[:12]
 
 
+SOON_S = 0.4
+"""What is over by then need not be told of."""
+
+EVERY_S = 5.0
+"""How often progress is told where lines cannot be written over."""
+
+
 class Progress:
-    """A line on standard error that is written over, in a terminal; nothing elsewhere."""
+    """How far something is, on standard error, once it takes longer than SOON_S: one line that is written over in a
+    terminal, elsewhere a line now and then. For use in a running event loop."""
 
     def __enter__(self) -> Progress:
-        self._shown = 0
+        self._said = ""
+        self._shown = ""
+        self._in_terminal = sys.stderr.isatty()
+        self._appeared = False
+        self._timer = asyncio.get_running_loop().call_later(SOON_S, self._appear)
         return self
 
     def say(self, text: str) -> None:
-        """Show `text` instead of what is shown now."""
-        if sys.stderr.isatty():
-            line = inert(text)
-            sys.stderr.write("\r" + line.ljust(self._shown))
-            sys.stderr.flush()
-            self._shown = len(line)
+        """Have `text` shown instead of what was said before."""
+        self._said = inert(text)
+        if self._appeared and self._in_terminal:
+            self._draw()
 
     def warn(self, line: str) -> None:
         """Print a line that stays on standard error, where no terminal shows what is said."""
-        if not sys.stderr.isatty():
-            sys.stderr.write(inert(line) + "\n")
-            sys.stderr.flush()
+        if not self._in_terminal:
+            self._print(inert(line))
 
     def tell(self, line: str) -> None:
         """Print a line that stays, in place of what is shown now."""
@@ -101,10 +111,30 @@ class Progress:
         sys.stdout.flush()
 
     def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
         self._wipe()
 
+    def _appear(self) -> None:
+        self._appeared = True
+        if self._in_terminal:
+            self._draw()
+            return
+        if self._said != self._shown:
+            self._print(self._said)
+            self._shown = self._said
+        self._timer = asyncio.get_running_loop().call_later(EVERY_S, self._appear)
+
+    def _draw(self) -> None:
+        sys.stderr.write("\r" + self._said.ljust(len(self._shown)))
+        sys.stderr.flush()
+        self._shown = self._said
+
+    def _print(self, line: str) -> None:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
     def _wipe(self) -> None:
-        if self._shown:
-            sys.stderr.write("\r" + " " * self._shown + "\r")
+        if self._in_terminal and self._shown:
+            sys.stderr.write("\r" + " " * len(self._shown) + "\r")
             sys.stderr.flush()
-            self._shown = 0
+            self._shown = ""

@@ -20,6 +20,7 @@ from whisper_tui.commands.output import (
     print_text,
     short,
 )
+from whisper_tui.commands.starting import until_started
 from whisper_tui.errors import ActionError, BadInput
 from whisper_tui.model.impact import voted_weight
 from whisper_tui.model.inert import inert
@@ -38,7 +39,7 @@ NO_JOBS = 'no job yet: whisper-tui submit "your question"'
 
 async def nodes(run: RunDir, as_json: bool) -> None:
     """Participants: how the mesh sees them, and how their processes are."""
-    reach = Reach(run)
+    reach = await _reached(run)
     status = await reach.status()
     state = await reach.state()
     rows = _node_rows(status, state)
@@ -84,6 +85,13 @@ async def nodes(run: RunDir, as_json: bool) -> None:
         print_line(partition_line(status.sides))
 
 
+async def _reached(run: RunDir) -> Reach:
+    """A mesh that is up, or as far up as it will be."""
+    reach = Reach(run)
+    await until_started(reach)
+    return reach
+
+
 def _node_rows(status: Status, state: State) -> list[dict[str, Any]]:
     members = {member.peer: msgspec.to_builtins(member) for member in state.members}
     rows = []
@@ -101,7 +109,7 @@ def _node_rows(status: Status, state: State) -> list[dict[str, Any]]:
 
 async def jobs(run: RunDir, tail: int | None, as_json: bool) -> None:
     """The jobs the operator's node knows, the newest last; only the `tail` newest if a number is given."""
-    reach = Reach(run)
+    reach = await _reached(run)
     state = await reach.state()
     in_order = sorted(state.jobs, key=lambda job: (job.submitted_ms, job.label))
     shown = in_order if tail is None else _newest(in_order, tail)
@@ -148,7 +156,7 @@ async def jobs(run: RunDir, tail: int | None, as_json: bool) -> None:
 
 async def bids(run: RunDir, word: str | None, as_json: bool) -> None:
     """The auctions of all jobs, of one, or of all jobs of a question."""
-    reach = Reach(run)
+    reach = await _reached(run)
     state = await reach.state()
     asked = [query for query in state.queries if query.label == word]
     if asked:
@@ -184,7 +192,7 @@ async def bids(run: RunDir, word: str | None, as_json: bool) -> None:
 
 async def leases(run: RunDir, as_json: bool) -> None:
     """Jobs that somebody works on now."""
-    reach = Reach(run)
+    reach = await _reached(run)
     state = await reach.state()
     held = [job for job in state.jobs if job.holder and job.epoch > 0 and job.state not in FINAL_STATES]
     if as_json:
@@ -213,7 +221,7 @@ async def leases(run: RunDir, as_json: bool) -> None:
 
 async def ledger(run: RunDir, tail: int, as_json: bool) -> None:
     """How the replicas stand, and the newest records."""
-    reach = Reach(run)
+    reach = await _reached(run)
     states = await reach.states()
     replicas = _compared({name: state.replica for name, state in states.items()})
     converged = _same_root(replicas)
@@ -280,7 +288,7 @@ def _agreement(replicas: dict[str, ReplicaView]) -> str:
 
 async def job(run: RunDir, word: str, out: Path | None, as_json: bool) -> None:
     """One job in full; with `out` its receipt is written there."""
-    reach = Reach(run)
+    reach = await _reached(run)
     state = await reach.state()
     found = await _find(reach, state, word)
     if out is not None:

@@ -12,6 +12,7 @@ import msgspec
 
 from mesh_core.api.reports import Audit
 from whisper_tui.errors import ActionError, TimedOut, UserError
+from whisper_tui.model.numbers import counted
 from whisper_tui.model.state import State, initial_state
 from whisper_tui.script import looking
 from whisper_tui.script.assertions import Check, describe, judge, shown
@@ -75,15 +76,18 @@ class Play:
         code = PASSED
         live: list[str] = []
         gone: list[str] = []
+        self._progress.say(f"starting {counted(self._wishes.count or 0, 'provider')} and the operator …")
         try:
             async with running(
                 self._run, self._wishes, self._settings, self._rng, self._progress.say, self._progress.told
             ) as mesh:
+                self._progress.say("they are up")
                 try:
                     code = await self._play_steps(mesh)
                 finally:
                     self._state = mesh.picture.state
                     live, gone = mesh.participants()
+                    self._progress.say("ending the mesh, and reading its stores …")
             self._audit = await audit(self._run, live, gone)
         except UserError as error:
             self._failure = self._failure or self._described(None, error.message)

@@ -230,7 +230,15 @@ def not_up(status: Status) -> dict[str, str]:
 
 
 async def until_released(run: RunDir) -> None:
-    """Wait until the supervisor is gone, however it ended: its lock goes with it.
+    """Wait until the supervisor is gone, however it ended: its lock goes with it."""
+    try:
+        await until_unlocked(run.lock_file, GREETING_S)
+    except TimeoutError:
+        raise TimedOut(f"the supervisor of {run.root} does not end") from None
+
+
+async def until_unlocked(path: Path, patience_s: float) -> None:
+    """Wait until nobody holds the lock on `path` exclusively; TimeoutError after `patience_s` seconds.
 
     The wait is a daemon thread's, so that it never keeps this process from ending.
     """
@@ -238,12 +246,9 @@ async def until_released(run: RunDir) -> None:
     released = asyncio.Event()
 
     def wait() -> None:
-        with lock(run.lock_file, wait=True, shared=True):
+        with lock(path, wait=True, shared=True):
             loop.call_soon_threadsafe(released.set)
 
     threading.Thread(target=wait, name="lock", daemon=True).start()
-    try:
-        async with asyncio.timeout(GREETING_S):
-            await released.wait()
-    except TimeoutError:
-        raise TimedOut(f"the supervisor of {run.root} does not end") from None
+    async with asyncio.timeout(patience_s):
+        await released.wait()
