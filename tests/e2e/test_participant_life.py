@@ -169,6 +169,8 @@ async def test_garbage_from_the_network_is_counted_and_harms_nobody(mesh: Mesh) 
     stranger.end()
     await mesh.converged()
     async with asyncio.timeout(PATIENCE_S):  # what is in the node's inbox is not read yet
-        while 'whisper_dropped_total{cause="malformed"} 201' not in (metrics := await first.client().metrics()):
+        while 'whisper_dropped_total{cause="malformed"} 201' not in (
+            metrics := await first.client().metrics()
+        ):
             await first.state_when(lambda state: True)
     assert "whisper_bugs_total{" not in metrics
