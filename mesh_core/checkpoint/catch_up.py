@@ -21,7 +21,6 @@ from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.chain import Base
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.needs import TakeSnapshot
-from mesh_core.ledger.record import read_record
 from mesh_core.wire import statements as st
 from mesh_core.wire.messages import Truncated
 
@@ -80,9 +79,8 @@ class CatchUp:
             return
         if need.body.height == self._newest.height + 1:
             # Its votes may be covered elsewhere by now: whoever has all the records needs nothing else.
-            for signed in need.checkpoints:
-                entry = read_record(signed)
-                self._elector.hear(entry, entry.body)
+            self._elector.rounds.show(need.body, need.checkpoints)
+            look_at(self._context.timers, now)
         if not self._findings.is_judged(need.body.finding) and self._is_best(now, need):
             self._blobs.want(now, need.job, [sender], need)
 

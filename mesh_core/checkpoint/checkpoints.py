@@ -31,6 +31,7 @@ from mesh_core.ledger.proofs import Prove
 from mesh_core.ledger.record import Entry
 from mesh_core.ledger.sync import Replication
 from mesh_core.wire import statements as st
+from mesh_core.wire.messages import Backed
 
 
 class Checkpoints:
@@ -106,12 +107,24 @@ class Checkpoints:
         if isinstance(entry.body, st.Checkpoint):
             # It does not count as one of many: else checkpoints alone would cause the next.
             self._elector.hear(entry, entry.body)
+            self._help_along(entry.author, entry.body)
             return
         self._marks.count()
         if self._context.ready and self._marks.is_full():
             self._marks.mark()
-            if self._elector.is_due() and LOOK not in self._context.timers:
-                self._context.timers.set(LOOK, self._context.now)
+            if self._elector.is_due():
+                look_at(self._context.timers, self._context.now)
+
+    def _help_along(self, author: PeerId, body: st.Checkpoint) -> None:
+        """An elector goes on with rounds of a height that is decided here: what decided it may have come here only."""
+        newest = self._newest
+        late = body.height < newest.height or (body.height == newest.height and body.round > newest.round)
+        if late and self._elector.elects and self._context.ready and author != self._context.me:
+            self.catch_up.offer(self._context.now, author)
+
+    def on_backed(self, now: float, sender: PeerId, message: Backed) -> None:
+        """An elector shows what binds it."""
+        self._elector.on_backed(now, sender, message)
 
     def on_cut(self, now: float) -> None:
         """The cut that an elector speaks of is here."""

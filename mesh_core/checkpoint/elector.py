@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mesh_core.checkpoint.cuts import Cuts
-from mesh_core.checkpoint.electors import acceptable, eligible, rotated, successors
+from mesh_core.checkpoint.electors import acceptable, certified, eligible, rotated, successors
 from mesh_core.checkpoint.findings import Findings, Found
 from mesh_core.checkpoint.look import LOOK, look_at
 from mesh_core.checkpoint.marks import Marks
@@ -18,9 +18,10 @@ from mesh_core.context import Context
 from mesh_core.effects import PeerId
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.proofs import Prove
-from mesh_core.ledger.record import Entry
+from mesh_core.ledger.record import Entry, read_record
 from mesh_core.ledger.sync import Replication
 from mesh_core.wire import statements as st
+from mesh_core.wire.messages import Backed
 
 _QUORUM_RETRY_S = 2.0
 """While too few electors are there nobody votes; after this long they are counted again."""
@@ -86,6 +87,20 @@ class Elector:
                     self.hear(entry, entry.body)
         look_at(self._context.timers, now)
 
+    def on_backed(self, now: float, sender: PeerId, message: Backed) -> None:
+        """Another elector shows what it is bound by."""
+        electors = self.rounds.electors
+        if sender not in electors:
+            return
+        crypto, network = self._context.crypto, self._context.config.network
+        body = certified(crypto, network, electors, message.checkpoints, locked=False)
+        if body is None:
+            self._context.dropped["bad_checkpoint"] += 1
+            return
+        for signed in message.checkpoints:
+            self.hear(read_record(signed), body)
+        self.rounds.show(body, message.checkpoints)
+
     def agrees(self, now: float, finding: st.Finding) -> bool | None:
         """Whether this node finds the same as those who vote for it; None when that has to wait."""
         return self._findings.agrees(now, finding, self.rounds.voters(finding))
@@ -100,13 +115,13 @@ class Elector:
         """Vote, if it is time to."""
         rounds, present = self.rounds, {self._context.me, *self._live()}
         if not rounds.stirring and not self.is_due():
-            self._since = None
+            self._since = None  # a vote that nobody joins, and that may be a lie, lets no round pass
             return
         if len(present.intersection(rounds.electors)) < rounds.quorum:
             self._since = None
             look_at(self._context.timers, now + _QUORUM_RETRY_S)
             return
-        round_, until = self._current_round(now)
+        round_ = self._current_round(now)
         last = rounds.last_backed(round_ + 1)
         if last is not None and rounds.may_lock(last.round):
             if self.agrees(now, last.finding):
@@ -115,16 +130,36 @@ class Elector:
             finding = self._choice(now, round_, present)
             if finding is not None:
                 self._vote(now, round_, finding, locked=False)
-        look_at(self._context.timers, until)
+        if not self._waits():
+            look_at(self._context.timers, self._ends())
 
-    def _current_round(self, now: float) -> tuple[int, float]:
-        """The round this elector is in, and when it ends."""
+    def _current_round(self, now: float) -> int:
+        """The round this elector is in."""
         reached = max(self.rounds.reached(), self.rounds.backed_in)
         if self._since is None or reached > self._round:
             self._round, self._since = max(self._round, reached), now
-        elif now >= self._since + _round_s(self._round):
+        elif now >= self._ends() and not self._waits():
             self._round, self._since = self._round + 1, now
-        return self._round, self._since + _round_s(self._round)
+            self._show_bound()
+        return self._round
+
+    def _ends(self) -> float:
+        """When the round this elector is in ends, unless it waits."""
+        assert self._since is not None
+        return self._since + _ROUND_S * _longer(self._round)
+
+    def _waits(self) -> bool:
+        """Whether this elector has said what it has to say, and nobody honest need have heard that anything is due: it
+        would only be far ahead of the others when they come."""
+        return self.rounds.backed_in >= self._round and not self.rounds.stirring
+
+    def _show_bound(self) -> None:
+        """A round was in vain: perhaps because the others do not know what binds this elector."""
+        last = self.rounds.last_backed(self._round)
+        if last is not None:
+            shown = Backed(self.rounds.proof(last.round))
+            for peer in sorted(set(self.rounds.electors).intersection(self._live())):
+                self._context.send(peer, shown)
 
     def _choice(self, now: float, round_: int, present: set[PeerId]) -> st.Finding | None:
         """What to back: what this elector is bound to, else what one says whose turn has come, or itself."""
@@ -199,10 +234,6 @@ class Elector:
 
 def _fits(found: Found) -> bool:
     return len(found.data) <= limit("blob_bytes_max")
-
-
-def _round_s(round_: int) -> float:
-    return _ROUND_S * _longer(round_)
 
 
 def _longer(round_: int) -> float:

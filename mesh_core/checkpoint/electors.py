@@ -29,19 +29,29 @@ def quorum(electors: int) -> int:
 
 
 def certified(
-    crypto: Verifier, network: str, electors: Collection[PeerId], certificate: Certificate
+    crypto: Verifier,
+    network: str,
+    electors: Collection[PeerId],
+    certificate: Certificate,
+    *,
+    locked: bool = True,
 ) -> st.Checkpoint | None:
-    """What a quorum of `electors` has locked in one round, None when these records do not show it."""
+    """What a quorum of `electors` has locked in one round, or backed, None when these records do not show exactly that.
+
+    Each is a vote of another elector for the same: whoever passes a certificate on answers for all that is in it.
+    """
     if not 0 < len(certificate) <= len(electors):
         return None
     try:
         entries = [check_record(crypto, signed, network) for signed in certificate]
     except StatementError:
         return None
-    body = entries[0].body
-    agree = {entry.author for entry in entries if entry.body == body}
-    enough = len(agree.intersection(electors)) >= quorum(len(electors))
-    return body if isinstance(body, st.Checkpoint) and body.locked and enough else None
+    body, authors = entries[0].body, {entry.author for entry in entries}
+    if not isinstance(body, st.Checkpoint) or body.locked != locked:
+        return None
+    sound = len(authors) == len(entries) and authors <= set(electors)
+    agree = all(entry.body == body for entry in entries)
+    return body if sound and agree and len(authors) >= quorum(len(electors)) else None
 
 
 def eligible(snapshot: Snapshot) -> dict[PeerId, int]:

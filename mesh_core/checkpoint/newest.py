@@ -74,6 +74,12 @@ class Newest:
     certificate: Certificate = ()
     handovers: tuple[Certificate, ...] = ()
 
+    @property
+    def round(self) -> int:
+        """The round in which it was decided, 0 before the first."""
+        body = read_record(self.certificate[0]).body if self.certificate else None
+        return body.round if isinstance(body, st.Checkpoint) else 0
+
     def read(self) -> Snapshot | None:
         """The snapshot: read when needed and not kept in memory."""
         data = self._blobs.get(self.snapshot) if self.snapshot else None

@@ -9,6 +9,9 @@ another finding. The quorums share an elector that does not lie. For r' = r it h
 locked B in round r before it backed the other, because nobody locks in a round before one in which it has backed; what
 it has locked last is then B too, since between r and r' no quorum backs another; and what would have freed it is a quorum
 for another in between. None of this is done by who does not lie.
+
+What a quorum has backed binds whoever has seen it, and one of that quorum may have lied to the others, or shown its vote to
+one elector only. So whoever is bound shows the others why (`proof`), else they would go on without it for ever.
 """
 
 from __future__ import annotations
@@ -45,6 +48,10 @@ class Rounds:
     lock: Bound | None = None
     _votes: dict[tuple[int, bool], dict[st.Finding, dict[PeerId, st.Signed]]] = field(default_factory=dict)
     _rounds: dict[PeerId, set[int]] = field(default_factory=dict)
+    _said: dict[tuple[PeerId, int, bool], tuple[st.Finding, st.Signed]] = field(default_factory=dict)
+    _twice: set[tuple[PeerId, int, bool]] = field(default_factory=set)
+    _backed: dict[int, tuple[st.Finding, Certificate]] = field(default_factory=dict)
+    _decided: tuple[st.Finding, Certificate] | None = None
 
     @property
     def quorum(self) -> int:
@@ -53,8 +60,8 @@ class Rounds:
 
     @property
     def stirring(self) -> bool:
-        """Whether anybody has voted."""
-        return bool(self._rounds)
+        """Whether more electors have voted than may lie: somebody honest wants a decision."""
+        return len(self._rounds) > bearable(len(self.electors))
 
     def hear(self, author: PeerId, body: st.Checkpoint, signed: st.Signed) -> st.Signed | None:
         """Count a vote; returns an earlier one of its author that contradicts it."""
@@ -71,9 +78,26 @@ class Rounds:
         if body.round not in rounds:
             return None
         slot = self._votes.setdefault((body.round, body.locked), {})
-        slot.setdefault(body.finding, {})[author] = signed
-        others = (by[author] for finding, by in slot.items() if finding != body.finding and author in by)
-        return next(others, None)
+        by = slot.setdefault(body.finding, {})
+        by[author] = signed
+        if len(by) >= self.quorum:
+            self._has_quorum(body, tuple(by[peer] for peer in sorted(by)[: self.quorum]))
+        before, first = self._said.setdefault((author, body.round, body.locked), (body.finding, signed))
+        if before == body.finding:
+            return None
+        self._twice.add((author, body.round, body.locked))
+        return first
+
+    def _has_quorum(self, body: st.Checkpoint, votes: Certificate) -> None:
+        if not body.locked:
+            self._backed.setdefault(body.round, (body.finding, votes))
+        elif self._decided is None:
+            self._decided = body.finding, votes
+
+    def show(self, body: st.Checkpoint, votes: Certificate) -> None:
+        """These votes of a quorum have been checked: they count whatever has come here of each of their authors."""
+        if body.height == self.height:
+            self._has_quorum(body, votes)
 
     def _bind(self, body: st.Checkpoint) -> None:
         if not body.locked:
@@ -84,6 +108,8 @@ class Rounds:
     def _drop(self, author: PeerId, oldest: int) -> None:
         self._rounds[author].discard(oldest)
         for locked in (False, True):
+            self._said.pop((author, oldest, locked), None)
+            self._twice.discard((author, oldest, locked))
             for by in self._votes.get((oldest, locked), {}).values():
                 by.pop(author, None)
 
@@ -91,27 +117,16 @@ class Rounds:
 
     def decided(self) -> tuple[st.Finding, Certificate] | None:
         """What a quorum has locked in one round, with its votes."""
-        for (_, locked), slot in self._votes.items():
-            for finding, by in slot.items() if locked else ():
-                if len(by) >= self.quorum:
-                    return finding, tuple(by[peer] for peer in sorted(by)[: self.quorum])
-        return None
-
-    def backed(self, round_: int) -> st.Finding | None:
-        """What a quorum backs in a round."""
-        slot = self._votes.get((round_, False), {})
-        return next((finding for finding, by in slot.items() if len(by) >= self.quorum), None)
+        return self._decided
 
     def last_backed(self, before: int) -> Bound | None:
         """What a quorum backed in the last round before `before` in which one did."""
-        rounds = sorted(
-            (round_ for round_, locked in self._votes if not locked and round_ < before), reverse=True
-        )
-        for round_ in rounds:
-            finding = self.backed(round_)
-            if finding is not None:
-                return Bound(round_, finding)
-        return None
+        last = max((round_ for round_ in self._backed if round_ < before), default=None)
+        return Bound(last, self._backed[last][0]) if last is not None else None
+
+    def proof(self, round_: int) -> Certificate:
+        """The votes of a quorum that backed the same in a round, none when that has not been seen."""
+        return self._backed[round_][1] if round_ in self._backed else ()
 
     def reached(self) -> int:
         """The highest round that more electors than may lie have come to."""
@@ -120,9 +135,10 @@ class Rounds:
         return highest[most] if len(highest) > most else 0
 
     def proposals(self, author: PeerId, round_: int) -> Iterator[st.Finding]:
-        """What an elector backs in a round: one finding, unless it lies."""
-        slot = self._votes.get((round_, False), {})
-        yield from (finding for finding, by in slot.items() if author in by)
+        """What an elector backs in a round: one finding, and nothing that counts once it has backed two."""
+        said = self._said.get((author, round_, False))
+        if said is not None and (author, round_, False) not in self._twice:
+            yield said[0]
 
     def voters(self, finding: st.Finding) -> list[PeerId]:
         """Who has voted for a finding."""

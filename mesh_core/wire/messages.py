@@ -162,6 +162,13 @@ class Truncated(Struct, array_like=True, frozen=True, tag=18):
     handovers: tuple[tuple[Signed, ...], ...] = ()
 
 
+class Backed(Struct, array_like=True, frozen=True, tag=19):
+    """I am bound by this: `checkpoints` are signed `checkpoint` records in which a quorum of electors back the same in one
+    round. One of them may have shown its vote to me only."""
+
+    checkpoints: tuple[Signed, ...]
+
+
 # ------------------------------------------------------------------------------------ jobs and leases
 
 
@@ -331,6 +338,7 @@ Message: TypeAlias = (
     | FetchBlob
     | BlobChunk
     | Truncated
+    | Backed
     | StoreJob
     | JobStored
     | PromiseRequest

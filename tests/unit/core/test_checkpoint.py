@@ -1,16 +1,18 @@
 """Who may make a replica forget: nobody against its own records, and of strangers to it nobody at all."""
 
 import pytest
+from msgspec import structs
 
+from mesh_core.checkpoint.look import look_at
 from mesh_core.checkpoint.snapshot import Cut, encoded
-from mesh_core.effects import Effect, JobOptions, Notify, Tick
+from mesh_core.effects import Effect, JobOptions, Notify, Send, Tick
 from mesh_core.identity.statement import digest
 from mesh_core.ledger.chain import AuthorChain
 from mesh_core.ledger.record import make_record
 from mesh_core.node import Node
 from mesh_core.simulation.world import OPERATOR, Setup, World
 from mesh_core.wire import statements as st
-from mesh_core.wire.messages import BlobChunk, Truncated
+from mesh_core.wire.messages import Backed, BlobChunk, Truncated
 
 RETAINED = 24
 
@@ -45,6 +47,20 @@ def signed_by(world: World, names: list[str], body: st.Checkpoint) -> tuple[byte
 
 def told(effects: list[Effect], kind: str) -> bool:
     return any(isinstance(effect, Notify) and effect.kind == kind for effect in effects)
+
+
+def sends(effects: list[Effect], to: bytes) -> list[Send]:
+    return [effect for effect in effects if isinstance(effect, Send) and effect.to == to]
+
+
+def offers(effects: list[Effect], to: bytes) -> list[Send]:
+    return [send for send in sends(effects, to) if isinstance(send.message, Truncated)]
+
+
+def offered(node: Node, to: bytes) -> list[Send]:
+    """What a node tells a peer that lacks what is dropped here."""
+    node.checkpoints.catch_up.offer(node.context.now + 10.0, to)
+    return offers(node.step(node.context.now, Tick()), to)
 
 
 def a_cut(node: Node) -> Cut:
@@ -132,6 +148,28 @@ def test_what_electors_only_back_is_no_checkpoint() -> None:
     assert victim.context.dropped["bad_checkpoint"] == 1
 
 
+def test_a_certificate_that_carries_anything_else_beside_its_votes_is_none() -> None:
+    """Whoever took it would hand it on, and everybody would read records that nobody has looked at."""
+    world = mesh(0)
+    world.crash("node1")
+    for number in range(12):
+        world.submit(OPERATOR, "why?", range(3), JobOptions(), f"q{number}")
+        world.run_for(2.0)
+    teller = node_of(world, "node2")
+    (truncated,) = [one.message for one in offered(teller, world.hosts["node1"].peer)]
+    world.split([["node1"], [name for name in world.hosts if name != "node1"]])
+    world.start("node1")
+    world.run_for(2.0)
+    victim, key = node_of(world, "node1"), world.keys.key("stranger")
+    foreign = make_record(world.keys.crypto("stranger"), "local", key, 1, bytes(32), 0, "note", "x")
+    for extra in (foreign, truncated.checkpoints[0]):
+        altered = structs.replace(truncated, checkpoints=(*truncated.checkpoints, extra))
+        victim.checkpoints.catch_up.on_truncated(victim.context.now, teller.peer, altered)
+    assert victim.context.dropped["bad_checkpoint"] == 2 and len(victim.blobs) == 0
+    victim.checkpoints.catch_up.on_truncated(victim.context.now, teller.peer, truncated)
+    assert len(victim.blobs) == 1
+
+
 def test_a_node_believes_its_own_records_more_than_all_electors() -> None:
     world = mesh(1, retained=4096)
     victim = node_of(world, "node1")
@@ -142,6 +180,76 @@ def test_a_node_believes_its_own_records_more_than_all_electors() -> None:
     assert told(effects, "alarm")
     assert victim.ledger.state_root() == root and len(victim.ledger.chains) == held + 4
     assert victim.ledger.collapsed == 0 and victim.checkpoints.height == 0
+
+
+def test_one_vote_before_anything_is_due_postpones_nothing() -> None:
+    """Rounds would pass in a mesh that is asked nothing, each longer than the one before."""
+    assert questions_until_a_checkpoint(early=True) <= questions_until_a_checkpoint(early=False) + 1
+
+
+def questions_until_a_checkpoint(*, early: bool) -> int:
+    world = mesh(1)
+    if early:
+        for name in world.hosts:
+            node = node_of(world, name)
+            hear(node, world, signed_by(world, ["node6"], st.Checkpoint(1, 0, False, a_finding(node))))
+    world.run_for(2_000.0)
+    for number in range(1, 100):
+        world.submit(OPERATOR, "why?", range(3), JobOptions(), f"n{number}")
+        world.run_for(3.0)
+        if node_of(world, "node1").checkpoints.height:
+            return number
+    raise AssertionError("no checkpoint")
+
+
+def test_an_elector_that_is_the_first_to_whom_a_checkpoint_is_due_does_not_go_through_rounds_alone() -> None:
+    world = mesh(4)
+    first = node_of(world, "node1")
+    first.checkpoints._marks._added += 2 * RETAINED
+    first.checkpoints._marks.mark()
+    look_at(first.context.timers, first.context.now)
+    world.run_for(1_000.0)
+    votes = [
+        entry.body
+        for entry in first.ledger.chains.authors[first.peer].entries()
+        if isinstance(entry.body, st.Checkpoint)
+    ]
+    assert votes and max(vote.round for vote in votes) <= 1
+
+
+def test_what_binds_one_elector_is_shown_to_the_others_when_a_round_was_in_vain() -> None:
+    """A liar has shown one of them its vote, and something else to the others."""
+    world = mesh(1, retained=4096)
+    bound, other = node_of(world, "node1"), node_of(world, "node3")
+    body = st.Checkpoint(1, 0, False, a_finding(bound))
+    votes = signed_by(world, ["node2", "node3", "node4", "node6"], body)
+    effects = hear(bound, world, votes)
+    for _ in range(10):
+        effects += bound.step(bound.context.now + 1.0, Tick())
+    (shown,) = {one.message for one in sends(effects, other.peer) if isinstance(one.message, Backed)}
+    stranger = world.keys.key("stranger")
+    for sender, message in (
+        (stranger, shown),
+        (bound.peer, Backed(shown.checkpoints[:3])),
+        (bound.peer, Backed(signed_by(world, ["node2", "node4", "node5", "node6"], locks(other)))),
+    ):
+        other.checkpoints.on_backed(other.context.now, sender, message)
+        assert other.checkpoints._elector.rounds.last_backed(1) is None
+    other.checkpoints.on_backed(other.context.now, bound.peer, shown)
+    backed = other.checkpoints._elector.rounds.last_backed(1)
+    assert backed is not None and backed.finding == body.finding
+
+
+def test_whoever_votes_on_a_height_that_is_decided_is_shown_the_decision() -> None:
+    """A liar's lock may have come to one elector only: the others would vote for ever, one too few."""
+    world = mesh(12)
+    node, late = node_of(world, "node1"), world.hosts["node3"].peer
+    height = node.checkpoints.height
+    world.run_for(5.0)
+    again = st.Checkpoint(height, node.checkpoints._newest.round, False, a_finding(node))
+    assert height and not offers(hear(node, world, signed_by(world, ["node3"], again)), late)
+    on = st.Checkpoint(height, again.round + 1, False, a_finding(node))
+    assert offers(hear(node, world, signed_by(world, ["node3"], on)), late)
 
 
 def test_an_elector_signs_only_what_it_finds_itself() -> None:

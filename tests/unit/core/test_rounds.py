@@ -126,16 +126,35 @@ def test_without_its_rules_electors_decide_twice(broken: type[Elector]) -> None:
 
 @pytest.mark.parametrize("size", [(1, 0), (2, 0), (3, 0), (3, 1), (5, 2), (8, 3)])
 def test_electors_that_hear_each_other_decide_although_liars_say_nothing_more(size: tuple[int, int]) -> None:
-    for seed in range(20):
-        mesh = Mesh(Random(seed), *size)
-        mesh.run(STEPS // 2)
-        mesh.decided()  # all that has been said arrives
-        for round_ in range(max(elector.round for elector in mesh.electors) + 1, STEPS):
-            backed = mesh.electors[round_ % len(mesh.electors)].rounds.bound(round_) or finding(0)
-            _one_good_round(mesh, round_, backed)
-            if mesh.decided():
-                break
-        assert len(mesh.decided()) == 1
+    assert all(comes_to_an_end(Random(seed), size) for seed in range(20))
+
+
+def test_electors_that_keep_what_binds_them_to_themselves_may_go_on_for_ever() -> None:
+    assert not all(comes_to_an_end(Random(seed), (5, 2), tell=False) for seed in range(20))
+
+
+def comes_to_an_end(rng: Random, size: tuple[int, int], *, tell: bool = True) -> bool:
+    """Whether electors decide once all that they say arrives; what liars have said to one of them does not by itself."""
+    mesh = Mesh(rng, *size)
+    mesh.run(STEPS // 2)
+    mesh.decided()  # all that has been said arrives
+    for round_ in range(max(elector.round for elector in mesh.electors) + 1, STEPS):
+        if tell:
+            _show_what_binds(mesh, round_)
+        backed = mesh.electors[round_ % len(mesh.electors)].rounds.bound(round_) or finding(0)
+        _one_good_round(mesh, round_, backed)
+        if mesh.decided():
+            break
+    return len(mesh.decided()) == 1
+
+
+def _show_what_binds(mesh: Mesh, round_: int) -> None:
+    for elector in mesh.electors:
+        last = elector.rounds.last_backed(round_)
+        if last is not None:
+            body = st.Checkpoint(HEIGHT, last.round, False, last.finding)
+            for other in mesh.electors:
+                other.rounds.show(body, elector.rounds.proof(last.round))
 
 
 def _one_good_round(mesh: Mesh, round_: int, proposal: st.Finding) -> None:
