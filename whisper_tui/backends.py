@@ -36,6 +36,12 @@ def choose(settings: Settings, *, light: bool, model_port: int) -> BackendSettin
     )
 
 
+def check(settings: Settings) -> None:
+    """BadInput for a variable that should name a server and does not."""
+    for name in ("OLLAMA_BASE_URL", "WHISPER_OPENAI_URL"):
+        _checked(settings, name)
+
+
 def has_local_model() -> bool:
     """Whether both halves of the built-in model are installed: the engine and the weights."""
     return all(importlib.util.find_spec(package) is not None for package in MODEL_PACKAGES)

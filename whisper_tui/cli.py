@@ -363,10 +363,9 @@ def heal(run_dir: RunDirOption = None, json: JsonOption = False) -> None:
 @app.command()
 def doctor(run_dir: RunDirOption = None, json: JsonOption = False) -> int:
     """What is installed, which model, which ports, what to type next."""
-    from whisper_tui import settings
     from whisper_tui.commands import show_doctor
 
-    return show_doctor.show(_run(run_dir), settings.read(), json)
+    return show_doctor.show(_run(run_dir), json)
 
 
 @verify_app.command()
@@ -443,12 +442,40 @@ def with_command(args: list[str]) -> list[str]:
     return args
 
 
+def with_command_first(args: list[str]) -> str:
+    """What may be meant where options stand before a command; empty when no command is there."""
+    command = next((arg for arg in args if arg in _names()), "")
+    if not command:
+        return ""
+    at = args.index(command)
+    import shlex
+
+    return f"whisper-tui {shlex.join([command, *args[:at], *args[at + 1 :]])}"
+
+
+def _names() -> set[str]:
+    """What a command line may begin with."""
+    commands = {known.callback.__name__ for known in app.registered_commands if known.callback is not None}
+    return commands | {group.name for group in app.registered_groups if isinstance(group.name, str)}
+
+
+def _check_here() -> None:
+    """BadInput where nothing can be looked for."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise BadInput(
+            "the folder that this shell is in is not there any more", "go to another one: cd"
+        ) from None
+
+
 def main() -> None:
     """Entry point: one line and an exit code for whatever goes wrong, a traceback only with `--debug`."""
     args = sys.argv[1:]
     debug = DEBUG in args
     args = [arg for arg in args if arg != DEBUG]
     try:
+        _check_here()
         code = app(args=with_command(args), prog_name="whisper-tui", standalone_mode=False)
     except KeyboardInterrupt:
         code = INTERRUPTED
@@ -457,7 +484,7 @@ def main() -> None:
     except (UserError, typer.TyperException) as error:
         if debug:
             raise
-        code = _complain(error)
+        code = _complain(_explained(error, args))
     except OSError as error:
         if debug:
             raise
@@ -469,6 +496,14 @@ def main() -> None:
             UserError(f"{type(error).__name__}: {error}", "run it again with --debug, and tell us")
         )
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explained(error: UserError | typer.TyperException, args: list[str]) -> UserError | typer.TyperException:
+    """An error that says what to type where options stand before the command, in place of one that does not."""
+    meant = with_command_first(args) if with_command(args) != args else ""
+    if isinstance(error, UserError) or not meant:
+        return error
+    return BadInput("options go after the command", f"type: {meant}")
 
 
 def _complain(error: UserError | typer.TyperException) -> int:

@@ -9,7 +9,7 @@ import re
 import resource
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -17,11 +17,11 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from whisper_tui import __version__
+from whisper_tui import __version__, backends
 from whisper_tui.backends import MODEL_PACKAGES, OLLAMA_DEFAULT_URL, has_local_model, listens, proxy_of
 from whisper_tui.errors import UserError
 from whisper_tui.program import typed
-from whisper_tui.settings import VARIABLES, Settings
+from whisper_tui.settings import ENV_FILE, VARIABLES, Settings, read
 from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor import ports
 from whisper_tui.supervisor.plan import Plan
@@ -39,6 +39,9 @@ DISK_MIB_MIN = 200
 REQUIREMENT_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
+_ELSEWHERE = "choose another folder: --run-dir DIR"
+
+
 class Finding(Struct, frozen=True):
     """One thing looked at. `bad` keeps a mesh from working, `note` means that something is done without."""
 
@@ -48,12 +51,13 @@ class Finding(Struct, frozen=True):
     todo: str = ""
 
 
-def examine(run: RunDir, settings: Settings) -> list[Finding]:
+def examine(run: RunDir, env_file: Path = ENV_FILE) -> list[Finding]:
     """Everything there is to say about this machine and this run directory."""
-    return [
+    settings, environment = _environment(env_file)
+    found = [
         _python(),
         _packages(),
-        _environment(settings),
+        environment,
         *_models(settings),
         _run_dir(run),
         *_kept(run),
@@ -61,8 +65,8 @@ def examine(run: RunDir, settings: Settings) -> list[Finding]:
         _open_files(),
         _disk(run),
         _terminal(run),
-        _next(run),
     ]
+    return [*found, _next(run, found)]
 
 
 def _python() -> Finding:
@@ -99,8 +103,18 @@ def _installed(name: str) -> str:
         return ""
 
 
-def _environment(settings: Settings) -> Finding:
-    """What the environment and `.env` say, secrets left out."""
+def _environment(env_file: Path) -> tuple[Settings, Finding]:
+    """What the environment and `.env` say, and that in words, secrets left out. Of what cannot be used: nothing."""
+    try:
+        settings = read(env_file)
+        backends.check(settings)
+    except UserError as error:
+        todo = error.hint or "correct it, or leave it out"
+        return Settings({}, None, None), Finding("environment", "bad", error.message, todo)
+    return settings, _said(settings)
+
+
+def _said(settings: Settings) -> Finding:
     said = [
         f"{variable.name}={'…' if variable.secret else settings.get(variable.name)}"
         for variable in VARIABLES
@@ -178,7 +192,7 @@ def _run_dir(run: RunDir) -> Finding:
         return Finding("run directory", "ok", f"{run.root}: a mesh of {plan.count} providers, stopped")
     near = next(folder for folder in (run.root, *run.root.parents) if folder.exists())
     if not os.access(near, os.W_OK):
-        return Finding("run directory", "bad", f"{run.root}: {near} cannot be written", "--run-dir DIR")
+        return Finding("run directory", "bad", f"{run.root}: {near} cannot be written", _ELSEWHERE)
     return Finding("run directory", "ok", f"{run.root}: made at the first `up`")
 
 
@@ -223,7 +237,7 @@ def _disk(run: RunDir) -> Finding:
     free_mib = shutil.disk_usage(near).free >> 20
     few = free_mib < DISK_MIB_MIN
     return Finding(
-        "disk", "bad" if few else "ok", f"{free_mib} MiB free", "make room, or --run-dir DIR" if few else ""
+        "disk", "bad" if few else "ok", f"{free_mib} MiB free", f"make room, or {_ELSEWHERE}" if few else ""
     )
 
 
@@ -238,7 +252,11 @@ def _terminal(run: RunDir) -> Finding:
     return Finding("terminal", "ok", f"{columns}×{lines}, TERM={os.environ.get('TERM', '')}")
 
 
-def _next(run: RunDir) -> Finding:
+def _next(run: RunDir, found: Sequence[Finding]) -> Finding:
+    """What to type: of what keeps a mesh from working, the remedy."""
+    bad = next((finding for finding in found if finding.verdict == "bad" and finding.todo), None)
+    if bad is not None:
+        return Finding("next", "bad", f"first mend {bad.name}: {bad.todo.splitlines()[0]}")
     try:
         runs = run.running() is not None
     except UserError:

@@ -16,6 +16,7 @@ from whisper_tui.errors import BadInput
 
 ENV_FILE = Path(".env")
 ENV_FILE_BYTES_MAX = 64 << 10
+_MEND = "move it away, or have it say NAME=VALUE line by line"
 NAMED_MAX = 8
 """Variables that are named when they are ignored."""
 
@@ -94,8 +95,10 @@ def parse_env_file(path: Path) -> dict[str, str]:
             text = file.read(ENV_FILE_BYTES_MAX).decode()
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}", _MEND) from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path} cannot be read: it is no text", _MEND) from error
     values = {}
     for number, line in enumerate(text.splitlines(), 1):
         bare = line.strip().removeprefix("export ").lstrip()
@@ -104,7 +107,9 @@ def parse_env_file(path: Path) -> dict[str, str]:
         name, equals, value = bare.partition("=")
         name = name.strip()
         if not equals or not name.isidentifier() or "\0" in value:
-            raise BadInput(f"{path} line {number}: expected NAME=VALUE")
+            raise BadInput(
+                f"{path} line {number}: expected NAME=VALUE", "correct that line, or move the file away"
+            )
         values[name] = _unquoted(value.strip())
     return values
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from whisper_tui.commands.output import print_json, print_line
 from whisper_tui.doctor import examine
 from whisper_tui.model.inert import inert
-from whisper_tui.settings import Settings
 from whisper_tui.supervisor.rundir import RunDir
 
 SIGNS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 
 
-def show(run: RunDir, settings: Settings, as_json: bool) -> int:
+def show(run: RunDir, as_json: bool) -> int:
     """Say what was found; 1 when something keeps a mesh from working."""
-    findings = examine(run, settings)
+    findings = examine(run)
     if as_json:
         print_json(findings)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import time
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -55,9 +56,14 @@ async def _up(
     began = time.monotonic()
     with Progress() as progress:
         progress.say("starting …")
-        async with launched(run, wishes, settings, progress.tell) as started:
-            # One that runs already may be partitioned on purpose: whoever comes to look need not wait for it.
-            status = await (_until_met(run, progress) if started else until_answered(run))
+        try:
+            async with launched(run, wishes, settings, progress.tell) as started:
+                # One that runs already may be partitioned on purpose: whoever comes to look need not wait for it.
+                status = await (_until_met(run, progress) if started else until_answered(run))
+        except asyncio.CancelledError:
+            ended = "" if run.running() is not None else "; what was started is ended again"
+            sys.stderr.write(f"interrupted{ended}\n")
+            raise
         kept = kept_from_before(status.plan, wishes) if started else ""
         if kept and foreground and not manner.as_json:
             progress.tell(kept)

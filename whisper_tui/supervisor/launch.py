@@ -25,7 +25,7 @@ from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor.child import child_environment, last_line
 from whisper_tui.supervisor.client import SupervisorClient
 from whisper_tui.supervisor.plan import MODEL_PORT_OFFSET, Plan
-from whisper_tui.supervisor.prepare import Wishes, check_paths, differences, make_plan, prepare
+from whisper_tui.supervisor.prepare import Wishes, check_kept, check_paths, differences, make_plan, prepare
 from whisper_tui.supervisor.rundir import RunDir, lock
 from whisper_tui.supervisor.schema import GONE, Status
 
@@ -63,7 +63,7 @@ async def launched(run: RunDir, wishes: Wishes, settings: Settings, say: Say) ->
     run.make()
     with lock(run.up_lock_file, wait=True):
         if run.running() is not None:
-            _refuse_other_settings((await SupervisorClient(run).status()).plan, wishes)
+            _refuse_other_settings((await SupervisorClient(run).status()).plan, wishes, settings)
             new, before = False, None
         else:
             new, before = True, plans.load(run.plan)
@@ -80,6 +80,8 @@ async def launched(run: RunDir, wishes: Wishes, settings: Settings, say: Say) ->
 
 
 async def _start(run: RunDir, before: Plan | None, wishes: Wishes, settings: Settings, say: Say) -> None:
+    if before is not None:
+        check_kept(run, before, wishes)
     plan = make_plan(before, wishes)
     index = asyncio.create_task(_index(run, plan, say))
     try:
@@ -104,7 +106,7 @@ def _keep(run: RunDir, before: Plan | None) -> None:
         plans.save(run.plan, before)
 
 
-def _refuse_other_settings(plan: Plan, wishes: Wishes) -> None:
+def _refuse_other_settings(plan: Plan, wishes: Wishes, settings: Settings) -> None:
     other = differences(plan, wishes)
     has = [f"has {', '.join(other)}"] if other else []
     if wishes.corpus is not None and wishes.corpus != plan.corpus:
@@ -112,8 +114,19 @@ def _refuse_other_settings(plan: Plan, wishes: Wishes) -> None:
     if has:
         raise BadInput(
             f"the mesh that runs here {' and '.join(has)}",
-            "leave the flag out to attach to it, or end it first: whisper-tui down",
+            f"{_taken_back(plan, wishes, settings)} to attach to it, or end it first: whisper-tui down",
         )
+
+
+def _taken_back(plan: Plan, wishes: Wishes, settings: Settings) -> str:
+    """What to do without, to have a mesh as it runs: variables stand for flags that nobody has typed."""
+    from_outside = {"fast": ("FAST_MODE", settings.fast), "exec_delay": ("EXEC_DELAY", settings.exec_delay)}
+    unset = [
+        variable
+        for field, (variable, value) in from_outside.items()
+        if value is not None and value == getattr(wishes, field) != getattr(plan, field)
+    ]
+    return f"unset {' and '.join(unset)}, or take it out of .env," if unset else "leave the flag out"
 
 
 async def _index(run: RunDir, plan: Plan, say: Say) -> str:

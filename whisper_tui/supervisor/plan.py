@@ -105,17 +105,25 @@ def next_ports(plan: Plan, index: int) -> tuple[int, int, int]:
 def load(path: Path) -> Plan | None:
     """The plan in `path`, None when there is none; BadInput when it cannot be understood, or is not the user's own: it
     says which programs are started."""
+    content = b""
     try:
-        plan = msgspec.json.decode(ownership.read(path), type=Plan)
+        content = ownership.read(path)
+        plan = msgspec.json.decode(content, type=Plan)
         _check(plan)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(
-            f"{path} cannot be used: {error}",
+            f"{path} cannot be used: {_problem(error, content)}",
             "move it away and run `whisper-tui up`: keys and stores are kept, a new one is made",
         ) from error
     return plan
+
+
+def _problem(error: Exception, content: bytes) -> str:
+    if isinstance(error, OSError | msgspec.ValidationError):
+        return str(error)
+    return f"it is damaged ({error})" if content.strip() else "it is empty"
 
 
 def _check(plan: Plan) -> None:

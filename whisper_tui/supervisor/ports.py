@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import random
 import socket
 from collections.abc import Iterable, Iterator
 
-from whisper_tui.errors import BadInput
+from whisper_tui.errors import BadInput, UserError
+from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor.plan import (
     CONTROL_PORT_OFFSET,
     LISTEN_PORT_OFFSET,
@@ -17,6 +19,7 @@ from whisper_tui.supervisor.plan import (
     Seat,
     ports_of,
 )
+from whisper_tui.supervisor.rundir import find
 
 AUTO_RANGE = (20_000, 32_000)
 """Below the range from which systems take the ports of outgoing connections, which come and go."""
@@ -65,9 +68,19 @@ def check(ports: Iterable[tuple[int, str]]) -> None:
     port, purpose = busy[0]
     more = f" (and {len(busy) - 1} more)" if len(busy) > 1 else ""
     raise BadInput(
-        f"port {port}, wanted for the {purpose}, is in use by another program{more}",
+        f"port {port}, wanted for the {purpose}, is in use by {_user_of(port)}{more}",
         "choose free ports with --port-base auto",
     )
+
+
+def _user_of(port: int) -> str:
+    """Who listens there, as far as it can be told: the mesh that commands here are about if nothing else is said."""
+    with contextlib.suppress(UserError):
+        run = find(None)
+        plan = plans.load(run.plan)
+        if plan is not None and run.running() is not None and port in dict(wanted(plan)):
+            return f"the mesh in {run.root}"
+    return "another program"
 
 
 def free_ports(count: int) -> list[int]:

@@ -174,6 +174,21 @@ def check_paths(corpus: str | None, axl_node: str | None) -> None:
         raise BadInput(f"--axl-node {axl_node}: no such program", f"the built-in node: --axl-node {BUILT_IN}")
 
 
+def check_kept(run: RunDir, plan: Plan, wishes: Wishes) -> None:
+    """BadInput when a folder or program that `run` has kept from before is gone, and no other is asked for."""
+    other = "put it back, or go on with another: whisper-tui up"
+    if wishes.corpus is None and plan.corpus and not Path(plan.corpus).is_dir():
+        raise BadInput(
+            f"the mesh in {run.root} answers from the folder {plan.corpus}, which is not there any more",
+            f"{other} --corpus DIR, or --corpus {BUILT_IN}",
+        )
+    if wishes.axl_node is None and plan.axl_node and not Path(plan.axl_node).is_file():
+        raise BadInput(
+            f"the mesh in {run.root} runs on the AXL node {plan.axl_node}, which is not there any more",
+            f"{other} --axl-node FILE, or --axl-node {BUILT_IN}",
+        )
+
+
 def seats_of(plan: Plan) -> list[Seat]:
     """The participants of a plan: its providers and the operator, at the ports its base gives them."""
     known = {seat.name: seat.peer for seat in plan.participants}

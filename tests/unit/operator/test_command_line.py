@@ -8,14 +8,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import typer
 
 from axl import keys
 from whisper_tui import cli
 from whisper_tui.actions.terms import read_terms
+from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor.command_line import command_line
-from whisper_tui.supervisor.rundir import PROJECT_MARK
+from whisper_tui.supervisor.prepare import Wishes, make_plan
+from whisper_tui.supervisor.rundir import PROJECT_MARK, RunDir
 
 HEAVY = {"asyncio", "msgspec", "rich", "textual", "cryptography", "nacl", "httpx", "web3", "mesh_core"}
 
@@ -74,6 +77,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["down"], 3, "no mesh runs in"),
         (["submit", "why?"], 3, "no mesh runs in"),
         (["attach"], 2, "the console needs a terminal"),
+        (["--run-dir", "x", "jobs"], 2, "options go after the command"),
     ],
 )
 def test_a_mistake_is_one_line_and_a_hint(args: list[str], code: int, line: str, tmp_path: Path) -> None:
@@ -84,6 +88,26 @@ def test_a_mistake_is_one_line_and_a_hint(args: list[str], code: int, line: str,
     assert said[0].startswith("whisper-tui: ")
     assert line in said[0]
     assert len(said) <= 2
+
+
+def test_options_before_the_command_are_shown_where_they_belong(tmp_path: Path) -> None:
+    done = whisper("--run-dir", "my mesh", "jobs", "--tail", "3", cwd=tmp_path)
+    assert done.stderr.splitlines()[1].endswith("whisper-tui jobs --run-dir 'my mesh' --tail 3")
+    assert cli.with_command_first(["--run-dir", "x", "verify", "receipt", "f"]) == (
+        "whisper-tui verify --run-dir x receipt f"
+    )
+    assert cli.with_command_first(["--run-dir", "x", "frobnicate"]) == ""
+
+
+def test_a_folder_that_was_deleted_is_named_as_the_reason(tmp_path: Path) -> None:
+    program = "import os; os.rmdir(os.getcwd()); from whisper_tui.cli import main; main()"
+    (tmp_path / "gone").mkdir()
+    argv = [sys.executable, "-c", program, "nodes"]
+    done = subprocess.run(argv, cwd=tmp_path / "gone", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        2,
+        "whisper-tui: the folder that this shell is in is not there any more",
+    )
 
 
 def test_a_hint_about_a_mesh_elsewhere_names_its_directory(tmp_path: Path) -> None:
@@ -128,6 +152,30 @@ def test_a_damaged_run_file_is_one_line_and_stays(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "run.json cannot be used" in done.stderr.splitlines()[0]
     assert (tmp_path / "run" / "run.json").read_text() == "{"
+
+
+def test_an_empty_run_file_is_said_to_be_empty(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").touch()
+    done = whisper("up", "--run-dir", "run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0].endswith("cannot be used: it is empty")
+    assert "move it away" in done.stderr.splitlines()[1]
+
+
+def test_a_folder_that_the_mesh_keeps_and_that_is_gone_is_not_blamed_on_a_flag(tmp_path: Path) -> None:
+    """The run directory names the folder, and whoever types `up` has not."""
+    run = RunDir(tmp_path / "run")
+    run.make()
+    plan = make_plan(None, Wishes(count=1, auto_ports=True, light=True))
+    plans.save(run.plan, msgspec.structs.replace(plan, corpus="/notes"))
+    done = whisper("up", "--detach", "--run-dir", "run", cwd=tmp_path)
+    line, hint = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert line.endswith(
+        f"the mesh in {run.root} answers from the folder /notes, which is not there any more"
+    )
+    assert "up --run-dir run --corpus DIR, or --corpus builtin" in hint
 
 
 def test_no_command_means_up() -> None:

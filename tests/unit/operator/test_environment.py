@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from whisper_tui import backends, settings
-from whisper_tui.doctor import examine
+from whisper_tui.doctor import Finding, examine
 from whisper_tui.errors import BadInput
 from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor.child import child_environment
@@ -86,7 +86,7 @@ def test_a_value_that_means_nothing_is_named(tmp_path: Path, line: str) -> None:
 
 def test_a_file_that_is_not_text_is_one_line(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"\xff\xfe")
-    with pytest.raises(BadInput, match="cannot be read"):
+    with pytest.raises(BadInput, match="cannot be read: it is no text"):
         settings.read(tmp_path / ".env")
 
 
@@ -117,8 +117,46 @@ def test_a_url_that_is_none_is_refused(tmp_path: Path, url: str) -> None:
         backends.choose(read(tmp_path, f"OLLAMA_BASE_URL={url}"), light=False, model_port=1)
 
 
+def examined(run: RunDir, tmp_path: Path, env: str | bytes = "") -> dict[str, Finding]:
+    """What the doctor finds with this `.env`, by name."""
+    (tmp_path / ".env").write_bytes(env if isinstance(env, bytes) else env.encode())
+    return {finding.name: finding for finding in examine(run, tmp_path / ".env")}
+
+
+@pytest.mark.parametrize(
+    ("env", "told"),
+    [
+        ("nonsense\n", ".env line 1: expected NAME=VALUE"),
+        ("EXEC_DELAY=abc\n", "EXEC_DELAY=abc: expected seconds"),
+        ("OLLAMA_BASE_URL=localhost\n", "OLLAMA_BASE_URL=localhost: expected a URL"),
+        (b"\xff\xfe", "it is no text"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_one_finding_among_the_others(
+    run: RunDir, tmp_path: Path, env: str | bytes, told: str
+) -> None:
+    found = examined(run, tmp_path, env)
+    assert found["environment"].verdict == "bad" and told in found["environment"].text
+    assert found["packages"].verdict == "ok" and "disk" in found
+    assert found["next"].text.startswith("first mend environment: ")
+
+
+def test_what_to_do_next_is_to_mend_what_keeps_a_mesh_from_working(
+    run: RunDir, plan: Plan, tmp_path: Path
+) -> None:
+    plans.save(run.plan, msgspec.structs.replace(plan, auto_ports=False))
+    assert examined(run, tmp_path)["next"].text.startswith("type: ")
+    with socket.create_server(("127.0.0.1", plan.operator.control_port)):
+        found = examined(run, tmp_path)
+    assert found["ports"].verdict == found["next"].verdict == "bad"
+    assert found["next"].text.startswith("first mend ports: ")
+    assert found["next"].text.endswith(f"up --run-dir {os.path.relpath(run.root)} --port-base auto") or (
+        found["next"].text.endswith(f"up --run-dir {run.root} --port-base auto")
+    )
+
+
 def test_doctor_says_what_of_the_file_was_ignored(run: RunDir, tmp_path: Path) -> None:
-    found = {finding.name: finding for finding in examine(run, read(tmp_path, "PYTHONPATH=/planted\n"))}
+    found = examined(run, tmp_path, "PYTHONPATH=/planted\n")
     assert (found["environment"].verdict, "PYTHONPATH" in found["environment"].text) == ("note", True)
 
 
@@ -128,10 +166,11 @@ def test_children_get_no_secret_they_do_not_need() -> None:
     assert child_environment(own, "WHISPER_OPENAI_KEY") == {"PATH": "/bin", "WHISPER_OPENAI_KEY": "k"}
 
 
-def test_doctor_says_what_a_run_directory_keeps_for_the_next_start(run: RunDir, plan: Plan) -> None:
+def test_doctor_says_what_a_run_directory_keeps_for_the_next_start(
+    run: RunDir, plan: Plan, tmp_path: Path
+) -> None:
     plans.save(run.plan, msgspec.structs.replace(plan, corpus="/notes", exec_delay=15.0))
-    kept = {finding.name: finding.text for finding in examine(run, settings.Settings({}, None, None))}
-    assert kept["settings"] == (
+    assert examined(run, tmp_path)["settings"].text == (
         "kept here: 2 providers, default timers, answers held 15 s, light, corpus /notes, AXL node built in"
     )
 
@@ -145,10 +184,9 @@ def test_doctor_names_the_proxy_through_which_a_remote_server_is_asked(
     with socket.create_server(("127.0.0.1", 0)) as server:
         proxy = f"127.0.0.1:{server.getsockname()[1]}"
         monkeypatch.setenv("HTTPS_PROXY", f"http://me:secret@{proxy}/")
-        said = read(tmp_path, "WHISPER_OPENAI_URL=https://models.example/v1\n")
-        found = {finding.name: finding for finding in examine(RunDir(tmp_path / "run"), said)}[
-            "openai-compatible"
-        ]
+        url = "WHISPER_OPENAI_URL=https://models.example/v1\n"
+        found = examined(RunDir(tmp_path / "run"), tmp_path, url)["openai-compatible"]
+        said = read(tmp_path, url)
     assert found.verdict == "ok"
     assert found.text == f"https://models.example/v1, through the proxy {proxy} that the environment names"
     spared = {**said.environment, "NO_PROXY": "models.example"}

@@ -14,6 +14,7 @@ import pytest
 from axl import config as axl_config
 from axl import keys
 from mesh_core.io import settings as provider_settings
+from tests.unit.operator.conftest import Running
 from whisper_tui.errors import BadInput
 from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor import ports
@@ -57,6 +58,17 @@ def test_a_port_in_use_is_named_with_whoever_wanted_it(plan: Plan) -> None:
         taken = msgspec.structs.replace(plan.seat("node2"), control_port=other.getsockname()[1])
         with pytest.raises(BadInput, match=r"control API of node2") as caught:
             ports.check(list(ports.wanted_by(taken))[-1:])
+    assert "--port-base auto" in caught.value.hint
+
+
+async def test_a_port_of_the_mesh_that_runs_here_is_said_to_be_its(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running.ready()
+    monkeypatch.setattr(ports, "find", lambda _: running.run)
+    seat = plans.load(running.run.plan).participants[0]
+    with pytest.raises(BadInput, match=rf"is in use by the mesh in {running.run.root}") as caught:
+        ports.check([(seat.control_port, "control API of node1")])
     assert "--port-base auto" in caught.value.hint
 
 

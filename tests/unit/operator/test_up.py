@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from tests.unit.operator.conftest import Running
+from whisper_tui.commands import up as module
 from whisper_tui.commands.up import Manner, stay, up
+from whisper_tui.errors import BadInput
 from whisper_tui.settings import Settings
 from whisper_tui.supervisor.prepare import Wishes
+from whisper_tui.supervisor.rundir import RunDir
 
 PLAIN = Manner(with_console=False, detach=True, ascii_only=False, as_json=False)
 
@@ -44,3 +49,32 @@ async def test_the_foreground_says_that_somebody_else_ended_the_mesh(
         await running.client.command("down", by="test")
         await staying
     assert "ended by `whisper-tui down`" in capsys.readouterr().out
+
+
+async def test_what_the_environment_asks_of_a_running_mesh_is_not_called_a_flag(running: Running) -> None:
+    settings = Settings({"EXEC_DELAY": "15"}, None, 15.0)
+    with pytest.raises(BadInput) as caught:
+        await asyncio.to_thread(up, running.run, Wishes(exec_delay=15.0), settings, PLAIN)
+    assert "unset EXEC_DELAY" in caught.value.hint
+    with pytest.raises(BadInput) as caught:
+        await asyncio.to_thread(up, running.run, Wishes(exec_delay=3.0), settings, PLAIN)
+    assert "leave the flag out" in caught.value.hint
+
+
+async def test_a_start_that_is_interrupted_says_so(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @asynccontextmanager
+    async def launching(*_: object) -> AsyncIterator[bool]:
+        await asyncio.Event().wait()
+        yield True
+
+    monkeypatch.setattr(module, "launched", launching)
+    starting = asyncio.create_task(
+        module._up(run, Wishes(), Settings({}, None, None), PLAIN, foreground=True)
+    )
+    await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert capsys.readouterr().err == "interrupted; what was started is ended again\n"
