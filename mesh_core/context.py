@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mesh_core.config import DEFAULT_SLOTS, Timing, limit
+from mesh_core.crypto import Crypto, Rng
 from mesh_core.effects import Outbox, PeerId
-from mesh_core.identity.crypto import Crypto, Rng
 from mesh_core.identity.pen import Pen
 from mesh_core.timers import Timers
 from mesh_core.wire.messages import Message

@@ -10,7 +10,10 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from mesh_core.blobs.blobs import Blobs
+from mesh_core.checkpoint.adoption import TakeSnapshot
 from mesh_core.checkpoint.checkpoints import Checkpoints
+from mesh_core.checkpoint.cuts import ReadCut
 from mesh_core.config import limit
 from mesh_core.context import Context, Doors, NodeConfig
 from mesh_core.effects import (
@@ -30,44 +33,35 @@ from mesh_core.effects import (
     SubmitQuery,
     Tick,
 )
-from mesh_core.identity.past import Past
 from mesh_core.identity.pen import NotEntitledError
 from mesh_core.lease.candidate import Candidate
-from mesh_core.lease.holder import Holder
+from mesh_core.lease.holder import AdoptResult, Holder
+from mesh_core.lease.keys import OpenPayload
 from mesh_core.lease.known_votes import known_votes
 from mesh_core.lease.outlook import Outlooks
+from mesh_core.lease.past import Past
 from mesh_core.lease.results import Results
 from mesh_core.lease.turns import Turns
-from mesh_core.lease.voter import Voter
+from mesh_core.lease.voter import AcceptResult, Voter
 from mesh_core.lease.witness import Witness
-from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.budget import Budget
 from mesh_core.ledger.chain import Chains
 from mesh_core.ledger.fold import Hooks, Ledger
 from mesh_core.ledger.job import LedgerJob
-from mesh_core.ledger.needs import (
-    AcceptResult,
-    AdoptResult,
-    OpenPayload,
-    OpenResult,
-    ReadCut,
-    StorePayload,
-    TakeSnapshot,
-)
 from mesh_core.ledger.orphans import Orphans
 from mesh_core.ledger.proofs import Proofs
 from mesh_core.ledger.record import Entry, read_record
 from mesh_core.ledger.sync import Replication
-from mesh_core.market.admission import Admission
 from mesh_core.market.auction import Auctioneer
-from mesh_core.market.balance import Credit
 from mesh_core.market.cancel import Cancellations
-from mesh_core.market.desk import Desk
+from mesh_core.market.desk import Desk, StorePayload
 from mesh_core.market.intake import Refusal
-from mesh_core.market.queries import Queries
-from mesh_core.market.succession import Succession
+from mesh_core.market.queries import OpenResult, Queries
 from mesh_core.membership.members import MemberState
 from mesh_core.membership.membership import Membership
+from mesh_core.standing.admission import Admission
+from mesh_core.standing.balance import Credit
+from mesh_core.standing.succession import Succession
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 from mesh_core.wire.codec import FrameCodec, FrameError

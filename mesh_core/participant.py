@@ -20,6 +20,7 @@ from axl.client import AxlClient
 from axl.keys import PrivateKey
 from mesh_core.api.commands import Commands
 from mesh_core.api.hub import EventHub
+from mesh_core.api.receipt import make_receipt
 from mesh_core.api.schema import MOMENTS, State
 from mesh_core.api.server import ControlServer
 from mesh_core.api.view import About, NodeViews
@@ -37,7 +38,6 @@ from mesh_core.io.runtime import Runtime
 from mesh_core.io.settings import Settings
 from mesh_core.io.store import Store
 from mesh_core.io.store_file import StoreError
-from mesh_core.lease.certificate import make_receipt
 from mesh_core.node import Node
 from mesh_core.wire.statements import Announcement
 

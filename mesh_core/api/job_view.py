@@ -11,14 +11,14 @@ from mesh_core.api.schema import AttemptView, AuctionView, BidView, JobState, Jo
 from mesh_core.api.times import told_ms
 from mesh_core.config import MICRO_PER_AXL
 from mesh_core.identity.statement import peek
-from mesh_core.lease.certificate import voters
-from mesh_core.lease.committee import members, quorum, total_weight, weight_of
 from mesh_core.lease.tolerance import tolerance
 from mesh_core.ledger.job import LedgerJob, adopts
 from mesh_core.ledger.record import Entry
 from mesh_core.market.bid import Scored, score
-from mesh_core.market.price import price_of
 from mesh_core.node import Node
+from mesh_core.quorum.certificate import voters
+from mesh_core.quorum.committee import members, quorum, total_weight, weight_of
+from mesh_core.standing.price import price_of
 from mesh_core.wire import statements as st
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from mesh_core.blobs.blobs import Blobs
 from mesh_core.checkpoint.cuts import Cuts
 from mesh_core.checkpoint.elector import Elector
+from mesh_core.checkpoint.electors import Certificate
 from mesh_core.checkpoint.findings import Findings, Found
 from mesh_core.checkpoint.marks import Marks
 from mesh_core.checkpoint.newest import Newest
@@ -15,14 +17,12 @@ from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import DropStatements, DropVotes, PeerId
 from mesh_core.identity.statement import digest
-from mesh_core.lease.committee import members
-from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.chain import Base
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
-from mesh_core.ledger.needs import TakeSnapshot
 from mesh_core.ledger.record import Entry, read_record
 from mesh_core.ledger.sync import Replication
+from mesh_core.quorum.committee import members
 from mesh_core.wire import statements as st
 
 _CUTS_KEPT = 4
@@ -35,6 +35,20 @@ DROPPED = st.Value(
     "failed", b"", 0, "dropped by a checkpoint: the electors do not trust its submitter", b"", 0
 )
 """What an open job ends as when its submitter is nobody whose books are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakeSnapshot:
+    """A replica that was away too long takes the snapshot that `checkpoints` vouch for. It has the place of a job."""
+
+    body: st.Checkpoint
+    checkpoints: Certificate = field(compare=False)
+    handovers: tuple[Certificate, ...] = field(compare=False)
+
+    @property
+    def job(self) -> st.JobId:
+        """What is settled when it is not needed any more."""
+        return self.body.finding.snapshot
 
 
 @dataclass(eq=False)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mesh_core.checkpoint.adoption import Adoption
+from mesh_core.blobs.blobs import Blobs
+from mesh_core.checkpoint.adoption import Adoption, TakeSnapshot
 from mesh_core.checkpoint.cuts import Cuts
 from mesh_core.checkpoint.elector import Elector
 from mesh_core.checkpoint.electors import Certificate, certified
@@ -17,10 +18,8 @@ from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import PeerId
 from mesh_core.identity.statement import digest
-from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.chain import Base
 from mesh_core.ledger.fold import Ledger
-from mesh_core.ledger.needs import TakeSnapshot
 from mesh_core.wire import statements as st
 from mesh_core.wire.messages import Truncated
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 
-from mesh_core.checkpoint.adoption import Adoption
+from mesh_core.blobs.blobs import Blobs
+from mesh_core.checkpoint.adoption import Adoption, TakeSnapshot
 from mesh_core.checkpoint.catch_up import CatchUp
 from mesh_core.checkpoint.cuts import Cuts
 from mesh_core.checkpoint.elector import Elector
@@ -24,9 +25,7 @@ from mesh_core.checkpoint.newest import Newest
 from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import PeerId
-from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.fold import Ledger
-from mesh_core.ledger.needs import TakeSnapshot
 from mesh_core.ledger.proofs import Prove
 from mesh_core.ledger.record import Entry
 from mesh_core.ledger.sync import Replication

@@ -7,17 +7,28 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from mesh_core.blobs.blobs import Blobs
 from mesh_core.checkpoint.newest import Newest
 from mesh_core.checkpoint.snapshot import Cut, SnapshotError, read_cut
 from mesh_core.context import Context
-from mesh_core.effects import PeerId, PutMeta
+from mesh_core.effects import JobId, PeerId, PutMeta
 from mesh_core.identity.statement import digest
-from mesh_core.ledger.blobs import Blobs
-from mesh_core.ledger.needs import ReadCut
 
 _META = "ledger:cuts"
 
 _names: msgspec.msgpack.Decoder[tuple[bytes, ...]] = msgspec.msgpack.Decoder(tuple[bytes, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCut:
+    """A replica compares what an elector says of the records below a cut. It has the place of a job."""
+
+    cut: bytes
+
+    @property
+    def job(self) -> JobId:
+        """What is settled when it is not needed any more."""
+        return self.cut
 
 
 @dataclass(eq=False)

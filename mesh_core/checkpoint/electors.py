@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterable
 
 from mesh_core.checkpoint.snapshot import Snapshot
 from mesh_core.config import limit
+from mesh_core.crypto import Verifier
 from mesh_core.effects import PeerId
-from mesh_core.identity.crypto import Verifier
 from mesh_core.identity.statement import StatementError
-from mesh_core.lease.committee import bearable, quorum_of
 from mesh_core.ledger.record import check_record
+from mesh_core.quorum.committee import bearable, quorum_of
 from mesh_core.wire import statements as st
 
 _FEW = 4

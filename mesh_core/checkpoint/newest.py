@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import Struct
 
+from mesh_core.blobs.blobs import Blobs
 from mesh_core.checkpoint.electors import Certificate
 from mesh_core.checkpoint.snapshot import Snapshot, SnapshotError, read_snapshot
 from mesh_core.effects import PeerId, PutMeta
 from mesh_core.identity.statement import StatementError
-from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.record import read_record
 from mesh_core.wire import statements as st
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from mesh_core.checkpoint.electors import Certificate, quorum
 from mesh_core.config import limit
 from mesh_core.effects import PeerId
-from mesh_core.lease.committee import bearable
+from mesh_core.quorum.committee import bearable
 from mesh_core.wire import statements as st
 
 _KEPT_ROUNDS = 64

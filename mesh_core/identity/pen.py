@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
+from mesh_core.crypto import Crypto
 from mesh_core.effects import DropPromises, JobId, PutVote, Write
-from mesh_core.identity.crypto import Crypto
 from mesh_core.identity.statement import KINDS, VOTES, sign
 from mesh_core.wire import statements as st
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from mesh_core.config import limit
-from mesh_core.identity.crypto import Crypto, Verifier
+from mesh_core.crypto import Crypto, Verifier
 from mesh_core.wire import statements as st
 from mesh_core.wire.malformed import MALFORMED
 from mesh_core.wire.nesting import nests_deeper

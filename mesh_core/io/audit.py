@@ -23,17 +23,17 @@ from mesh_core.api.reports import Audit, JobProof, Replica, Secrecy
 from mesh_core.api.schema import Counters
 from mesh_core.checkpoint.newest import snapshot_named
 from mesh_core.checkpoint.snapshot import Snapshot, read_snapshot
-from mesh_core.identity.crypto import SecrecyError
+from mesh_core.crypto import SecrecyError
 from mesh_core.identity.statement import StatementError, digest
 from mesh_core.io import settings as participant_settings
 from mesh_core.io import store_file
 from mesh_core.io.crypto import KeyCrypto
 from mesh_core.io.settings import SettingsError
 from mesh_core.io.store_file import StoreDamagedError, StoreError
-from mesh_core.lease.committee import quorum, weight_of
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import Entry, check_record
+from mesh_core.quorum.committee import quorum, weight_of
 from mesh_core.secrecy.envelope import my_share, open_work
 from mesh_core.wire.messages import Work
 from mesh_core.work.errors import ResultError

@@ -18,7 +18,7 @@ from nacl import bindings as sodium
 from nacl.exceptions import CryptoError
 
 from mesh_core.config import limit
-from mesh_core.identity.crypto import SecrecyError
+from mesh_core.crypto import SecrecyError
 
 SECRET_BYTES = 16
 SHARE_BYTES = 1 + SECRET_BYTES
@@ -30,7 +30,7 @@ _VERIFIED_MAX = 8192
 
 
 class KeyCrypto:
-    """Implements `mesh_core.identity.crypto.Crypto` for the holder of one key."""
+    """Implements `mesh_core.crypto.Crypto` for the holder of one key."""
 
     def __init__(self, seed: bytes, entropy: Callable[[int], bytes] = os.urandom) -> None:
         """`seed` is the 32-byte private key of RFC 8032, as it stands in the PEM file; `entropy` gives random bytes."""

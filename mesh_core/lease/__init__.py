@@ -1,1 +1,1 @@
-"""A job as one single-decree Paxos instance: committees, witnesses, holders, certificates."""
+"""A job as one single-decree Paxos instance: witnesses, claims and holders, and what they signed before."""

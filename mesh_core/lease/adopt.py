@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mesh_core.identity.crypto import Verifier
+from mesh_core.crypto import Verifier
 from mesh_core.identity.statement import StatementError, check
-from mesh_core.lease.committee import members, weight_of
+from mesh_core.quorum.committee import members, weight_of
 from mesh_core.wire import statements as st
 
 

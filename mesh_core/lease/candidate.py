@@ -13,9 +13,7 @@ from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import PeerId
 from mesh_core.identity.statement import StatementError, check
-from mesh_core.lease.certificate import CertificateError, check_shown
 from mesh_core.lease.claim import Claim, Phase
-from mesh_core.lease.committee import members, quorum, vouched, weight_of
 from mesh_core.lease.holder import Holder
 from mesh_core.lease.outlook import Outlooks
 from mesh_core.lease.turns import Turns
@@ -23,9 +21,11 @@ from mesh_core.lease.witness import Witness
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.proofs import Prove
-from mesh_core.market.admission import Admission
-from mesh_core.market.succession import Succession
 from mesh_core.membership.membership import Membership
+from mesh_core.quorum.certificate import CertificateError, check_shown
+from mesh_core.quorum.committee import members, quorum, vouched, weight_of
+from mesh_core.standing.admission import Admission
+from mesh_core.standing.succession import Succession
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 

@@ -9,9 +9,9 @@ from enum import Enum
 from mesh_core.config import limit
 from mesh_core.effects import PeerId
 from mesh_core.identity.statement import peek
-from mesh_core.lease.committee import weight_of
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import Entry
+from mesh_core.quorum.committee import weight_of
 from mesh_core.wire import statements as st
 from mesh_core.wire.messages import Refused
 

@@ -9,33 +9,39 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+from mesh_core.blobs.blobs import Blobs
 from mesh_core.config import limit
 from mesh_core.context import Context
+from mesh_core.crypto import SecrecyError
 from mesh_core.effects import JobId, PeerId
-from mesh_core.identity.crypto import SecrecyError
 from mesh_core.identity.statement import peek
 from mesh_core.lease.adopt import adopted, failures, has_failed
 from mesh_core.lease.claim import Claim, Phase
-from mesh_core.lease.committee import members
 from mesh_core.lease.keys import Keys
 from mesh_core.lease.outlook import Outlooks
 from mesh_core.lease.proposer import Proposer
 from mesh_core.lease.results import Results
 from mesh_core.lease.runs import Runs
 from mesh_core.lease.witness import Witness
-from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.chain import AuthorChain
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
-from mesh_core.ledger.needs import AdoptResult
 from mesh_core.ledger.proofs import Prove
 from mesh_core.ledger.record import Entry
 from mesh_core.ledger.sync import Replication
-from mesh_core.market.price import price_of
 from mesh_core.membership.membership import Membership
+from mesh_core.quorum.committee import members
+from mesh_core.standing.price import price_of
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 from mesh_core.wire.reason import short
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptResult:
+    """A lease holder proposes a former holder's result once it can show it."""
+
+    job: JobId
 
 
 @dataclass(eq=False)

@@ -8,20 +8,26 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
+from mesh_core.blobs.blobs import Blobs
 from mesh_core.context import Context
+from mesh_core.crypto import SecrecyError
 from mesh_core.effects import JobId, PeerId
-from mesh_core.identity.crypto import SecrecyError
 from mesh_core.lease.claim import Claim
-from mesh_core.lease.committee import members
-from mesh_core.ledger.blobs import Blobs
-from mesh_core.ledger.needs import OpenPayload
 from mesh_core.membership.membership import Membership
+from mesh_core.quorum.committee import members
 from mesh_core.secrecy.envelope import my_share
 from mesh_core.secrecy.shares import ShareCollector
 from mesh_core.wire import messages as ms
 
 Opened = Callable[[float, Claim, ms.Work], None]
 Failed = Callable[[float, Claim, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPayload:
+    """A lease holder opens the payload to run it."""
+
+    job: JobId
 
 
 @dataclass(frozen=True, slots=True)

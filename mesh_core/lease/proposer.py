@@ -10,16 +10,16 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from mesh_core.blobs.blobs import INLINE_BYTES_MAX, Blobs
 from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId
 from mesh_core.identity.statement import KINDS, StatementError, check, peek
 from mesh_core.lease.claim import Claim, Phase
-from mesh_core.lease.committee import members, quorum, weight_of
 from mesh_core.lease.witness import Witness
-from mesh_core.ledger.blobs import INLINE_BYTES_MAX, Blobs
 from mesh_core.ledger.proofs import Prove
 from mesh_core.ledger.sync import Replication
+from mesh_core.quorum.committee import members, quorum, weight_of
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
+from mesh_core.blobs.blobs import Blobs
 from mesh_core.config import limit
 from mesh_core.effects import JobId, PutVote
 from mesh_core.identity.pen import Pen
 from mesh_core.identity.statement import peek
 from mesh_core.lease.ballot import Ballot, unpack_lock
-from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.wire import statements as st

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mesh_core.lease.committee import quorum, total_weight
+from mesh_core.quorum.committee import quorum, total_weight
 from mesh_core.wire.statements import Job, PeerId
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from mesh_core.context import Context
 from mesh_core.effects import PeerId
 from mesh_core.lease.ballot import Ballot
-from mesh_core.lease.committee import members, quorum, rendezvous_order, weight_of
 from mesh_core.ledger.job import LedgerJob
-from mesh_core.market.succession import Succession
 from mesh_core.membership.membership import Membership
+from mesh_core.quorum.committee import members, quorum, weight_of
+from mesh_core.standing.succession import Succession, rendezvous_order
 
 _OTHERS_WAITED_FOR = 3
 """However many others have had fewer turns, nobody waits longer than for so many."""

@@ -12,29 +12,37 @@ liar can show anything else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
+from mesh_core.blobs.blobs import Blobs
 from mesh_core.config import limit
 from mesh_core.context import Context
-from mesh_core.effects import PeerId, PutVote
+from mesh_core.effects import JobId, PeerId, PutVote
 from mesh_core.identity.statement import StatementError, check, digest, peek
 from mesh_core.lease.adopt import adopted, failures, has_failed
 from mesh_core.lease.ballot import Ballot, pack_lock
-from mesh_core.lease.certificate import CertificateError, check_accepts, check_lease
 from mesh_core.lease.results import Results
 from mesh_core.lease.witness import Witness
-from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
-from mesh_core.ledger.needs import AcceptResult
 from mesh_core.ledger.proofs import Prove
-from mesh_core.market.price import price_of
-from mesh_core.market.succession import Succession
+from mesh_core.quorum.certificate import CertificateError, check_accepts, check_lease
+from mesh_core.standing.price import price_of
+from mesh_core.standing.succession import Succession
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 from mesh_core.wire.reason import is_short
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptResult:
+    """A witness votes for the proposal of `holder` once it keeps the result; the newest request counts."""
+
+    job: JobId
+    holder: PeerId
+    request: ms.AcceptRequest = field(compare=False)
 
 
 @dataclass(eq=False)

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 
 from mesh_core.config import limit
 from mesh_core.context import Context
+from mesh_core.crypto import SecrecyError
 from mesh_core.effects import JobId, PeerId
-from mesh_core.identity.crypto import SecrecyError
 from mesh_core.identity.statement import StatementError, check
 from mesh_core.lease.ballot import Ballot, remember
-from mesh_core.lease.committee import members, vouched
 from mesh_core.lease.turns import Turns
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
-from mesh_core.market.admission import Admission
-from mesh_core.market.succession import Succession
+from mesh_core.quorum.committee import members, vouched
 from mesh_core.secrecy.envelope import my_share
+from mesh_core.standing.admission import Admission
+from mesh_core.standing.succession import Succession
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 from mesh_core.wire.reason import is_short

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from mesh_core.identity.crypto import Verifier
+from mesh_core.crypto import Verifier
 from mesh_core.identity.statement import KINDS, VOTES, StatementError, check, encode
-from mesh_core.lease.certificate import CertificateError, check_lease, check_settlement
-from mesh_core.lease.committee import weight_of
 from mesh_core.ledger.award import award_is_sound
 from mesh_core.ledger.budget import Budget
 from mesh_core.ledger.chain import Base, Chains
@@ -20,6 +18,8 @@ from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.open_jobs import OpenJobs
 from mesh_core.ledger.record import Entry, check_record
 from mesh_core.ledger.set_hash import SetHash
+from mesh_core.quorum.certificate import CertificateError, check_lease, check_settlement
+from mesh_core.quorum.committee import weight_of
 from mesh_core.wire import statements as st
 
 _VOTES = {KINDS[vote]: vote for vote in VOTES}

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from mesh_core.identity.statement import peek
-from mesh_core.lease.certificate import OUTCOMES
 from mesh_core.ledger.record import Entry
+from mesh_core.quorum.certificate import OUTCOMES
 from mesh_core.wire import statements as st
 
 TRANSITIONS: tuple[tuple[str, str, str], ...] = (

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId
-from mesh_core.lease.committee import members
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.sync import Replication
+from mesh_core.quorum.committee import members
 from mesh_core.wire import statements as st
 
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from mesh_core.config import PROTOCOL_VERSION, limit
-from mesh_core.identity.crypto import Crypto, Verifier
+from mesh_core.crypto import Crypto, Verifier
 from mesh_core.identity.statement import (
     StatementError,
     body_hash,
@@ -19,7 +19,7 @@ from mesh_core.identity.statement import (
     require_shallow,
     sign,
 )
-from mesh_core.lease.committee import weight_of, weights_problem
+from mesh_core.quorum.committee import weight_of, weights_problem
 from mesh_core.wire import statements as st
 from mesh_core.wire.malformed import MALFORMED
 

@@ -1,1 +1,1 @@
-"""Queries, auctions, succession and money."""
+"""Queries, auctions, and the desk where jobs are taken in."""

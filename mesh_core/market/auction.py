@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
+from mesh_core.blobs.blobs import INLINE_BYTES_MAX, Blobs
 from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId, JobOptions, PeerId
 from mesh_core.identity.statement import StatementError, check
-from mesh_core.lease.committee import members, quorum, quorum_of, weight_of
-from mesh_core.ledger.blobs import INLINE_BYTES_MAX, Blobs
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.sync import Replication
-from mesh_core.market.admission import Admission
 from mesh_core.market.bid import Scored, rank, score
-from mesh_core.market.succession import Succession
 from mesh_core.membership.membership import Membership
+from mesh_core.quorum.committee import members, quorum, quorum_of, weight_of
 from mesh_core.secrecy.envelope import Envelope, seal_work
+from mesh_core.standing.admission import Admission
+from mesh_core.standing.succession import Succession
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 

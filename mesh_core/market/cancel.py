@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from mesh_core.context import Context
 from mesh_core.lease.candidate import Candidate
-from mesh_core.lease.committee import members
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
+from mesh_core.quorum.committee import members
 from mesh_core.wire import statements as st
 from mesh_core.wire.messages import CancelRequest
 from mesh_core.wire.reason import short

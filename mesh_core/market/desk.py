@@ -5,22 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mesh_core.blobs.blobs import Blobs
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId
 from mesh_core.identity.statement import digest
 from mesh_core.lease.claim import Claim
-from mesh_core.lease.committee import members
 from mesh_core.lease.runs import Runs
-from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
-from mesh_core.ledger.needs import StorePayload
 from mesh_core.ledger.sync import Replication
-from mesh_core.market.admission import Admission
-from mesh_core.market.succession import Succession
 from mesh_core.membership.membership import Membership
+from mesh_core.quorum.committee import members
+from mesh_core.standing.admission import Admission
+from mesh_core.standing.succession import Succession
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
+
+
+@dataclass(frozen=True, slots=True)
+class StorePayload:
+    """The desk answers the submitter once the payload is kept."""
+
+    job: JobId
 
 
 @dataclass(eq=False)

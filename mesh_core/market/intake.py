@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, replace
 from mesh_core.config import MICRO_PER_AXL, limit
 from mesh_core.context import Context
 from mesh_core.effects import JobOptions, PeerId, SubmitQuery
-from mesh_core.lease.committee import choose_providers, fitting_submitter, weights_problem
 from mesh_core.ledger.fold import Ledger
 from mesh_core.market.auction import Auctioneer
-from mesh_core.market.balance import Credit
 from mesh_core.market.pace import Pace
 from mesh_core.market.query import Query
 from mesh_core.membership.membership import Membership
+from mesh_core.quorum.committee import fitting_submitter, weights_problem
+from mesh_core.standing.balance import Credit
+from mesh_core.standing.succession import choose_providers
 
 
 class Refusal(Exception):

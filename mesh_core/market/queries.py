@@ -9,26 +9,32 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mesh_core.blobs.blobs import Blobs
 from mesh_core.config import limit
 from mesh_core.context import Context
+from mesh_core.crypto import SecrecyError
 from mesh_core.effects import JobId, PeerId, PutMeta, SubmitQuery
-from mesh_core.identity.crypto import SecrecyError
-from mesh_core.lease.committee import members
-from mesh_core.ledger.blobs import Blobs
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
-from mesh_core.ledger.needs import OpenResult
 from mesh_core.market.auction import Auction, Auctioneer, JobPlan
-from mesh_core.market.balance import Credit
 from mesh_core.market.intake import Intake, Refusal
 from mesh_core.market.query import COMBINE_INDEX, Query, StoredQuery, options_of, read_query
 from mesh_core.membership.membership import Membership
+from mesh_core.quorum.committee import members
+from mesh_core.standing.balance import Credit
 from mesh_core.wire.messages import Streamed, Work
 from mesh_core.wire.statements import Value
 
 _WORK_BYTES_MAX = 256 << 10
 """A payload without its inputs, and with what sealing and packing add to them."""
 _META = "query:"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenResult:
+    """The submitter opens what it has asked for."""
+
+    job: JobId
 
 
 @dataclass(eq=False)

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 from mesh_core.config import limit
 from mesh_core.context import Context
+from mesh_core.crypto import Rng
 from mesh_core.effects import PeerId
-from mesh_core.identity.crypto import Rng
 from mesh_core.membership.arrivals import Arrivals
 from mesh_core.membership.departed import UNTRACKED, Departed
 from mesh_core.membership.exchange import Exchanger

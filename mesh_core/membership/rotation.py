@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from mesh_core.crypto import Rng
 from mesh_core.effects import PeerId
-from mesh_core.identity.crypto import Rng
 
 
 class Rotation:

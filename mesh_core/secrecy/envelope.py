@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from mesh_core.identity.crypto import Crypto, SecrecyError
+from mesh_core.crypto import Crypto, SecrecyError
 from mesh_core.identity.statement import digest
 from mesh_core.wire.malformed import MALFORMED
 from mesh_core.wire.messages import Work

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mesh_core.identity.crypto import Crypto, SecrecyError
+from mesh_core.crypto import Crypto, SecrecyError
 from mesh_core.identity.statement import digest
 from mesh_core.secrecy.envelope import open_work
 from mesh_core.wire.messages import Work

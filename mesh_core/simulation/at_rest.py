@@ -9,8 +9,8 @@ import msgspec
 from mesh_core.checkpoint.electors import quorum
 from mesh_core.effects import JobOptions
 from mesh_core.identity.statement import peek
-from mesh_core.lease.committee import fitting_submitter, weights_problem
 from mesh_core.node import Node
+from mesh_core.quorum.committee import fitting_submitter, weights_problem
 from mesh_core.simulation.host import Host
 from mesh_core.simulation.invariants import Invariant
 from mesh_core.wire import statements as st

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mesh_core.identity.crypto import Crypto, SecrecyError
+from mesh_core.crypto import Crypto, SecrecyError
 
 _NONCE = 8
 _TAG = 8
@@ -131,7 +131,7 @@ class Vault:
 
 
 class SealedCrypto:
-    """`mesh_core.identity.crypto.Crypto` for the key `peer`, backed by the vault of its world."""
+    """`mesh_core.crypto.Crypto` for the key `peer`, backed by the vault of its world."""
 
     def __init__(self, vault: Vault, peer: bytes) -> None:
         self._vault = vault

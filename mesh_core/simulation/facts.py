@@ -6,8 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from mesh_core.config import LOCAL_NETWORK
+from mesh_core.crypto import Verifier
 from mesh_core.effects import JobId, PeerId, PutVote
-from mesh_core.identity.crypto import Verifier
 from mesh_core.identity.statement import StatementError, check, encode
 from mesh_core.ledger.record import Entry
 from mesh_core.simulation.crypto import KeyMaterial

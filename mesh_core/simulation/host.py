@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from mesh_core.after_disk import AfterDisk
 from mesh_core.context import Doors, NodeConfig
+from mesh_core.crypto import Crypto
 from mesh_core.effects import (
     Effect,
     Execute,
@@ -28,7 +29,6 @@ from mesh_core.effects import (
     Tick,
     Write,
 )
-from mesh_core.identity.crypto import Crypto
 from mesh_core.node import Node
 from mesh_core.simulation.clock import HostClock
 from mesh_core.simulation.disk import BOOT, Damage, Disk

@@ -14,8 +14,8 @@ import msgspec
 
 from mesh_core.context import Doors, NodeConfig
 from mesh_core.effects import Effect, FrameReceived, Input, PeerId, Persist, Send, Stored, SubmitQuery
-from mesh_core.identity.past import RETIRED
 from mesh_core.identity.statement import sign
+from mesh_core.lease.past import RETIRED
 from mesh_core.node import Node
 from mesh_core.wire.codec import Frame
 from mesh_core.wire.malformed import MALFORMED

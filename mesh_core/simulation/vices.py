@@ -12,10 +12,10 @@ from msgspec import structs
 
 from mesh_core.effects import Effect, Execute, PeerId, Send
 from mesh_core.identity.statement import StatementError, digest, encode, peek
-from mesh_core.lease.committee import members
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import make_record
 from mesh_core.node import Node
+from mesh_core.quorum.committee import members
 from mesh_core.simulation.liar import Vice
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from mesh_core.config import PROTOCOL_VERSION, limit
-from mesh_core.identity.crypto import Crypto
+from mesh_core.crypto import Crypto
 from mesh_core.wire.malformed import MALFORMED
 from mesh_core.wire.messages import Message, SelfAnswer
 from mesh_core.wire.statements import PeerId

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import structs
 
 from mesh_core.identity.statement import body_hash, check, digest
-from mesh_core.lease.committee import quorum
+from mesh_core.quorum.committee import quorum
 from mesh_core.secrecy.envelope import Envelope, seal_work
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st

@@ -19,11 +19,11 @@ from mesh_core.api.schema import COMMANDS, MOMENTS, VIEWS
 from mesh_core.config import LIMITS, timing_rows
 from mesh_core.lease.claim import TRANSITIONS as CLAIM_TRANSITIONS
 from mesh_core.lease.claim import UNDER_WAY
-from mesh_core.lease.committee import quorum, total_weight
 from mesh_core.lease.tolerance import tolerance
 from mesh_core.ledger.job import TRANSITIONS
 from mesh_core.ledger.record import BODIES
 from mesh_core.node import Node
+from mesh_core.quorum.committee import quorum, total_weight
 from mesh_core.simulation.checkers import INVARIANTS
 from mesh_core.simulation.perjury import PERJURIES
 from mesh_core.simulation.vices import VICES

@@ -9,8 +9,8 @@ from mesh_core.context import Context
 from mesh_core.identity.pen import Pen
 from mesh_core.ledger.orphans import Orphans
 from mesh_core.ledger.proofs import Proofs
-from mesh_core.market.succession import Succession
 from mesh_core.node import Node
+from mesh_core.standing.succession import Succession
 from tests.docs.machines import parts_of
 from tests.docs.tables import DOCS, TABLES, printed
 

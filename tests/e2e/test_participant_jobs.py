@@ -12,9 +12,9 @@ import pytest
 
 from axl import keys
 from mesh_core.api.client import ControlError
+from mesh_core.api.receipt import verify_receipt
 from mesh_core.api.schema import QueryView
-from mesh_core.identity.crypto import Verifier
-from mesh_core.lease.certificate import verify_receipt
+from mesh_core.crypto import Verifier
 from mesh_core.work.result import decode_answer
 from tests.e2e.mesh import PATIENCE_S, Mesh, Participant
 from tests.e2e.processes import limit_files

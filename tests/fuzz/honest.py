@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Raw
 
 from mesh_core.context import NodeConfig
+from mesh_core.crypto import Crypto
 from mesh_core.effects import JobOptions
-from mesh_core.identity.crypto import Crypto
 from mesh_core.simulation.disk import Backup
 from mesh_core.simulation.workload import Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World

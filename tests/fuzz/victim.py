@@ -15,8 +15,8 @@ from msgspec import Raw
 from mesh_core.api.hub import Entity
 from mesh_core.api.view import About, NodeViews
 from mesh_core.config import PROTOCOL_VERSION, limit
+from mesh_core.crypto import Crypto
 from mesh_core.effects import Effect, Execute, Executed, FrameReceived, Notify, Persist, Send, Tick
-from mesh_core.identity.crypto import Crypto
 from mesh_core.node import Doors, Node
 from mesh_core.simulation.disk import Disk
 from mesh_core.wire import messages as ms

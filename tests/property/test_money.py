@@ -12,7 +12,7 @@ from mesh_core.config import limit
 from mesh_core.ledger.chain import Base
 from mesh_core.ledger.fold import Account, Ledger
 from mesh_core.ledger.record import Entry
-from mesh_core.market.price import price_of
+from mesh_core.standing.price import price_of
 from mesh_core.wire import statements as st
 from tests.unit.core.people import NETWORK, People
 

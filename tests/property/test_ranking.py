@@ -7,9 +7,9 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from mesh_core.lease.committee import choose_providers, rendezvous_order
 from mesh_core.ledger.award import award_is_sound, bid_problem
 from mesh_core.market.bid import Scored, rank, score
+from mesh_core.standing.succession import choose_providers, rendezvous_order
 from mesh_core.wire import statements as st
 from tests.unit.core.people import NETWORK, People
 

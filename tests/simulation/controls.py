@@ -21,10 +21,10 @@ from mesh_core.context import Doors, NodeConfig
 from mesh_core.effects import Effect, PeerId, PutVote, Send, Stored, Write
 from mesh_core.lease.ballot import Ballot
 from mesh_core.lease.claim import Claim
-from mesh_core.lease.committee import total_weight
 from mesh_core.lease.holder import Holder
 from mesh_core.lease.witness import Witness
 from mesh_core.node import Node
+from mesh_core.quorum.committee import total_weight
 from mesh_core.secrecy.envelope import my_share
 from mesh_core.simulation.at_rest import EveryJobEnds, ResultsStayStored
 from mesh_core.simulation.checkers import Checkers
@@ -177,7 +177,7 @@ def _small_quorums() -> Iterator[None]:
         return total_weight(job) // 2
 
     modules = (
-        "mesh_core.lease.certificate",
+        "mesh_core.quorum.certificate",
         "mesh_core.lease.candidate",
         "mesh_core.lease.proposer",
         "mesh_core.market.auction",
@@ -213,7 +213,7 @@ def _nothing_is_proven() -> Iterator[None]:
         pass
 
     with ExitStack() as patches:
-        for module in ("mesh_core.lease.certificate", "mesh_core.lease.candidate"):
+        for module in ("mesh_core.quorum.certificate", "mesh_core.lease.candidate"):
             patches.enter_context(mock.patch(f"{module}.check_shown", believe))
         yield
 

@@ -11,7 +11,7 @@ from Crypto.Protocol import SecretSharing
 from nacl import bindings as sodium
 from nacl.exceptions import CryptoError
 
-from mesh_core.identity.crypto import Crypto, SecrecyError
+from mesh_core.crypto import Crypto, SecrecyError
 from mesh_core.io.crypto import KeyCrypto
 from mesh_core.simulation.crypto import KeyMaterial
 

@@ -9,8 +9,8 @@ from random import Random
 
 from mesh_core.config import DEFAULT, FAST, limit
 from mesh_core.effects import JobOptions
-from mesh_core.lease.committee import quorum_of
 from mesh_core.market.intake import Refusal
+from mesh_core.quorum.committee import quorum_of
 from mesh_core.simulation.adversary import Outsider
 from mesh_core.simulation.checkers import Checkers
 from mesh_core.simulation.crypto import Keys

@@ -12,11 +12,11 @@ from typing import Any
 
 from mesh_core.config import DEFAULT, FAST, limit
 from mesh_core.effects import JobOptions
-from mesh_core.lease.committee import quorum, total_weight
 from mesh_core.lease.tolerance import tolerance
 from mesh_core.ledger.record import make_record
 from mesh_core.market.intake import Refusal
 from mesh_core.node import Node
+from mesh_core.quorum.committee import quorum, total_weight
 from mesh_core.simulation.checkers import Checkers
 from mesh_core.simulation.facts import JobFacts
 from mesh_core.simulation.invariants import Violation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from axl import keys
-from mesh_core.lease.certificate import ReceiptError, ReceiptReport, verify_receipt
+from mesh_core.api.receipt import ReceiptError, ReceiptReport, verify_receipt
 from whisper_tui.commands.output import axl, print_json, print_line
 from whisper_tui.errors import ActionError, BadInput
 from whisper_tui.model.inert import inert

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from mesh_core.api.reports import CorpusReport
+from mesh_core.corpus_report import CorpusReport
 from whisper_tui import backends
 from whisper_tui.errors import BadInput, MeshUnreachable, TimedOut
 from whisper_tui.settings import Settings

@@ -14,10 +14,10 @@ from typing import Any
 import msgspec
 
 from axl.keys import KeyFileError, PrivateKey, load, make
-from mesh_core.api.history import goes_on_from_checkpoint
 from mesh_core.api.schema import Role
 from mesh_core.config import MICRO_PER_AXL, limit
-from mesh_core.lease.committee import bearable, quorum_of
+from mesh_core.history import goes_on_from_checkpoint
+from mesh_core.quorum.committee import bearable, quorum_of
 from whisper_tui.errors import BadInput
 from whisper_tui.model.numbers import counted
 from whisper_tui.supervisor import plan as plans

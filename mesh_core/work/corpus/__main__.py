@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from axl.lifeline import LifelineError, end_with_supervisor
-from mesh_core.api.reports import CorpusReport, LeftOut
+from mesh_core.corpus_report import CorpusReport, LeftOut
 from mesh_core.work.corpus.build import Built, build
 from mesh_core.work.corpus.reading import Skipped
 from mesh_core.work.errors import CorpusError

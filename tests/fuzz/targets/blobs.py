@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from axl import batch
+from mesh_core.api.receipt import ReceiptError, make_receipt, verify_receipt
 from mesh_core.checkpoint.snapshot import (
     Cut,
     SnapshotError,
@@ -16,8 +17,7 @@ from mesh_core.checkpoint.snapshot import (
     read_snapshot,
     snapshot_at,
 )
-from mesh_core.identity.crypto import SecrecyError
-from mesh_core.lease.certificate import ReceiptError, make_receipt, verify_receipt
+from mesh_core.crypto import SecrecyError
 from mesh_core.ledger.chain import Base
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.record import read_record

@@ -9,8 +9,8 @@ import pytest
 
 import mesh_core.market.auction as auctions
 from mesh_core.config import limit
+from mesh_core.crypto import Crypto
 from mesh_core.effects import JobOptions, PeerId, Persist, PutMeta
-from mesh_core.identity.crypto import Crypto
 from mesh_core.identity.statement import digest
 from mesh_core.secrecy.envelope import Envelope, seal_work
 from mesh_core.simulation.workload import Appetite

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from random import Random
 
+from mesh_core.blobs.blobs import Blobs
 from mesh_core.config import FAST, limit
 from mesh_core.context import Context, Doors, NodeConfig
 from mesh_core.effects import JobOptions, Send
 from mesh_core.identity.statement import digest
-from mesh_core.ledger.blobs import Blobs
-from mesh_core.ledger.needs import AcceptResult, OpenPayload, OpenResult, StorePayload
+from mesh_core.lease.keys import OpenPayload
+from mesh_core.lease.voter import AcceptResult
+from mesh_core.market.desk import StorePayload
+from mesh_core.market.queries import OpenResult
 from mesh_core.simulation.workload import Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
 from mesh_core.wire import statements as st

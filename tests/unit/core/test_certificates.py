@@ -3,17 +3,10 @@
 import msgspec
 import pytest
 
-from mesh_core.lease.certificate import (
-    CertificateError,
-    Receipt,
-    ReceiptError,
-    check_lease,
-    check_settlement,
-    make_receipt,
-    verify_receipt,
-)
-from mesh_core.lease.committee import quorum, total_weight, weight_of
+from mesh_core.api.receipt import Receipt, ReceiptError, make_receipt, verify_receipt
 from mesh_core.ledger.record import job_is_sound
+from mesh_core.quorum.certificate import CertificateError, check_lease, check_settlement
+from mesh_core.quorum.committee import quorum, total_weight, weight_of
 from mesh_core.wire import statements as st
 from tests.unit.core.people import NETWORK, People
 

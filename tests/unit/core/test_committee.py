@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from mesh_core.config import limit
-from mesh_core.lease.committee import (
+from mesh_core.lease.tolerance import tolerance
+from mesh_core.ledger.record import job_is_sound
+from mesh_core.quorum.committee import (
     fitting_submitter,
     heaviest_submitter,
     members,
@@ -20,8 +22,6 @@ from mesh_core.lease.committee import (
     weight_of,
     weights_problem,
 )
-from mesh_core.lease.tolerance import tolerance
-from mesh_core.ledger.record import job_is_sound
 from mesh_core.wire import statements as st
 from tests.unit.core.people import People
 

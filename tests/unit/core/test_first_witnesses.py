@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mesh_core.lease.committee import quorum, weight_of
 from mesh_core.lease.turns import first_witnesses
 from mesh_core.ledger.job import LedgerJob
+from mesh_core.quorum.committee import quorum, weight_of
 from tests.unit.core.people import People
 
 

@@ -22,14 +22,14 @@ from mesh_core.effects import (
 )
 from mesh_core.identity.statement import StatementError
 from mesh_core.lease.ballot import Ballot, remember
-from mesh_core.lease.certificate import CertificateError, check_settlement
 from mesh_core.ledger.award import award_is_sound
 from mesh_core.ledger.chain import Chains
 from mesh_core.ledger.fold import Account, Hooks
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import FIRST_PREV, check_record
-from mesh_core.market.price import price_of
+from mesh_core.quorum.certificate import CertificateError, check_settlement
 from mesh_core.simulation.world import OPERATOR, Setup, World
+from mesh_core.standing.price import price_of
 from mesh_core.timers import Timers
 from mesh_core.wire import statements as st
 from mesh_core.wire.messages import Nack, Work

@@ -6,7 +6,7 @@ from mesh_core.config import limit
 from mesh_core.effects import JobOptions
 from mesh_core.identity.statement import peek
 from mesh_core.ledger.job import LedgerJob
-from mesh_core.ledger.needs import StorePayload
+from mesh_core.market.desk import StorePayload
 from mesh_core.node import Node
 from mesh_core.simulation.workload import Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World

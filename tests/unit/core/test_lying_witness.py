@@ -5,17 +5,11 @@ from __future__ import annotations
 
 import pytest
 
+from mesh_core.api.receipt import ReceiptError, make_receipt, verify_receipt
 from mesh_core.config import FAST, limit
 from mesh_core.identity.statement import StatementError, peek
-from mesh_core.lease.certificate import (
-    CertificateError,
-    ReceiptError,
-    check_lease,
-    check_settlement,
-    make_receipt,
-    verify_receipt,
-)
 from mesh_core.ledger.fold import proven_equivocator
+from mesh_core.quorum.certificate import CertificateError, check_lease, check_settlement
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 from tests.unit.core.people import NETWORK, People, Person

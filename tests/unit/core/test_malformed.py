@@ -11,11 +11,11 @@ from hypothesis import strategies as hs
 from msgspec import Raw
 
 from axl import keys
+from mesh_core.api.receipt import ReceiptError, verify_receipt
 from mesh_core.config import PROTOCOL_VERSION, limit
-from mesh_core.identity.crypto import SecrecyError
+from mesh_core.crypto import SecrecyError
 from mesh_core.identity.statement import StatementError, check, peek, sign
 from mesh_core.io.crypto import KeyCrypto
-from mesh_core.lease.certificate import ReceiptError, verify_receipt
 from mesh_core.ledger.record import FIRST_PREV, check_record
 from mesh_core.secrecy.envelope import open_work
 from mesh_core.wire import statements as st

@@ -7,10 +7,10 @@ import pytest
 
 from mesh_core.effects import JobOptions, SubmitQuery
 from mesh_core.identity.statement import sign
-from mesh_core.lease.committee import quorum, total_weight
 from mesh_core.market.bid import LOCALITY_MICRO, rank, score
 from mesh_core.market.intake import Refusal
 from mesh_core.market.pace import Pace
+from mesh_core.quorum.committee import quorum, total_weight
 from mesh_core.simulation.host import HostSpec
 from mesh_core.simulation.workload import Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World

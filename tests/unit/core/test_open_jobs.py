@@ -13,9 +13,9 @@ from mesh_core.effects import JobOptions
 from mesh_core.identity.statement import digest
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.open_jobs import OpenJobs
-from mesh_core.market import admission
 from mesh_core.simulation.workload import Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
+from mesh_core.standing import admission
 from mesh_core.wire.messages import JobStored
 from tests.unit.core.people import People, Person
 from tests.unit.core.seat import Seat

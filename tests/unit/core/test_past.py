@@ -7,9 +7,9 @@ import pytest
 
 from mesh_core.config import limit
 from mesh_core.effects import JobOptions, Persist, PutMeta, PutVote, Send, Tick
-from mesh_core.identity import past
-from mesh_core.identity.past import Past
 from mesh_core.identity.statement import peek
+from mesh_core.lease import past
+from mesh_core.lease.past import Past
 from mesh_core.node import Node
 from mesh_core.simulation.workload import Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mesh_core.identity.crypto import SecrecyError
+from mesh_core.crypto import SecrecyError
 from mesh_core.identity.statement import digest
 from mesh_core.secrecy.envelope import my_share, open_work, seal_work
 from mesh_core.secrecy.shares import ShareCollector

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nacl import bindings as sodium
 
-from mesh_core.identity.crypto import Crypto, SecrecyError
+from mesh_core.crypto import Crypto, SecrecyError
 from mesh_core.io import crypto as module
 from mesh_core.io.crypto import KeyCrypto, hkdf
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from mesh_core.config import FAST, Timing
 from mesh_core.context import Context, Doors, NodeConfig
+from mesh_core.crypto import SecrecyError
 from mesh_core.effects import Notify, Outbox, PeerId, Send
-from mesh_core.identity.crypto import SecrecyError
 from mesh_core.membership import Membership, MemberState
 from mesh_core.timers import Timers
 from mesh_core.wire.statements import Announcement

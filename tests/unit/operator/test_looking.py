@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from mesh_core.api.reports import CorpusReport, LeftOut
 from mesh_core.api.schema import Counters, JobView, ReplicaView, State
+from mesh_core.corpus_report import CorpusReport, LeftOut
 from tests.unit.console.feeder import peer_of, rescue_story
 from whisper_tui.commands import show
 from whisper_tui.commands.show import _agreement, _compared

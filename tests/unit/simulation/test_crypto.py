@@ -2,7 +2,7 @@
 
 import pytest
 
-from mesh_core.identity.crypto import SecrecyError
+from mesh_core.crypto import SecrecyError
 from mesh_core.simulation.crypto import KeyMaterial, SealedCrypto, Vault
 
 

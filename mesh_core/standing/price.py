@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mesh_core.identity.crypto import Verifier
+from mesh_core.crypto import Verifier
 from mesh_core.identity.statement import StatementError, check, peek
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.wire import statements as st

@@ -7,11 +7,10 @@ so that liars who say nothing cannot stop a job (Malkhi & Reiter 1998; simple ma
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 
 from mesh_core.config import limit
-from mesh_core.wire.statements import Job, JobId, PeerId
+from mesh_core.wire.statements import Job, PeerId
 
 
 def total_weight(job: Job) -> int:
@@ -89,13 +88,3 @@ def fitting_submitter(providers: int, wanted: int, fault_bound: int) -> int:
     """The weight nearest to `wanted` with which so many providers can make a committee; for fewer providers than
     f + 1 there is none, and what is returned has a problem."""
     return min(max(wanted, 3 * fault_bound + 1 - providers), heaviest_submitter(providers, fault_bound))
-
-
-def rendezvous_order(job: JobId, peers: Iterable[PeerId]) -> list[PeerId]:
-    """`peers` by highest random weight over the job id (Thaler & Ravishankar 1998)."""
-    return sorted(peers, key=lambda peer: hashlib.blake2b(job + peer, digest_size=8).digest(), reverse=True)
-
-
-def choose_providers(query: bytes, candidates: Iterable[PeerId], count: int) -> list[PeerId]:
-    """Up to `count` providers for the committees of a query: all of them in a small mesh."""
-    return sorted(rendezvous_order(query, candidates)[:count])

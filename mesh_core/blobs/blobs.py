@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import DropBlob, JobId, PeerId, PutBlob
 from mesh_core.identity.statement import digest
-from mesh_core.ledger.needs import Need
 from mesh_core.wire.messages import BlobChunk, FetchBlob
 
 INLINE_BYTES_MAX = 64 << 10
@@ -25,6 +25,15 @@ _DROPPED_KEPT = 4096
 _RETRY_S = 0.25
 _RETRY_DOUBLINGS = 4
 """How often the wait doubles, once per round of silent sources: those far away must be able to answer in their turn."""
+
+
+class Need(Protocol):
+    """What a blob is needed for: a frozen value, equal to others that ask for the same. Each kind has one machine that
+    goes on when the blob is here; the node knows which."""
+
+    @property
+    def job(self) -> JobId:
+        """The job, or what has the place of one, that ends the need when it is settled."""
 
 
 @dataclass(slots=True)

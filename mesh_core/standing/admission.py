@@ -9,7 +9,7 @@ from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId, PutMeta
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
-from mesh_core.market.balance import Credit
+from mesh_core.standing.balance import Credit
 
 _META = "taken:"
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+import hashlib
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from mesh_core.context import Context
 from mesh_core.effects import PeerId
-from mesh_core.lease.committee import members, rendezvous_order
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.membership.membership import Membership
-from mesh_core.wire.statements import Announcement
+from mesh_core.quorum.committee import members
+from mesh_core.wire.statements import Announcement, JobId
 
 
 @dataclass(eq=False)
@@ -50,3 +51,13 @@ class Succession:
             if not self._membership.is_dead(candidate):
                 place += 1
         return None
+
+
+def rendezvous_order(job: JobId, peers: Iterable[PeerId]) -> list[PeerId]:
+    """`peers` by highest random weight over the job id (Thaler & Ravishankar 1998)."""
+    return sorted(peers, key=lambda peer: hashlib.blake2b(job + peer, digest_size=8).digest(), reverse=True)
+
+
+def choose_providers(query: bytes, candidates: Iterable[PeerId], count: int) -> list[PeerId]:
+    """Up to `count` providers for the committees of a query: all of them in a small mesh."""
+    return sorted(rendezvous_order(query, candidates)[:count])

@@ -1,0 +1,1 @@
+"""Payloads, results and snapshots: bytes named by their hash, off the ledger."""

@@ -1,0 +1,1 @@
+"""Committees, and what a quorum of one has signed: certificates that anyone can check with public keys alone."""
