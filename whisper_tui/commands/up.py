@@ -17,6 +17,7 @@ from whisper_tui.commands.act import actions
 from whisper_tui.commands.output import Progress, print_json, print_line
 from whisper_tui.errors import MeshUnreachable, TimedOut
 from whisper_tui.model.inert import inert
+from whisper_tui.model.numbers import counted
 from whisper_tui.program import typed
 from whisper_tui.reach import Reach
 from whisper_tui.settings import Settings
@@ -100,7 +101,7 @@ def _tell(run: RunDir, status: Status, as_json: bool, took_s: float | None) -> N
     lost = not_up(status)
     up = status.plan.count - len(lost.keys() - {OPERATOR})
     operator = "the operator" if OPERATOR not in lost else "no operator"
-    print_line(f"{up} providers and {operator} {how}: {status.run_dir}")
+    print_line(f"{counted(up, 'provider')} and {operator} {how}: {status.run_dir}")
     question = "How does a network learn from its mistakes?"
     print_line(typed(f'ask something:  whisper-tui submit "{question}"', run.root))
     print_line(
