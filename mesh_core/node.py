@@ -36,9 +36,9 @@ from mesh_core.effects import (
 from mesh_core.identity.pen import NotEntitledError
 from mesh_core.lease.candidate import Candidate
 from mesh_core.lease.holder import AdoptResult, Holder
+from mesh_core.lease.instance import Instances
 from mesh_core.lease.keys import OpenPayload
 from mesh_core.lease.known_votes import known_votes
-from mesh_core.lease.outlook import Outlooks
 from mesh_core.lease.past import Past
 from mesh_core.lease.results import Results
 from mesh_core.lease.turns import Turns
@@ -107,16 +107,16 @@ class Node:
         prove = self._proofs.prove
         succession = Succession(context, membership)
         self.admission = admission = Admission(context, ledger, credit)
-        outlooks = Outlooks(context)
+        self.instances = instances = Instances()
         turns = Turns(context, membership, succession)
-        self.witness = witness = Witness(context, ledger, succession, turns, admission)
-        self.results = results = Results(context.pen, ledger, blobs, witness.ballots, self.needs_blob)
-        self.voter = Voter(context, ledger, succession, blobs, witness, results, prove)
+        self.witness = witness = Witness(context, ledger, instances, succession, turns, admission)
+        self.results = results = Results(context.pen, ledger, blobs, instances, self.needs_blob)
+        self.voter = Voter(context, ledger, instances, succession, blobs, witness, results, prove)
         self.holder = holder = Holder(
-            context, ledger, membership, replication, blobs, witness, results, outlooks, prove
+            context, ledger, instances, membership, replication, blobs, results, prove
         )
         self.candidate = candidate = Candidate(
-            context, ledger, membership, succession, admission, turns, witness, holder, outlooks, prove
+            context, ledger, instances, membership, succession, admission, turns, holder, prove
         )
         self.desk = Desk(
             context,
@@ -126,7 +126,7 @@ class Node:
             replication,
             blobs,
             admission,
-            holder.claims,
+            instances,
             holder.runs,
         )
         self.auctioneer = auctioneer = Auctioneer(
@@ -134,17 +134,10 @@ class Node:
         )
         self.queries = Queries(context, ledger, membership, auctioneer, blobs, credit)
         self.cancellations = Cancellations(context, ledger, candidate)
-        votes_of = partial(known_votes, ledger, holder.claims, witness.ballots)
+        votes_of = partial(known_votes, ledger, instances)
         self.past = Past(context, ledger, membership, votes_of, lambda: holder.lay_down(context.now))
         self.checkpoints = checkpoints = Checkpoints(
-            context,
-            ledger,
-            replication,
-            blobs,
-            membership.live,
-            lambda blob: self.queries.needs(blob) or results.names(blob),
-            self.past.retire,
-            prove,
+            context, ledger, replication, blobs, membership.live, self.queries.needs, self.past.retire, prove
         )
         self._orphans = Orphans(context, ledger, replication, membership.live)
         replication.on_dropped = lambda peer: checkpoints.catch_up.offer(context.now, peer)
@@ -301,7 +294,7 @@ class Node:
         }
         return self._gated(signing) | {
             TakeSnapshot: self.checkpoints.catch_up.on_snapshot,
-            ReadCut: self.checkpoints.on_cut,
+            ReadCut: lambda now, need: self.checkpoints.on_cut(now),
         }
 
     def _on_frame(self, now: float, data: bytes) -> None:
@@ -430,7 +423,7 @@ class Node:
     def _examine(self, now: float, key: tuple[Hashable, ...]) -> None:
         """Look again at every open job, whatever may have been missed."""
         self.context.timers.set(key, now + self.config.timing.examine_period_s)
-        self._if_entitled(self.witness.unpark, now)
+        self._if_entitled(self.witness.unpark_all, now)
         self._if_entitled(self.candidate.examine, now)
         self._if_entitled(self._orphans.look, now)
 
@@ -489,9 +482,9 @@ class Node:
             price_micro=value.price_micro,
             votes=len(certificate.votes) if certificate is not None else 0,
         )
-        self.witness.forget(job.id)
         self.holder.on_settled(self.context.now, job)
         self.candidate.on_settled(job)
+        self.instances.drop(job.id)
         self.auctioneer.on_settled(job)
         self.admission.on_settled(job.id)
         self.cancellations.on_settled(job)
@@ -557,7 +550,11 @@ class Node:
         elif after in ("dead", "left"):
             self.replication.forget(peer)
             self.past.forget(peer)
-            for react in (self.auctioneer.on_member_gone, self.witness.unpark, self.candidate.consider_all):
+            for react in (
+                self.auctioneer.on_member_gone,
+                self.witness.unpark_all,
+                self.candidate.consider_all,
+            ):
                 self._if_entitled(react, now)
 
     # ------------------------------------------------------------------------------------- restarting

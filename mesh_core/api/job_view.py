@@ -92,7 +92,7 @@ class JobViews:
         return weight_of(job.job, [self._node.peer, *self._node.membership.live()])
 
     def _lease_left_ms(self, job: LedgerJob, now: float) -> int:
-        ballot = self._node.witness.ballots.get(job.id)
+        ballot = self._node.instances.ballot(job.id)
         if job.final or ballot is None or ballot.epoch != job.epoch or ballot.holder != job.holder:
             return 0
         return max(0, round((ballot.renewed_at + self._node.config.timing.lease_s - now) * 1000))
@@ -132,7 +132,7 @@ class JobViews:
             return ("adopted" if adopted else "settled"), certificate.value.reason
         if job.final or epoch < job.epoch:
             return "lost", ""
-        ballot = self._node.witness.ballots.get(job.id)
+        ballot = self._node.instances.ballot(job.id)
         if ballot is not None and ballot.epoch == epoch and ballot.released:
             failure = ballot.failures.get((job.leases[epoch][0], epoch))
             return ("failed", peek(failure, st.Release).error) if failure else ("released", "")

@@ -6,18 +6,18 @@ cost each other a second at most. What keeps one holder per epoch are the witnes
 
 from __future__ import annotations
 
-from collections.abc import Container, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import PeerId
 from mesh_core.identity.statement import StatementError, check
+from mesh_core.lease.ballot import Ballot
 from mesh_core.lease.claim import Claim, Phase
 from mesh_core.lease.holder import Holder
-from mesh_core.lease.outlook import Outlooks
+from mesh_core.lease.instance import Instance, Instances
 from mesh_core.lease.turns import Turns
-from mesh_core.lease.witness import Witness
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.proofs import Prove
@@ -39,13 +39,12 @@ class Candidate:
 
     _context: Context
     _ledger: Ledger
+    _instances: Instances
     _membership: Membership
     _succession: Succession
     _admission: Admission
     _turns: Turns
-    _witness: Witness
     _holder: Holder
-    _outlooks: Outlooks
     _prove: Prove
 
     # --------------------------------------------------------------------------------- whether and when
@@ -53,29 +52,30 @@ class Candidate:
     def examine(self, now: float) -> None:
         """Look again at every open job of this node's committees: one that nobody holds is picked up; one of this node's
         own that is past its time is claimed to end it."""
-        for ballot in list(self._witness.ballots.values()):
+        for ballot in [instance.ballot for instance in self._instances.values()]:
             self.consider(now, ballot.job)
             if ballot.job.submitter == self._context.me and ballot.expired(now):
                 self.claim(now, ballot.job)
 
     def consider_all(self, now: float) -> None:
         """Something has changed for many jobs at once, such as a member that died."""
-        for ballot in list(self._witness.ballots.values()):
-            self.consider(now, ballot.job)
+        for instance in list(self._instances.values()):
+            self.consider(now, instance.ballot.job)
 
     def consider(self, now: float, job: LedgerJob) -> None:
         """Look at a job: claim it when it is this node's turn, or wait as long as its rank asks."""
-        go = ("candidate", "go", job.id)
-        if job.final or job.id in self._holder.claims or go in self._context.timers:
+        go, instance = ("candidate", "go", job.id), self._instances.get(job.id)
+        if instance is None or job.final or job.id in self._instances.claims or go in self._context.timers:
             return
-        if not self._may_execute(job) or not self._free(now, job):
+        if not self._may_execute(job) or not self._free(now, instance):
             return
-        rank = self._turn(job)
+        rank = self._turn(instance.ballot)
         if rank is None:
             return
-        ballot = self._witness.ballots[job.id]
-        wait = max(self._until_open(now, job, rank), self._turns.yields_until(ballot, self._context.me) - now)
-        outlook = self._outlooks.of(job.id)
+        ballot, outlook = instance.ballot, instance.outlook
+        wait = max(
+            self._until_open(now, instance, rank), self._turns.yields_until(ballot, self._context.me) - now
+        )
         if rank == 0 and wait == 0.0 and outlook.losses == 0:
             self.claim(now, job)
             return
@@ -84,40 +84,39 @@ class Candidate:
         wait += rank * self._context.timing.rank_step_s * outlook.patience + jitter
         self._context.timers.set(go, now + wait)
 
-    def _until_open(self, now: float, job: LedgerJob, rank: float) -> float:
+    def _until_open(self, now: float, instance: Instance, rank: float) -> float:
         """Seconds until witnesses may promise a job that nobody was promised, as far as this node has heard."""
-        ballot = self._witness.ballots[job.id]
-        if ballot.epoch > 0 or self._outlooks.of(job.id).epoch > 0 or self._membership.is_dead(job.submitter):
+        ballot, outlook = instance.ballot, instance.outlook
+        if ballot.epoch > 0 or outlook.epoch > 0 or self._membership.is_dead(ballot.job.submitter):
             return 0.0
         if ballot.award_at is None:
-            since = ballot.known_since + job.job.auction_ms / 1000
+            since = ballot.known_since + ballot.job.job.auction_ms / 1000
         elif rank == 0:
             return 0.0
         else:
             since = ballot.award_at  # others may have promised the winner, whose lease is not yet to be seen
         return max(0.0, since + self._context.timing.rank_grace_s - now)
 
-    def _turn(self, job: LedgerJob) -> float | None:
+    def _turn(self, ballot: Ballot) -> float | None:
         """This node's place among the candidates; one whose slots are taken steps back, so that rescues spread."""
-        rank = self._succession.rank(job, self._context.me, self._failed(job))
+        rank = self._succession.rank(ballot.job, self._context.me, ballot.failed)
         if rank is None:
             return None
-        full = max(0, len(self._holder.claims) + 1 - self._context.config.slots)
+        full = max(0, len(self._instances.claims) + 1 - self._context.config.slots)
         return rank + _STEPS_BACK_WHEN_FULL * full
 
     def _may_execute(self, job: LedgerJob) -> bool:
         return (
             self._context.config.executes
-            and job.id in self._witness.ballots
             and self._succession.capable(self._context.me, job)
             and self._membership.announcement.price_micro <= job.job.max_price_micro
             and not self._admission.problem(job)
         )
 
-    def _free(self, now: float, job: LedgerJob) -> bool:
+    def _free(self, now: float, instance: Instance) -> bool:
         """Whether nobody seems to be at work on the job, in this node's own view."""
-        ballot = self._witness.ballots[job.id]
-        if ballot.epoch < self._outlooks.of(job.id).epoch:
+        ballot = instance.ballot
+        if ballot.epoch < instance.outlook.epoch:
             # Others are further than this witness; whoever it is gets a lease's time from when it was heard of.
             return now - ballot.renewed_at > self._context.timing.lease_s
         holder = ballot.holder
@@ -128,18 +127,19 @@ class Candidate:
             or ballot.released
             or now - ballot.renewed_at > self._context.timing.lease_s
             or ballot.overdue(now)
-            or (job.tolerates_lies and now > ballot.free_at(self._context.timing))
+            or (ballot.job.tolerates_lies and now > ballot.free_at(self._context.timing))
         )
 
     # ------------------------------------------------------------------------------------------- claiming
 
     def claim(self, now: float, job: LedgerJob) -> None:
         """Ask the committee for the epoch after all that this node has heard of or held, unless a claim is under way."""
-        if job.id in self._holder.claims:
+        if job.id in self._instances.claims:
             return
+        instance = self._instances[job.id]
         epochs = (
-            self._witness.ballots[job.id].epoch,
-            self._outlooks.of(job.id).epoch,
+            instance.ballot.epoch,
+            instance.outlook.epoch,
             job.epoch,
             self._context.pen.highest(job.id, st.Release),
         )
@@ -148,16 +148,17 @@ class Candidate:
     def on_award(self, now: float, job: LedgerJob) -> None:
         """The winner waits for the promises that witnesses send it unasked; the others look at their rank."""
         award = job.award
-        if award is None or job.final or job.id in self._holder.claims:
+        if award is None or job.final or job.id in self._instances.claims:
             return
         if award.ranking and award.ranking[0] == self._context.me:
             self._claim_unasked(now, job)
 
     def _claim_unasked(self, now: float, job: LedgerJob) -> Claim | None:
         """Take epoch 1, which witnesses promise to the winner by themselves, unless it is past already."""
-        ballot = self._witness.ballots.get(job.id)
-        past = self._context.pen.highest(job.id, st.Release) > 0 or self._outlooks.of(job.id).epoch > 0
-        if past or ballot is None or ballot.epoch > 1 or not self._may_execute(job):
+        instance = self._instances.get(job.id)
+        if instance is None or instance.ballot.epoch > 1 or not self._may_execute(job):
+            return None
+        if self._context.pen.highest(job.id, st.Release) > 0 or instance.outlook.epoch > 0:
             return None
         claim = self._begin(now, job, 1)
         # They come from a quorum and one to spare: one that is slow or gone must not cost a whole repetition.
@@ -168,7 +169,7 @@ class Candidate:
 
     def _begin(self, now: float, job: LedgerJob, epoch: int) -> Claim:
         self._admission.take(job)
-        claim = self._holder.claims[job.id] = Claim(job, epoch, now)
+        claim = self._instances.begin(Claim(job, epoch, now))
         self._context.timers.clear(("candidate", "go", job.id))
         self._context.timers.set(("candidate", "resend", job.id), now + self._context.timing.claim_resend_s)
         return claim
@@ -194,7 +195,7 @@ class Candidate:
             return
         if promise.author not in members(job.job):
             return
-        claim = self._holder.claims.get(job.id)
+        claim = self._instances.claims.get(job.id)
         if claim is None and promise.epoch == 1:
             claim = self._claim_unasked(now, job)
         if claim is None or claim.epoch > promise.epoch:
@@ -234,7 +235,7 @@ class Candidate:
         To end a claim takes the word of more than f weight, or that it cannot win without those who refuse: else one liar
         could refuse every holder, and nothing would ever settle.
         """
-        claim = self._holder.claims.get(message.job)
+        claim = self._instances.claims.get(message.job)
         if claim is None or message.epoch != claim.epoch or sender not in members(claim.job.job):
             return
         claim.refusals[sender] = message
@@ -280,31 +281,23 @@ class Candidate:
 
     def on_lease(self, now: float, job: LedgerJob, epoch: int) -> None:
         """A lease certificate has come: somebody else's ends a claim of this node."""
-        if job.final:
+        instance = self._instances.get(job.id)
+        if instance is None or job.final:
             return
-        self._outlooks.of(job.id).heard(epoch)
-        claim = self._holder.claims.get(job.id)
+        instance.outlook.heard(epoch)
+        claim = self._instances.claims.get(job.id)
         if claim is not None and job.leases[epoch][0] != self._context.me and epoch >= claim.epoch:
             self._holder.lose(now, claim, f"epoch {epoch} is leased")
 
     def on_settled(self, job: LedgerJob) -> None:
         """The job is decided: there is nothing to claim any more."""
-        self._outlooks.forget(job.id)
-        for name in ("go", "resend"):
+        for name in ("go", "again", "resend"):
             self._context.timers.clear(("candidate", name, job.id))
-
-    def order(self, job: LedgerJob) -> list[PeerId]:
-        """Who may run a job, as this node sees it: those that have not failed it first."""
-        return self._succession.order(job, self._failed(job))
-
-    def _failed(self, job: LedgerJob) -> Container[PeerId]:
-        ballot = self._witness.ballots.get(job.id)
-        return ballot.failed if ballot is not None else ()
 
     def _better(self, job: LedgerJob, other: PeerId) -> bool:
         if other == job.submitter:
             return True
-        order = self.order(job)
+        order = self._succession.order(job, self._instances[job.id].ballot.failed)
         if other not in order:
             return False
         return self._context.me == job.submitter or order.index(other) < order.index(self._context.me)
@@ -315,34 +308,33 @@ class Candidate:
         """`go`: this node's turn has come; `again`: look anew after a loss; `resend`: promises are missing."""
         _, name, job_id = key
         assert isinstance(job_id, bytes)
-        job = self._ledger.open_jobs.get(job_id)
-        claim = self._holder.claims.get(job_id)
-        if job is None:
+        instance, claim = self._instances.get(job_id), self._instances.claims.get(job_id)
+        if instance is None:
             return
+        job = instance.ballot.job
         if name == "again":
             self.consider(now, job)
         elif name == "go" and claim is None:
-            if self._may_execute(job) and self._free(now, job):
-                self._claim_if_still_due(now, job, key)
+            if self._may_execute(job) and self._free(now, instance):
+                self._claim_if_still_due(now, instance, key)
         elif name == "resend" and claim is not None and claim.phase is Phase.CLAIMING:
             self._go_on_asking(now, claim, key)
 
-    def _claim_if_still_due(self, now: float, job: LedgerJob, key: tuple[Hashable, ...]) -> None:
+    def _claim_if_still_due(self, now: float, instance: Instance, key: tuple[Hashable, ...]) -> None:
         """It was this node's turn when it looked. Others may have come and gone since, which makes it yield to some
         again; and if it has filled up, the next one may be quicker."""
-        due = self._turns.yields_until(self._witness.ballots[job.id], self._context.me)
+        due = self._turns.yields_until(instance.ballot, self._context.me)
         if due > now:
             self._context.timers.set(key, due)
             return
-        outlook = self._outlooks.of(job.id)
-        if len(self._holder.claims) >= self._context.config.slots and not outlook.gave_way:
-            outlook.gave_way = True
+        if len(self._instances.claims) >= self._context.config.slots and not instance.outlook.gave_way:
+            instance.outlook.gave_way = True
             self._context.timers.set(key, now + self._context.timing.rank_step_s)
             return
-        self.claim(now, job)
+        self.claim(now, instance.ballot.job)
 
     def _go_on_asking(self, now: float, claim: Claim, key: tuple[Hashable, ...]) -> None:
-        giveup_s = self._context.timing.claim_giveup_s * self._outlooks.of(claim.job.id).patience
+        giveup_s = self._context.timing.claim_giveup_s * self._instances[claim.job.id].outlook.patience
         if now - claim.started_at > giveup_s:
             self._holder.release(now, claim, "no quorum of promises in time")
             return

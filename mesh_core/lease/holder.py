@@ -17,12 +17,11 @@ from mesh_core.effects import JobId, PeerId
 from mesh_core.identity.statement import peek
 from mesh_core.lease.adopt import adopted, failures, has_failed
 from mesh_core.lease.claim import Claim, Phase
+from mesh_core.lease.instance import Instances
 from mesh_core.lease.keys import Keys
-from mesh_core.lease.outlook import Outlooks
 from mesh_core.lease.proposer import Proposer
 from mesh_core.lease.results import Results
 from mesh_core.lease.runs import Runs
-from mesh_core.lease.witness import Witness
 from mesh_core.ledger.chain import AuthorChain
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
@@ -46,30 +45,22 @@ class AdoptResult:
 
 @dataclass(eq=False)
 class Holder:
-    """All claims of this node."""
+    """This node as one that has leases."""
 
     _context: Context
     _ledger: Ledger
+    _instances: Instances
     _membership: Membership
     _replication: Replication
     _blobs: Blobs
-    _witness: Witness
     _results: Results
-    _outlooks: Outlooks
     _prove: Prove
 
     def __post_init__(self) -> None:
-        self.claims: dict[JobId, Claim] = {}
         self.runs = Runs(self._context)
         self.keys = Keys(self._context, self._membership, self._blobs, self._execute, self._give_up)
         self.proposer = Proposer(
-            self._context,
-            self._replication,
-            self._blobs,
-            self._witness,
-            self.claims,
-            self._prove,
-            self.release,
+            self._context, self._instances, self._replication, self._blobs, self._prove, self.release
         )
 
     # ------------------------------------------------------------------------------- start and resume
@@ -85,17 +76,15 @@ class Holder:
     def resume(self, now: float) -> None:
         """After a start: go on with the leases that this node still holds as far as it can see."""
         for job in list(self._ledger.open_jobs.values()):
-            if job.holder != self._context.me or job.id in self.claims:
+            ballot = self._instances.ballot(job.id)
+            if ballot is None or job.holder != self._context.me or job.id in self._instances.claims:
                 continue
-            ballot = self._witness.ballots.get(job.id)
-            promised = ballot.epoch if ballot is not None else 0
-            if job.epoch < promised or job.epoch <= self._context.pen.highest(job.id, st.Release):
+            if job.epoch < ballot.epoch or job.epoch <= self._context.pen.highest(job.id, st.Release):
                 continue
             lease = self._own_lease(job)
             certificate: st.LeaseCertificate = lease.body
-            claim = Claim(job, job.epoch, now)
+            claim = self._instances.begin(Claim(job, job.epoch, now))
             claim.promises = {peek(signed, st.Promise).author: signed for signed in certificate.promises}
-            self.claims[job.id] = claim
             self._act(now, claim, lease)
 
     def _own_lease(self, job: LedgerJob) -> Entry:
@@ -117,7 +106,7 @@ class Holder:
             job.id, claim.epoch, self._context.me, tuple(claim.promises.values())
         )
         lease = self._replication.make("lease", certificate)
-        self._outlooks.of(job.id).losses = 0
+        self._instances[job.id].outlook.losses = 0
         self._act(now, claim, lease)
 
     def _act(self, now: float, claim: Claim, lease: Entry) -> None:
@@ -146,14 +135,14 @@ class Holder:
     def _ending(self, now: float, claim: Claim) -> st.Value | None:
         """A value that ends the job without running it: cancelled on request or by time, failed too often."""
         job = claim.job
-        ballot = self._witness.ballots.get(job.id)
-        if ballot is not None and ballot.cancel:
+        ballot = self._instances[job.id].ballot
+        if ballot.cancel:
             return self._unpaid("cancelled", peek(ballot.cancel, st.Cancel).reason)
         crypto, network = self._context.crypto, self._context.config.network
         seen = failures(crypto, network, job.job, job.id, claim.opened_promises())
         if has_failed(job.job, seen):
             return self._unpaid("failed", seen[0].error)
-        if ballot is not None and ballot.expired(now):
+        if ballot.expired(now):
             return self._unpaid("cancelled", "timed out")
         return None
 
@@ -192,7 +181,7 @@ class Holder:
     ) -> None:
         """A workload has ended: with a result, which is sealed to the submitter and proposed, or with an error."""
         self.runs.ended(now, job_id, epoch, succeeded=result is not None)
-        claim = self.claims.get(job_id)
+        claim = self._instances.claims.get(job_id)
         if claim is None or claim.epoch != epoch or claim.phase is not Phase.EXECUTING:
             return
         if result is None:
@@ -214,7 +203,7 @@ class Holder:
 
     def on_progress(self, job_id: JobId, epoch: int, tokens: int, text: str) -> None:
         """A running workload has produced more: tell this node's users and stream it to the submitter."""
-        claim = self.claims.get(job_id)
+        claim = self._instances.claims.get(job_id)
         if claim is None or claim.epoch != epoch or claim.phase is not Phase.EXECUTING:
             return
         self._context.outbox.notify(
@@ -244,7 +233,7 @@ class Holder:
 
     def on_adopted(self, now: float, need: AdoptResult) -> None:
         """The result that is to be adopted has come."""
-        claim = self.claims.get(need.job)
+        claim = self._instances.claims.get(need.job)
         if claim is None or claim.phase is not Phase.ADOPTING or claim.value is None:
             return
         if claim.value.result_hash in self._blobs:
@@ -275,13 +264,13 @@ class Holder:
 
     def on_settled(self, now: float, job: LedgerJob) -> None:
         """The job is decided, by whomever."""
-        claim = self.claims.get(job.id)
+        claim = self._instances.claims.get(job.id)
         if claim is not None:
             self._end(claim, Phase.SETTLED, "decided")
 
     def on_cancel(self, now: float, cancel: st.Cancel) -> None:
         """The submitter wants its job to end: the holder proposes that, unless it has proposed a result already."""
-        claim = self.claims.get(cancel.job)
+        claim = self._instances.claims.get(cancel.job)
         if claim is not None and claim.phase in (Phase.SHARING, Phase.EXECUTING):
             self.runs.stop(claim.job.id, claim.epoch, "cancelled by its submitter")
             self.keys.forget(claim.job.id)
@@ -289,24 +278,24 @@ class Holder:
 
     def release_all(self, now: float) -> None:
         """This node leaves: give back what it has not proposed yet."""
-        for claim in list(self.claims.values()):
+        for claim in list(self._instances.claims.values()):
             if claim.phase not in (Phase.PROPOSING, Phase.LOCKING):
                 self.release(now, claim, "leaving")
 
     def lay_down(self, now: float) -> None:
         """This node may not sign any more: nothing can come of its claims."""
-        for claim in list(self.claims.values()):
+        for claim in list(self._instances.claims.values()):
             self.lose(now, claim, "this node's key is retired")
 
     def release(self, now: float, claim: Claim, reason: str, *, error: str = "") -> None:
         """Give a claim back with a signed release, so that nobody waits for it; `error` counts as a failed run."""
         self._give_back(claim, reason, error)
-        self._outlooks.lost(now, claim.job.id)
+        self._look_again(now, claim.job.id, self._instances[claim.job.id].outlook.lost())
 
     def fall_back(self, now: float, claim: Claim, promised: int) -> None:
         """Give a claim back whose epoch is past: a later one has been promised where it is needed."""
         self._give_back(claim, f"epoch {promised} has been promised", "")
-        self._outlooks.left_behind(now, claim.job.id)
+        self._look_again(now, claim.job.id, self._instances[claim.job.id].outlook.left_behind())
 
     def _give_back(self, claim: Claim, reason: str, error: str) -> None:
         self._end(claim, Phase.RELEASED, reason)
@@ -315,18 +304,22 @@ class Holder:
     def lose(self, now: float, claim: Claim, reason: str) -> None:
         """Somebody else has a certificate: the claim is void without a word."""
         self._end(claim, Phase.LOST, reason)
-        self._outlooks.lost(now, claim.job.id)
+        self._look_again(now, claim.job.id, self._instances[claim.job.id].outlook.lost())
+
+    def _look_again(self, now: float, job: JobId, within_s: float) -> None:
+        again = now + self._context.doors.rng.uniform(0.0, within_s)
+        self._context.timers.set(("candidate", "again", job), again)
 
     def _end(self, claim: Claim, phase: Phase, reason: str) -> None:
         job = claim.job
         self.runs.stop(job.id, claim.epoch, reason)
-        self._outlooks.of(job.id).heard(claim.furthest)
+        self._instances[job.id].outlook.heard(claim.furthest)
         claim.enter(phase)
         self.keys.forget(job.id)
         self.proposer.stop(job.id)
         for name in ("show", "execution", "adopt"):
             self._context.timers.clear(("claim", name, job.id))
-        del self.claims[job.id]
+        self._instances.end(claim)
         if claim.lease is not None and phase is not Phase.SETTLED:
             self._context.outbox.notify(
                 "lease_ended", job=job.id, epoch=claim.epoch, holder=self._context.me, reason=reason
@@ -349,7 +342,7 @@ class Holder:
             return
         _, name, job_id = key
         assert isinstance(job_id, bytes)
-        claim = self.claims.get(job_id)
+        claim = self._instances.claims.get(job_id)
         if claim is None:
             return
         if name == "show":
@@ -366,7 +359,7 @@ class Holder:
 
     def _renew(self, now: float) -> None:
         by_witness: dict[PeerId, list[tuple[JobId, int]]] = {}
-        for claim in self.claims.values():
+        for claim in self._instances.claims.values():
             if claim.lease is not None:
                 for peer in members(claim.job.job):
                     by_witness.setdefault(peer, []).append((claim.job.id, claim.epoch))

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from mesh_core.effects import JobId, PeerId
+from mesh_core.effects import PeerId
 from mesh_core.identity.statement import peek
-from mesh_core.lease.ballot import Ballot
-from mesh_core.lease.claim import Claim
+from mesh_core.lease.instance import Instances
 from mesh_core.ledger.fold import Ledger
 from mesh_core.wire import statements as st
 from mesh_core.wire.messages import SignedVote
 
 
-def known_votes(
-    ledger: Ledger, claims: Mapping[JobId, Claim], ballots: Mapping[JobId, Ballot], peer: PeerId
-) -> Iterator[SignedVote]:
+def known_votes(ledger: Ledger, instances: Instances, peer: PeerId) -> Iterator[SignedVote]:
     """Everything that `peer` has signed for an open job, as far as certificates, claims and ballots here show it.
     Newest jobs first: that is what an old backup lacks."""
     for job in ledger.open_jobs.newest_first():
@@ -24,14 +21,14 @@ def known_votes(
             for signed in certificate.promises:
                 if peek(signed, st.Promise).author == peer:
                     yield SignedVote("promise", signed)
-        claim = claims.get(job.id)
+        claim = instances.claims.get(job.id)
         if claim is not None and peer in claim.promises:
             yield SignedVote("promise", claim.promises[peer])
         if claim is not None and peer in claim.votes:
             yield SignedVote("accept", claim.votes[peer])
         if claim is not None and peer in claim.settle_votes:
             yield SignedVote("settle", claim.settle_votes[peer])
-        ballot = ballots.get(job.id)
+        ballot = instances.ballot(job.id)
         if ballot is not None and ballot.proposal and peek(ballot.proposal, st.Proposal).author == peer:
             yield SignedVote("propose", ballot.proposal)
         for signed in ballot.accepted.votes if ballot is not None and ballot.accepted is not None else ():

@@ -16,7 +16,7 @@ from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId
 from mesh_core.identity.statement import KINDS, StatementError, check, peek
 from mesh_core.lease.claim import Claim, Phase
-from mesh_core.lease.witness import Witness
+from mesh_core.lease.instance import Instances
 from mesh_core.ledger.proofs import Prove
 from mesh_core.ledger.sync import Replication
 from mesh_core.quorum.committee import members, quorum, weight_of
@@ -28,13 +28,12 @@ V = TypeVar("V", st.AcceptVote, st.SettleVote)
 
 @dataclass(eq=False)
 class Proposer:
-    """The proposals of this node for `_claims`, and the votes on them. `_release` gives a claim back, with a reason."""
+    """The proposals of this node for its claims, and the votes on them. `_release` gives a claim back, with a reason."""
 
     _context: Context
+    _instances: Instances
     _replication: Replication
     _blobs: Blobs
-    _witness: Witness
-    _claims: Mapping[JobId, Claim]
     _prove: Prove
     _release: Callable[[float, Claim, str], None]
 
@@ -66,7 +65,7 @@ class Proposer:
         """Answers are missing: ask again."""
         job_id = key[2]
         assert isinstance(job_id, bytes)
-        claim = self._claims.get(job_id)
+        claim = self._instances.claims.get(job_id)
         if claim is None:
             return
         if self._is_left_behind(now, claim):
@@ -103,7 +102,7 @@ class Proposer:
 
     def _wish(self, claim: Claim) -> bytes:
         """The submitter's signed wish behind a proposed cancellation, if witnesses that may doubt it have to see it."""
-        ballot = self._witness.ballots.get(claim.job.id)
+        ballot = self._instances.ballot(claim.job.id)
         if ballot is None or not claim.job.tolerates_lies:
             return b""
         return ballot.cancel if claim.value is not None and claim.value.outcome == "cancelled" else b""
@@ -161,7 +160,7 @@ class Proposer:
 
     def _voted_on(self, vote: st.AcceptVote | st.SettleVote | None, phase: Phase) -> Claim | None:
         """The claim that a member's vote is about, if it is in the phase in which such votes count."""
-        claim = self._claims.get(vote.job) if vote is not None else None
+        claim = self._instances.claims.get(vote.job) if vote is not None else None
         if vote is None or claim is None or claim.phase is not phase or vote.epoch != claim.epoch:
             return None
         return claim if vote.author in members(claim.job.job) else None

@@ -7,7 +7,7 @@ it likes, as large as a blob may be.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -16,7 +16,8 @@ from mesh_core.config import limit
 from mesh_core.effects import JobId, PutVote
 from mesh_core.identity.pen import Pen
 from mesh_core.identity.statement import peek
-from mesh_core.lease.ballot import Ballot, unpack_lock
+from mesh_core.lease.ballot import unpack_lock
+from mesh_core.lease.instance import Instances
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.wire import statements as st
@@ -30,7 +31,7 @@ class Results:
     _pen: Pen
     _ledger: Ledger
     _blobs: Blobs
-    _ballots: Mapping[JobId, Ballot]
+    _instances: Instances
     _keeps: Callable[[bytes], bool]
     _of: dict[JobId, dict[bytes, None]] = field(default_factory=dict)
 
@@ -47,13 +48,9 @@ class Results:
             bound = self._bound(job)
             self._let_go(job, [name for name in names if name not in bound][:surplus])
 
-    def names(self, blob: bytes) -> bool:
-        """Whether an undecided job has named this as its result."""
-        return any(blob in names for names in self._of.values())
-
     def _bound(self, job: JobId) -> set[bytes]:
         """What this node's votes on a job are for."""
-        ballot, vote = self._ballots.get(job), self._pen.last(job, st.AcceptVote)
+        ballot, vote = self._instances.ballot(job), self._pen.last(job, st.AcceptVote)
         values = [peek(vote, st.AcceptVote).value] if vote is not None else []
         if ballot is not None and ballot.accepted is not None:
             values.append(ballot.accepted.value)

@@ -23,6 +23,7 @@ from mesh_core.effects import JobId, PeerId, PutVote
 from mesh_core.identity.statement import StatementError, check, digest, peek
 from mesh_core.lease.adopt import adopted, failures, has_failed
 from mesh_core.lease.ballot import Ballot, pack_lock
+from mesh_core.lease.instance import Instances
 from mesh_core.lease.results import Results
 from mesh_core.lease.witness import Witness
 from mesh_core.ledger.fold import Ledger
@@ -47,10 +48,11 @@ class AcceptResult:
 
 @dataclass(eq=False)
 class Voter:
-    """Votes on the ballots of `_witness`."""
+    """Votes on this node's ballots."""
 
     _context: Context
     _ledger: Ledger
+    _instances: Instances
     _succession: Succession
     _blobs: Blobs
     _witness: Witness
@@ -100,7 +102,7 @@ class Voter:
         if job is not None and job.settle is not None:
             self._context.send(sender, ms.Records((job.settle.signed,)))
             return None
-        return self._witness.ballots.get(job_id)
+        return self._instances.ballot(job_id)
 
     def _admits(self, ballot: Ballot, sender: PeerId, epoch: int) -> bool:
         """Whether this witness may vote at `epoch`; one that has promised a later one says so."""

@@ -15,6 +15,7 @@ from mesh_core.crypto import SecrecyError
 from mesh_core.effects import JobId, PeerId
 from mesh_core.identity.statement import StatementError, check
 from mesh_core.lease.ballot import Ballot, remember
+from mesh_core.lease.instance import Instances
 from mesh_core.lease.turns import Turns
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
@@ -29,16 +30,16 @@ from mesh_core.wire.reason import is_short
 
 @dataclass(eq=False)
 class Witness:
-    """All ballots this node has a seat in."""
+    """Gives promises, and looks after leases."""
 
     _context: Context
     _ledger: Ledger
+    _instances: Instances
     _succession: Succession
     _turns: Turns
     _admission: Admission
 
     def __post_init__(self) -> None:
-        self.ballots: dict[JobId, Ballot] = {}
         self._with_parked: dict[JobId, None] = {}
 
     # -------------------------------------------------------------------------------------- learning
@@ -46,22 +47,22 @@ class Witness:
     def learn(self, now: float, job: LedgerJob) -> None:
         """A job has come to the ledger: open a ballot, with what former lives have said, when this node has a seat in its
         committee."""
-        if job.id in self.ballots or self._context.me not in members(job.job):
+        if job.id in self._instances or self._context.me not in members(job.job):
             return
         ballot = Ballot(job, known_since=now, granted_at=now, renewed_at=now)
-        self.ballots[job.id] = ballot
+        self._instances.open(ballot)
         for vote in self._context.pen.on(job.id):
             remember(ballot, vote)
 
     def on_award(self, now: float, job: LedgerJob) -> None:
         """An award has come: others than its winner wait from now on."""
-        ballot = self.ballots.get(job.id)
+        ballot = self._instances.ballot(job.id)
         if ballot is not None:
             ballot.award_at = now
 
     def promise_winner(self, now: float, job: LedgerJob) -> None:
         """Fused round: promise epoch 1 to the named winner without being asked, if this witness is one of the first."""
-        ballot, award = self.ballots.get(job.id), job.award
+        ballot, award = self._instances.ballot(job.id), job.award
         if ballot is not None and not job.final and ballot.epoch == 0 and award is not None and award.ranking:
             winner = award.ranking[0]
             if self._serves(ballot, winner) and self._turns.is_first(job, winner):
@@ -69,14 +70,9 @@ class Witness:
 
     def on_lease(self, now: float, job: LedgerJob, epoch: int) -> None:
         """A valid lease certificate: it raises the promise and marks the lease as seen."""
-        ballot = self.ballots.get(job.id)
+        ballot = self._instances.ballot(job.id)
         if ballot is not None and epoch >= ballot.epoch:
             self.observe(now, ballot, epoch, job.leases[epoch][0])
-
-    def forget(self, job: JobId) -> None:
-        """The job is decided: nothing is left to witness."""
-        self.ballots.pop(job, None)
-        self._with_parked.pop(job, None)
 
     # -------------------------------------------------------------------------------------- promises
 
@@ -88,7 +84,7 @@ class Witness:
         if job.settle is not None:
             self._context.send(sender, ms.Records((job.entry.signed, job.settle.signed)))
             return
-        ballot = self.ballots.get(message.job)
+        ballot = self._instances.ballot(message.job)
         if ballot is None or sender not in members(job.job):
             return
         if message.epoch == ballot.epoch and sender == ballot.holder and ballot.promise is not None:
@@ -174,25 +170,31 @@ class Witness:
         if not ballot.certified:
             ballot.certify(now)
 
-    def unpark(self, now: float, job: JobId | None = None) -> None:
-        """Something changed that may open a guard: grant a request that waits for it."""
-        for job_id in [job] if job is not None else list(self._with_parked):
-            ballot = self.ballots.get(job_id)
-            if ballot is None or not ballot.parked:
-                self._with_parked.pop(job_id, None)
-                continue
-            ballot.parked = {
-                peer: (epoch, until)
-                for peer, (epoch, until) in ballot.parked.items()
-                if until > now and epoch > ballot.epoch
-            }
-            order = self._succession.order(ballot.job, ballot.failed)
-            waiting = [peer for peer in order if peer in ballot.parked]
-            waiting += [peer for peer in ballot.parked if peer not in waiting]
-            for peer in waiting:
-                if self._turns.open_to(now, ballot, peer):
-                    self._promise(now, ballot, ballot.parked[peer][0], peer)
-                    break
+    def unpark_all(self, now: float) -> None:
+        """Something changed that may open a guard, of whatever job."""
+        for job in list(self._with_parked):
+            ballot = self._instances.ballot(job)
+            if ballot is not None and ballot.parked:
+                self._unpark(now, ballot)
+            else:
+                del self._with_parked[job]
+
+    def _unpark(self, now: float, ballot: Ballot) -> None:
+        """Grant a request that waits for its guard to open."""
+        if not ballot.parked:
+            return
+        ballot.parked = {
+            peer: (epoch, until)
+            for peer, (epoch, until) in ballot.parked.items()
+            if until > now and epoch > ballot.epoch
+        }
+        order = self._succession.order(ballot.job, ballot.failed)
+        waiting = [peer for peer in order if peer in ballot.parked]
+        waiting += [peer for peer in ballot.parked if peer not in waiting]
+        for peer in waiting:
+            if self._turns.open_to(now, ballot, peer):
+                self._promise(now, ballot, ballot.parked[peer][0], peer)
+                break
 
     # ------------------------------------------------------------------------------ leases under way
 
@@ -203,7 +205,7 @@ class Witness:
             if job is not None and job.settle is not None:
                 self._context.send(sender, ms.Records((job.settle.signed,)))
                 continue
-            ballot = self.ballots.get(job_id)
+            ballot = self._instances.ballot(job_id)
             if ballot is None:
                 continue
             if epoch == ballot.epoch and sender == ballot.holder:
@@ -221,7 +223,7 @@ class Witness:
         except StatementError:
             self._context.dropped["bad_statement"] += 1
             return None
-        ballot = self.ballots.get(release.job)
+        ballot = self._instances.ballot(release.job)
         if ballot is None or release.author not in members(ballot.job.job):
             return None
         fits = is_short(release.error) and len(message.release) <= limit("vote_bytes_max")
@@ -232,7 +234,7 @@ class Witness:
             del ballot.parked[release.author]  # who has given an epoch back does not wait for it any more
         if release.epoch >= ballot.epoch and release.author == ballot.holder and not ballot.released:
             ballot.released_at = now
-            self.unpark(now, release.job)
+            self._unpark(now, ballot)
         return release
 
     def on_cancel(self, now: float, message: ms.CancelRequest) -> st.Cancel | None:
@@ -242,7 +244,7 @@ class Witness:
         except StatementError:
             self._context.dropped["bad_statement"] += 1
             return None
-        ballot = self.ballots.get(cancel.job)
+        ballot = self._instances.ballot(cancel.job)
         if ballot is None or cancel.author != ballot.job.submitter:
             return None
         if not is_short(cancel.reason):
@@ -250,13 +252,13 @@ class Witness:
             self._context.dropped["bad_statement"] += 1
             return None
         ballot.cancel = message.cancel
-        self.unpark(now, cancel.job)
+        self._unpark(now, ballot)
         return cancel
 
     def on_share_request(self, sender: PeerId, message: ms.ShareRequest) -> None:
         """Give this node's share of the key to the certified holder of the current epoch, sealed to it."""
         job = self._ledger.jobs.get(message.job)
-        ballot = self.ballots.get(message.job)
+        ballot = self._instances.ballot(message.job)
         if job is None or ballot is None or job.final:
             return
         lease = job.leases.get(message.epoch)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mesh_core.blobs.blobs import Blobs
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId
 from mesh_core.identity.statement import digest
-from mesh_core.lease.claim import Claim
+from mesh_core.lease.instance import Instances
 from mesh_core.lease.runs import Runs
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
@@ -31,7 +30,7 @@ class StorePayload:
 
 @dataclass(eq=False)
 class Desk:
-    """Where submitters bring their jobs. `_claims` and `_runs` tell how busy this node is."""
+    """Where submitters bring their jobs. `_instances` and `_runs` tell how busy this node is."""
 
     _context: Context
     _ledger: Ledger
@@ -40,7 +39,7 @@ class Desk:
     _replication: Replication
     _blobs: Blobs
     _admission: Admission
-    _claims: Mapping[JobId, Claim]
+    _instances: Instances
     _runs: Runs
 
     def on_store(self, now: float, sender: PeerId, message: ms.StoreJob) -> None:
@@ -80,7 +79,7 @@ class Desk:
             config.peer,
             job.id,
             announcement.price_micro,
-            len(self._claims) / max(1, config.slots),
+            len(self._instances.claims) / max(1, config.slots),
             self._runs.expected_ms,
             announcement.models[0] if announcement.models else "",
         )

@@ -447,8 +447,8 @@ class QueuesBounded(Invariant):
                 node = host.node
                 self._within(host, "timers", len(node.context.timers), self.timers_max)
                 self._within(host, "members", len(node.membership.members), limit("members_max"))
-                self._within(host, "claims", len(node.holder.claims), len(node.ledger.open_jobs))
-                self._within(host, "ballots", len(node.witness.ballots), len(node.ledger.open_jobs))
+                self._within(host, "claims", len(node.instances.claims), len(node.ledger.open_jobs))
+                self._within(host, "instances", len(node.instances), len(node.ledger.open_jobs))
         if len(world.schedule) > self.events_max:
             self.fail(f"{len(world.schedule)} events are under way")
 

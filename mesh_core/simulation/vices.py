@@ -259,7 +259,7 @@ class Overreaches(Vice):
             return
         job = self.rng.choice(jobs)
         records = (job.entry.signed, *(entry.signed for entry in job.awards.values()))
-        ballot = self.node.witness.ballots.get(job.id)
+        ballot = self.node.instances.ballot(job.id)
         known = max(job.epoch, ballot.epoch if ballot else 0)
         epoch = known + self.rng.choice((1, 2, _EPOCHS_AHEAD, 1 << 62))
         for peer in members(job.job):

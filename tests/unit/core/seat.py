@@ -167,7 +167,7 @@ class Seat:
 
     def candidates(self) -> list[bytes]:
         """Who may run the job, first to last, as the witness sees it."""
-        return self.node.candidate.order(self.job)
+        return self.node.witness._succession.order(self.job, self.node.instances[self.job.id].ballot.failed)
 
     def dropped(self, cause: str) -> int:
         """How often something was dropped for this cause."""

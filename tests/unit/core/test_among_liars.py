@@ -38,7 +38,7 @@ def winner(people: People, fault_bound: int) -> Seat:
 
 def claim_of(seat: Seat) -> Claim:
     """The claim on the job."""
-    return seat.node.holder.claims[seat.job.id]
+    return seat.node.instances.claims[seat.job.id]
 
 
 def others(people: People) -> list[Person]:
@@ -122,9 +122,9 @@ def test_a_witness_that_promises_twice_is_proven_to(seat: Seat, people: People) 
 def test_a_strangers_promise_starts_no_claim(people: People) -> None:
     me, stranger = people.providers[0], people.person("stranger")
     seat = Seat(people, me, people.submitter.record("job", people.job(auction_ms=60_000)), executes=True)
-    assert not seat.node.holder.claims
+    assert not seat.node.instances.claims
     seat.tell(stranger, ms.Promised(seat.says.promise(stranger, me)))
-    assert not seat.node.holder.claims
+    assert not seat.node.instances.claims
     seat.tell(people.providers[1], ms.Promised(seat.says.promise(people.providers[1], me)))
     assert claim_of(seat).epoch == 1
 
@@ -141,9 +141,9 @@ def test_a_claim_ends_by_the_word_of_more_than_the_liars(
     for one in witnesses[: refusing - 1]:
         seat.tell(one, refusal(seat, 3, witnesses[4]))
         seat.tell(one, refusal(seat, 5, witnesses[4]))
-    assert seat.job.id in seat.node.holder.claims, "one and the same liar counts once"
+    assert seat.job.id in seat.node.instances.claims, "one and the same liar counts once"
     seat.tell(witnesses[refusing], refusal(seat, 3, witnesses[4]))
-    assert seat.job.id not in seat.node.holder.claims
+    assert seat.job.id not in seat.node.instances.claims
     assert seat.written[-1].phase == "release"
 
 
@@ -154,7 +154,7 @@ def test_a_claim_that_cannot_win_without_who_refuses_it_is_given_back(seat: Seat
         seat.tell(one, ms.Promised(promise_to(seat, one, failures=(bytes(70_000),))))
     assert claim_of(seat).worthless == {one.peer for one in people.providers[1:3]}
     seat.tell(rival, refusal(seat, claim_of(seat).epoch, rival))
-    assert seat.job.id not in seat.node.holder.claims
+    assert seat.job.id not in seat.node.instances.claims
 
 
 def test_a_refusal_does_not_end_a_claim_that_others_can_bring_to_a_quorum(seat: Seat, people: People) -> None:
@@ -266,7 +266,7 @@ def test_a_holder_whose_votes_do_not_come_starts_anew_if_somebody_is_ahead(
     seat.wait(FAST.lease_s - 0.5)
     assert claim_of(seat).epoch == epoch
     seat.wait(1.0)
-    claim = seat.node.holder.claims.get(seat.job.id)
+    claim = seat.node.instances.claims.get(seat.job.id)
     assert (claim is not None and claim.epoch == epoch) is goes_on
 
 

@@ -59,11 +59,13 @@ def test_a_rescuer_lets_go_when_the_result_to_adopt_is_lost_and_the_job_is_run_a
     job, holder = accepted_by_the_operator_only(world)
     providers = [name for name in world.hosts if name not in (holder, OPERATOR)]
     world.run_while(
-        lambda: not any(job.id in node_of(world, name).holder.claims for name in providers), 5.0, 0.002
+        lambda: not any(job.id in node_of(world, name).instances.claims for name in providers), 5.0, 0.002
     )
     world.run_while(
         lambda: all(
-            claim.lease is None for name in providers for claim in node_of(world, name).holder.claims.values()
+            claim.lease is None
+            for name in providers
+            for claim in node_of(world, name).instances.claims.values()
         ),
         5.0,
         0.002,
@@ -91,7 +93,7 @@ def test_a_promise_that_comes_after_its_epoch_was_given_back_is_answered_with_th
     seat = Seat(people, people.providers[0], people.submitter.record("job", people.job()))
     witness = people.providers[1]
     seat.node.candidate.claim(seat.now, seat.job)
-    claim = seat.node.holder.claims[seat.job.id]
+    claim = seat.node.instances.claims[seat.job.id]
     seat.node.holder.release(seat.now, claim, "no quorum of promises in time")
     seat.node.context.outbox.take()  # what was sent at once is lost
     promise = st.Promise(NETWORK, witness.peer, seat.job.id, claim.epoch, people.providers[0].peer, None, ())

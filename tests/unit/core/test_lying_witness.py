@@ -388,7 +388,7 @@ def test_two_that_wait_for_each_other_come_before_one_with_more_turns(seat: Seat
     greedy, first, second = people.providers[1:4]
     for one in (greedy, first, second):
         seat.tell(one, ms.Exchange((ms.Update("alive", alive(one)),), False))
-    ballot = seat.node.witness.ballots[seat.job.id]
+    ballot = seat.node.instances[seat.job.id].ballot
     for epoch, holder in enumerate((first, greedy, greedy, greedy), start=1):
         ballot.move(seat.now, epoch, holder.peer, None)
     ballot.released_at = seat.now

@@ -100,7 +100,7 @@ def calls_of_one_look(count: int) -> int:
     for number in range(count):
         body = people.job(label=f"{number}", committee=committee, payload_hash=digest(b"%d" % number))
         seat.node.ledger.add(stranger.record("job", body))
-    assert len(seat.node.witness.ballots) == count + 1
+    assert len(seat.node.instances) == count + 1
     calls = 0
 
     def count_call(*_: object) -> None:

@@ -1,27 +1,24 @@
 from __future__ import annotations
 
-import random
-
-from mesh_core.lease.outlook import Outlooks
-from tests.unit.membership.cluster import Signer, context, key
-
-JOB = bytes(32)
+from mesh_core.lease.outlook import Outlook
 
 
-def outlooks() -> Outlooks:
-    me = key("me")
-    return Outlooks(context("me", me, Signer(me), random.Random(0)))
+def test_after_each_loss_the_job_is_looked_at_again_later() -> None:
+    outlook = Outlook()
+    waits = [outlook.lost() for _ in range(10)]
+    assert waits == sorted(waits) and waits[0] > 0
+    assert waits[1] == 2 * waits[0] and waits[-1] == waits[-2]
+    assert outlook.losses == 10
 
 
-def test_after_a_loss_the_job_is_looked_at_again() -> None:
-    made = outlooks()
-    made.lost(1.0, JOB)
-    assert ("candidate", "again", JOB) in made._context.timers
+def test_who_was_left_behind_has_not_lost() -> None:
+    outlook = Outlook()
+    assert outlook.left_behind() == Outlook().lost()
+    assert outlook.losses == 0
 
 
-def test_a_job_that_was_decided_meanwhile_is_not_looked_at_again() -> None:
-    made = outlooks()
-    made.lost(1.0, JOB)
-    made.forget(JOB)
-    assert len(made._context.timers) == 0
-    assert made.of(JOB).losses == 0
+def test_what_was_heard_of_an_epoch_does_not_go_back() -> None:
+    outlook = Outlook()
+    for epoch in (3, 7, 5):
+        outlook.heard(epoch)
+    assert outlook.epoch == 7

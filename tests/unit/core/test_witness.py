@@ -79,7 +79,7 @@ def test_a_request_of_somebody_without_a_seat_is_not_kept(seat: Seat, people: Pe
     stranger = people.person("stranger")
     introduce(seat, stranger)
     assert ask(seat, stranger, 1) == []
-    assert not seat.node.witness.ballots[seat.job.id].parked
+    assert not seat.node.instances[seat.job.id].ballot.parked
 
 
 # --------------------------------------------------------------------------------- for how long, and for whom
@@ -112,7 +112,7 @@ def test_who_has_given_an_epoch_back_is_not_promised_it_when_its_turn_comes(
     for holder, epoch in ((second, 2), (first, 1)):
         seat.tell(holder, ms.Released(holder.sign(st.Release(NETWORK, holder.peer, seat.job.id, epoch, ""))))
     seat.wait(0.1)
-    assert seat.node.witness.ballots[seat.job.id].epoch == 1, "nobody waits"
+    assert seat.node.instances[seat.job.id].ballot.epoch == 1, "nobody waits"
     assert promised(ask(seat, second, 3)) == 3
 
 
@@ -128,7 +128,7 @@ def test_every_epoch_that_comes_to_no_lease_makes_a_witness_more_patient_until_o
     people: People,
 ) -> None:
     seat = Seat(people, people.providers[0], people.submitter.record("job", people.job()))
-    ballot = seat.node.witness.ballots[seat.job.id]
+    ballot = seat.node.instances[seat.job.id].ballot
     holder, patience = people.providers[1].peer, []
     for epoch in range(1, 7):
         ballot.move(0.0, epoch, holder, None)
