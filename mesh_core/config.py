@@ -249,6 +249,13 @@ LIMITS: tuple[Limit, ...] = (
         "records",
         "the newest are kept whole; of what is older a snapshot takes the place",
     ),
+    Limit("checkpoint_bytes_max", 2048, "bytes", "an elector's vote, which names eleven electors at most"),
+    Limit(
+        "cut_bytes_max",
+        512 << 10,
+        "bytes",
+        "a cut names one record of each author there is room for; what is larger is none, and is not fetched",
+    ),
     Limit(
         "snapshot_open_jobs_max",
         1_000,

@@ -137,7 +137,14 @@ class Node:
         votes_of = partial(known_votes, ledger, instances)
         self.past = Past(context, ledger, membership, votes_of, lambda: holder.lay_down(context.now))
         self.checkpoints = checkpoints = Checkpoints(
-            context, ledger, replication, blobs, membership.live, self.queries.needs, self.past.retire, prove
+            context,
+            ledger,
+            replication,
+            blobs,
+            membership.live,
+            lambda blob: self.queries.needs(blob) or results.names(blob),
+            self.past.retire,
+            prove,
         )
         self._orphans = Orphans(context, ledger, replication, membership.live)
         replication.on_dropped = lambda peer: checkpoints.catch_up.offer(context.now, peer)
@@ -294,7 +301,7 @@ class Node:
         }
         return self._gated(signing) | {
             TakeSnapshot: self.checkpoints.catch_up.on_snapshot,
-            ReadCut: lambda now, need: self.checkpoints.on_cut(now),
+            ReadCut: self.checkpoints.on_cut,
         }
 
     def _on_frame(self, now: float, data: bytes) -> None:

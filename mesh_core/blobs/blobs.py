@@ -40,7 +40,8 @@ class Need(Protocol):
 class _Fetch:
     """A blob that is to come. `sources` are asked in turn, `asked` now; `needs` maps each need to its newest form;
     `unanswered` counts requests in a row, `silent` those since the last chunk. `givers` sent what has come; `unmixed`
-    once that came to nothing or was altered: then each source is tried alone, and the `liars` are found."""
+    once that came to nothing or was altered: then each source is tried alone, and the `liars` are found. Sources that say
+    that it is larger than `most` bytes are `too_large` and not asked."""
 
     sources: list[PeerId] = field(default_factory=list)
     needs: dict[Need, Need] = field(default_factory=dict)
@@ -53,6 +54,21 @@ class _Fetch:
     givers: set[PeerId] = field(default_factory=set)
     unmixed: bool = False
     liars: set[PeerId] = field(default_factory=set)
+    most: int = 0
+    too_large: list[PeerId] = field(default_factory=list)
+
+    def may_take(self, most: int) -> None:
+        """Somebody needs the blob if it has no more than so many bytes."""
+        if most > self.most:
+            self.most = most
+            self.sources += self.too_large
+            self.too_large.clear()
+
+    def is_too_large(self, sender: PeerId) -> None:
+        """A source says so: it may lie, others are asked."""
+        self.sources.remove(sender)
+        self.too_large.append(sender)
+        self.start_over()
 
     def start_over(self) -> None:
         """Let go of what has come."""
@@ -148,13 +164,17 @@ class Blobs:
 
     # -------------------------------------------------------------------------------------------- needs
 
-    def want(self, now: float, blob: bytes, sources: Iterable[PeerId], need: Need) -> None:
-        """Get a blob from any of `sources`; `here` gives the need once it is held. Asked for again until it comes."""
+    def want(
+        self, now: float, blob: bytes, sources: Iterable[PeerId], need: Need, most: int | None = None
+    ) -> None:
+        """Get a blob of no more than `most` bytes, as many as a blob may have by default, from any of `sources`; `here`
+        gives the need once it is held. Asked for again until it comes."""
         if blob in self:
             self._here.append(need)
             return
         fetch = self._fetches.setdefault(blob, _Fetch())
-        known = {self._context.me, *fetch.sources, *fetch.liars}
+        fetch.may_take(most if most is not None else limit("blob_bytes_max"))
+        known = {self._context.me, *fetch.sources, *fetch.liars, *fetch.too_large}
         new = [peer for peer in sources if peer not in known]
         fetch.sources += new
         fetch.needs.pop(need, None)
@@ -287,7 +307,11 @@ class Blobs:
         fetch = self._fetches.get(message.hash)
         if fetch is None or sender not in fetch.sources:
             return
-        if sender == fetch.asked and _answers(fetch, message):
+        if sender == fetch.asked and message.total > fetch.most:
+            self._context.dropped["blob_too_large"] += 1
+            fetch.is_too_large(sender)
+            self._ask(now, message.hash, fetch)
+        elif sender == fetch.asked and _answers(fetch, message):
             self._take(now, sender, fetch, message)
         elif _is_whole(message):
             self.put(message.data)  # late, or its turn has not come: it needs no assembly
@@ -326,7 +350,7 @@ def _answers(fetch: _Fetch, chunk: BlobChunk) -> bool:
     left = chunk.total - chunk.offset
     return (
         chunk.offset == len(fetch.data)
-        and 0 < chunk.total <= limit("blob_bytes_max")
+        and chunk.total > 0
         and chunk.total == (fetch.total if fetch.data else chunk.total)
         and min(left, limit("blob_chunk_bytes")) <= len(chunk.data) <= left
         and left > 0

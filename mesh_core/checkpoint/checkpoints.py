@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable, Mapping
 from mesh_core.blobs.blobs import Blobs
 from mesh_core.checkpoint.adoption import Adoption, TakeSnapshot
 from mesh_core.checkpoint.catch_up import CatchUp
-from mesh_core.checkpoint.cuts import Cuts
+from mesh_core.checkpoint.cuts import Cuts, ReadCut
 from mesh_core.checkpoint.elector import Elector
 from mesh_core.checkpoint.electors import Certificate
 from mesh_core.checkpoint.findings import Findings
@@ -47,7 +47,7 @@ class Checkpoints:
         retire: Callable[[str], None],
         prove: Prove,
     ) -> None:
-        """`keeps` tells results this node still needs; `retire` is told that the mesh knows more of this key than its disk
+        """`keeps` tells blobs that are needed although no job names them as its own; `retire` is told that the mesh knows more of this key than its disk
         does; `prove` takes two votes of one elector for one slot."""
         config = context.config
         self._context = context
@@ -55,7 +55,7 @@ class Checkpoints:
         self._marks = marks = Marks(
             ledger, config.retained_records, lambda peer: config.credit.get(peer, 0) > 0
         )
-        self._cuts = cuts = Cuts(context, blobs, newest)
+        self._cuts = cuts = Cuts(context, blobs, newest, lambda blob: keeps(blob) or blob in ledger.blobs())
         self.findings = findings = Findings(context, ledger, newest, cuts)
         self._elector = elector = Elector(
             context, ledger, replication, live, prove, newest, marks, cuts, findings
@@ -125,8 +125,9 @@ class Checkpoints:
         """An elector shows what binds it."""
         self._elector.on_backed(now, sender, message)
 
-    def on_cut(self, now: float) -> None:
+    def on_cut(self, now: float, need: ReadCut) -> None:
         """The cut that an elector speaks of is here."""
+        self._cuts.come(need.cut)
         look_at(self._context.timers, now)
 
     def fire(self, now: float, key: tuple[Hashable, ...]) -> None:

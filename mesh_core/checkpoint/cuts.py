@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 
 from mesh_core.blobs.blobs import Blobs
 from mesh_core.checkpoint.newest import Newest
 from mesh_core.checkpoint.snapshot import Cut, SnapshotError, read_cut
+from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId, PutMeta
 from mesh_core.identity.statement import digest
 
+V = TypeVar("V")
+
 _META = "ledger:cuts"
 
 _names: msgspec.msgpack.Decoder[tuple[bytes, ...]] = msgspec.msgpack.Decoder(tuple[bytes, ...])
+
+_READ_KEPT = 8
+"""So many cuts are kept as they were read, and so many times as many names of what has turned out to be none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +41,16 @@ class ReadCut:
 
 @dataclass(eq=False)
 class Cuts:
-    """Remembers, also over a restart, which blobs are here because somebody calls them cuts."""
+    """Remembers, also over a restart, which blobs are here because somebody calls them cuts. What an elector only calls
+    one may be anything: `_is_used` tells what is needed for something else, such as a payload that somebody waits for."""
 
     _context: Context
     _blobs: Blobs
     _newest: Newest
+    _is_used: Callable[[bytes], bool]
     _fetched: dict[bytes, None] = field(default_factory=dict)
+    _read: dict[bytes, Cut] = field(default_factory=dict)
+    _false: dict[bytes, None] = field(default_factory=dict)
 
     def __contains__(self, blob: bytes) -> bool:
         return blob in self._fetched
@@ -49,12 +61,40 @@ class Cuts:
 
     def get(self, now: float, name: bytes, sources: Iterable[PeerId]) -> Cut | None:
         """The cut of that name; None while it is fetched from `sources`. Raises SnapshotError when the blob is no cut."""
+        if name in self._false:
+            raise SnapshotError("an elector calls something a cut that is none")
+        if name in self._read:
+            return self._read[name]
         data = self._blobs.get(name)
         if data is None:
             self._keep_name(name)
-            self._blobs.want(now, name, sources, ReadCut(name))
+            self._blobs.want(now, name, sources, ReadCut(name), limit("cut_bytes_max"))
             return None
-        return read_cut(data)
+        try:
+            cut = read_cut(data)
+        except SnapshotError:
+            self._is_none(name)
+            raise
+        _keep_newest(self._read, name, cut, _READ_KEPT)
+        return cut
+
+    def come(self, name: bytes) -> None:
+        """A blob that was fetched as a cut is here: whatever is none does not stay."""
+        with suppress(SnapshotError):
+            self.get(self._context.now, name, ())
+
+    def _is_none(self, name: bytes) -> None:
+        """It is not read again, nor kept for it."""
+        _keep_newest(self._false, name, None, _READ_KEPT * _READ_KEPT)
+        if name in self._fetched:
+            del self._fetched[name]
+            self._store_names()
+            self._let_go(name)
+
+    def _let_go(self, name: bytes) -> None:
+        self._blobs.settled(name)
+        if name in self._blobs and not self._is_used(name):
+            self._blobs.drop(name)
 
     def put(self, data: bytes) -> None:
         """Keep a cut of this node's own making."""
@@ -72,20 +112,16 @@ class Cuts:
         self._context.outbox.write(PutMeta(_META, msgspec.msgpack.encode(tuple(self._fetched))))
 
     def drop_unused(self) -> None:
-        """Let go of cuts that came to nothing: of blobs that came here as cuts and are cuts. What an elector only calls
-        one may be anything, such as a payload that somebody waits for."""
+        """A height is decided: let go of what came here as cuts and has come to nothing."""
         for name in [name for name in self._fetched if name not in self._newest.cuts]:
-            self._blobs.settled(name)
-            data = self._blobs.get(name)
-            if data is not None and _is_cut(data):
-                self._blobs.drop(name)
+            self._let_go(name)
         self._fetched = {name: None for name in self._fetched if name in self._newest.cuts}
+        self._read.clear()
+        self._false.clear()
         self._store_names()
 
 
-def _is_cut(data: bytes) -> bool:
-    try:
-        read_cut(data)
-    except SnapshotError:
-        return False
-    return True
+def _keep_newest(kept: dict[bytes, V], name: bytes, value: V, most: int) -> None:
+    kept[name] = value
+    if len(kept) > most:
+        del kept[next(iter(kept))]

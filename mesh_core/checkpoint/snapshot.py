@@ -130,11 +130,15 @@ _snapshots: msgspec.msgpack.Decoder[Snapshot] = msgspec.msgpack.Decoder(Snapshot
 
 def read_cut(data: bytes) -> Cut:
     """Decode a cut from outside. Raises SnapshotError."""
+    if len(data) > limit("cut_bytes_max"):
+        raise SnapshotError("a cut that is too large")
     try:
         cut = _cuts.decode(data)
     except MALFORMED as error:
         raise SnapshotError(f"not a cut: {error}") from error
     _require_sound(cut)
+    if encoded(cut) != data:
+        raise SnapshotError("not the bytes of a cut")
     return cut
 
 

@@ -48,6 +48,10 @@ class Results:
             bound = self._bound(job)
             self._let_go(job, [name for name in names if name not in bound][:surplus])
 
+    def names(self, blob: bytes) -> bool:
+        """Whether an undecided job has named this as its result."""
+        return any(blob in names for names in self._of.values())
+
     def _bound(self, job: JobId) -> set[bytes]:
         """What this node's votes on a job are for."""
         ballot, vote = self._instances.ballot(job), self._pen.last(job, st.AcceptVote)

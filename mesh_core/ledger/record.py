@@ -119,6 +119,8 @@ def _entry(signed: bytes, record: st.Record) -> Entry:
             body = None
     if isinstance(body, st.Job) and not job_is_sound(body, record.author):
         body = None
+    if isinstance(body, st.Checkpoint) and not _vote_is_sound(body, len(signed)):
+        body = None
     # The head's body would be the record's bytes once more, for as long as the record is held.
     return Entry(body_hash(signed), signed, msgspec.structs.replace(record, body=_DECODED), body)
 
@@ -143,4 +145,17 @@ def job_is_sound(job: st.Job, submitter: st.PeerId) -> bool:
         and 1 <= job.retries <= limit("retries_max")
         and len(job.label) <= limit("text_chars_max")
         and len(job.query) == 16
+    )
+
+
+def _vote_is_sound(vote: st.Checkpoint, size: int) -> bool:
+    """The rules an elector's vote must keep to mean anything: among them that two of them fit into a proof."""
+    finding = vote.finding
+    names = (finding.cut, finding.snapshot, finding.state_root, *finding.electors)
+    return (
+        size <= limit("checkpoint_bytes_max")
+        and len(finding.electors) <= limit("committee_max")
+        and all(len(name) == 32 for name in names)
+        and 1 <= vote.height <= limit("sequence_max")
+        and 0 <= vote.round <= limit("sequence_max")
     )

@@ -8,6 +8,7 @@ from random import Random
 from msgspec import structs
 
 from mesh_core.checkpoint.snapshot import Cut
+from mesh_core.config import limit
 from mesh_core.effects import Effect, PeerId, Send
 from mesh_core.identity.statement import digest, encode
 from mesh_core.ledger.chain import AuthorChain, Base
@@ -129,6 +130,30 @@ class ProposesBadCuts(_Perjurer):
             yield from self.vote(self.body(finding))
 
 
+class NamesJunk(_Perjurer):
+    """Gives bytes without meaning the name of cuts, small ones and ones that are larger than a cut may be, and true cuts of
+    authors that nobody knows; several in one round, and some in votes that are too large for a proof."""
+
+    about = "calls junk cuts, again and again"
+
+    def idling(self) -> Iterable[Send]:
+        """Make some."""
+        if self.rng.random() >= _SELDOM or not self.node.context.ready:
+            return
+        first = self.body(self.finding())
+        for _ in range(self.rng.choice((1, 3))):
+            cut = self.node.blobs.put(self._junk())
+            electors = self.rng.choice((first.finding.electors, (self.rng.randbytes(20_000),)))
+            finding = structs.replace(self.finding(), cut=cut, electors=electors)
+            yield from self.vote(structs.replace(first, finding=finding))
+
+    def _junk(self) -> bytes:
+        if self.rng.random() < 0.3:
+            unknown = {self.rng.randbytes(_HASH_BYTES): Base(1, bytes(_HASH_BYTES)) for _ in range(200)}
+            return encode(Cut.of(unknown))
+        return self.rng.randbytes(self.rng.choice((100, 20_000, limit("cut_bytes_max") + 1)))
+
+
 class WithholdsSnapshots(_Perjurer):
     """Offers snapshots to whoever lacks records, and then gives none, or another."""
 
@@ -166,6 +191,23 @@ class InventsTruncation(_Perjurer):
             yield Send(peer, ms.Truncated((own,) * self.rng.choice((1, 4)), ((own,),)), after_disk=False)
 
 
+class PoisonsCertificates(_Perjurer):
+    """Shows what is decided, with a record of its own between the votes."""
+
+    about = "puts foreign records into certificates"
+
+    def doing(self, effect: Effect) -> Iterable[Effect]:
+        """Put one in."""
+        if not isinstance(effect, Send) or not isinstance(effect.message, ms.Truncated | ms.Backed):
+            return (effect,)
+        votes = list(effect.message.checkpoints)
+        place = (AuthorChain().head_seq + 1, bytes(_HASH_BYTES), 0, "note", "x")
+        foreign = make_record(self.node.context.crypto, self.network, self.me, *place)
+        votes.insert(self.rng.randrange(len(votes) + 1), foreign)
+        poisoned = structs.replace(effect.message, checkpoints=tuple(votes))
+        return (Send(effect.to, poisoned, after_disk=False),)
+
+
 PERJURIES: dict[str, type[Vice]] = {
     "calls_cuts": CallsBlobsCuts,
     "absurd": NamesAbsurdNumbers,
@@ -173,5 +215,7 @@ PERJURIES: dict[str, type[Vice]] = {
     "bad_cuts": ProposesBadCuts,
     "withholds_snapshots": WithholdsSnapshots,
     "invents_truncation": InventsTruncation,
+    "names_junk": NamesJunk,
+    "poisons_certificates": PoisonsCertificates,
 }
 """Every one of them by its name."""

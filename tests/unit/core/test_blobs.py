@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from mesh_core.blobs.blobs import Blobs
+from mesh_core.checkpoint.cuts import ReadCut
 from mesh_core.config import FAST, limit
 from mesh_core.context import Context, Doors, NodeConfig
 from mesh_core.effects import JobOptions, Send
@@ -263,6 +264,34 @@ class Counting(dict[bytes, bytes]):
         data = super().get(name, default)
         self.read_bytes += len(data or b"")
         return data
+
+
+def test_a_blob_that_is_larger_than_it_may_be_is_not_fetched_unless_somebody_needs_it_as_it_is() -> None:
+    desk = Desk()
+    data = bytes(300_000)
+    name, first = digest(data), data[: limit("blob_chunk_bytes")]
+    desk.blobs.want(0.0, name, [ALICE, BOB], ReadCut(name), 200_000)
+    assert desk.asked() == [(ALICE, name)]
+    desk.blobs.on_chunk(0.0, ALICE, BlobChunk(name, 0, len(data), first))
+    assert desk.asked() == [(BOB, name)] and desk.blobs.received(name) == 0
+    desk.blobs.on_chunk(0.0, BOB, BlobChunk(name, 0, len(data), first))
+    assert desk.at(30.0) == []
+    desk.blobs.want(30.0, name, [ALICE], StorePayload(b"job"))
+    source, _ = desk.at(33.0)[-1]
+    for offset in range(0, len(data), limit("blob_chunk_bytes")):
+        chunk = data[offset : offset + limit("blob_chunk_bytes")]
+        desk.blobs.on_chunk(33.0, source, BlobChunk(name, offset, len(data), chunk))
+        source, _ = (desk.asked() or [(source, name)])[-1]
+    assert {type(need) for need in desk.blobs.here()} == {ReadCut, StorePayload}
+
+
+def test_a_source_that_says_that_a_blob_is_too_large_does_not_keep_it_from_coming() -> None:
+    desk = Desk()
+    data = b"a cut"
+    desk.blobs.want(0.0, digest(data), [ALICE, BOB], ReadCut(digest(data)), 200_000)
+    desk.blobs.on_chunk(0.0, ALICE, BlobChunk(digest(data), 0, 1 << 40, bytes(1 << 17)))
+    desk.come(BOB, data)
+    assert digest(data) in desk.blobs
 
 
 def test_one_frame_of_requests_is_served_to_a_bounded_size_and_reads_each_blob_once() -> None:

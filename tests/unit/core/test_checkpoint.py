@@ -5,10 +5,11 @@ from msgspec import structs
 
 from mesh_core.checkpoint.look import look_at
 from mesh_core.checkpoint.snapshot import Cut, encoded
+from mesh_core.config import limit
 from mesh_core.effects import Effect, JobOptions, Notify, Send, Tick
 from mesh_core.identity.statement import digest
 from mesh_core.ledger.chain import AuthorChain
-from mesh_core.ledger.record import make_record
+from mesh_core.ledger.record import make_record, read_record
 from mesh_core.node import Node
 from mesh_core.simulation.world import OPERATOR, Setup, World
 from mesh_core.wire import statements as st
@@ -283,6 +284,54 @@ def test_a_payload_that_a_lying_elector_calls_a_cut_stays() -> None:
     assert all(victim.checkpoints.height > 0 for victim in victims)
     queries = node_of(world, OPERATOR).queries.queries.values()
     assert all(query.finished and not query.failed for query in queries)
+
+
+def calls_a_cut(world: World, node: Node, data: bytes, round_: int = 0) -> str:
+    """A lying elector names these bytes, which it has, as its cut; what has become of them when all has been said."""
+    name = digest(data)
+    body = st.Checkpoint(1, round_, False, a_finding(node, name))
+    hear(node, world, signed_by(world, ["node2", "node3"], body))
+    node.step(node.context.now + 10.0, Tick())
+    wanted = "fetched" if len(node.blobs) else "not fetched"
+    liar = world.hosts["node2"].peer
+    for offset in range(0, len(data), limit("blob_chunk_bytes")):
+        chunk = data[offset : offset + limit("blob_chunk_bytes")]
+        node.blobs.on_chunk(node.context.now, liar, BlobChunk(name, offset, len(data), chunk))
+    node.step(node.context.now + 1.0, Tick())
+    kept = "kept" if name in node.blobs else "dropped"
+    return f"{wanted}, {kept}"
+
+
+def test_junk_that_electors_call_a_cut_does_not_stay_and_is_not_fetched_again() -> None:
+    world = mesh(1, retained=4096)
+    node = node_of(world, "node1")
+    assert calls_a_cut(world, node, b"junk") == "fetched, dropped"
+    assert calls_a_cut(world, node, b"junk", 7) == "not fetched, dropped"
+
+
+def test_what_is_larger_than_any_cut_is_not_fetched_to_its_end() -> None:
+    world = mesh(1, retained=4096)
+    node = node_of(world, "node1")
+    assert calls_a_cut(world, node, bytes(limit("cut_bytes_max") + 1)) == "fetched, dropped"
+    assert node.context.dropped["blob_too_large"] == 1
+
+
+@pytest.mark.parametrize("where", ["electors", "names", "elsewhere"])
+def test_a_vote_that_is_too_large_to_be_proven_a_lie_is_no_vote(where: str) -> None:
+    world = mesh(0)
+    node, finding = node_of(world, "node1"), a_finding(node_of(world, "node1"))
+    if where == "electors":
+        finding = structs.replace(finding, electors=(*finding.electors, bytes(17_000)))
+    elif where == "names":
+        finding = structs.replace(finding, snapshot=bytes(33))
+    body: object = st.Checkpoint(1, 0, False, finding)
+    if where == "elsewhere":
+        body = [*structs.astuple(st.Checkpoint(1, 0, False, finding)), bytes(17_000)]
+    place = (1, bytes(32), 0, "checkpoint", body)
+    vote = read_record(make_record(world.keys.crypto("node6"), "local", world.hosts["node6"].peer, *place))
+    assert vote.body is None
+    sound = st.Checkpoint(1, 0, False, a_finding(node))
+    assert read_record(signed_by(world, ["node6"], sound)[0]).body == sound
 
 
 def test_a_blob_that_was_here_before_is_not_dropped_although_it_is_a_cut() -> None:

@@ -194,6 +194,19 @@ def test_two_votes_for_one_slot_come_to_light() -> None:
     assert rounds.hear(peers[1], st.Checkpoint(HEIGHT, 0, False, finding(1)), b"second") == b"first"
 
 
+def test_who_backs_two_in_a_round_proposes_nothing_there_and_its_votes_still_count() -> None:
+    peers = [bytes([number]) * 32 for number in range(4)]
+    rounds = Rounds(HEIGHT, tuple(peers), peers[0])
+    for name in range(100):
+        assert len(list(rounds.proposals(peers[3], 0))) == (name == 1)
+        rounds.hear(peers[3], st.Checkpoint(HEIGHT, 0, False, finding(name)), b"%d" % name)
+    assert not list(rounds.proposals(peers[3], 0))
+    for peer in peers[1:3]:
+        rounds.hear(peer, st.Checkpoint(HEIGHT, 0, False, finding(50)), b"vote")
+    last = rounds.last_backed(1)
+    assert last is not None and last.finding == finding(50) and b"50" in rounds.proof(0)
+
+
 def test_one_liar_moves_nobody_to_another_round_and_fills_no_memory() -> None:
     peers = [bytes([number]) * 32 for number in range(4)]
     rounds = Rounds(HEIGHT, tuple(peers), peers[0])
