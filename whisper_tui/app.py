@@ -57,7 +57,7 @@ PAGES: Mapping[str, tuple[Callable[[Frame, str], str], Callable[[Frame, str, int
     "node": (node_title, node_detail),
     "question": (question_title, question_detail),
     "job": (job_title, job_detail),
-    "help": (lambda _, __: "Help", lambda frame, _, __: help_lines(frame.glyphs)),
+    "help": (lambda _, __: "Help", lambda frame, _, width: help_lines(frame.glyphs, width)),
 }
 """What can be opened: title and lines about an id."""
 

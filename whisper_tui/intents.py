@@ -12,6 +12,7 @@ from textual.app import App
 from mesh_core.config import MICRO_PER_AXL
 from whisper_tui.errors import UserError
 from whisper_tui.model import selectors
+from whisper_tui.model.access import against_asking
 from whisper_tui.model.impact import describe, impact_of_silencing
 from whisper_tui.model.inert import inert
 from whisper_tui.model.selectors import Node
@@ -159,7 +160,9 @@ class Intents:
     def _disturb(
         self, bound: Mapping[str, str], nobody: str, acted: Callable[[], None], deed: str | None
     ) -> None:
-        if deed == "heal":
+        if deed == "heal" and self._is_whole():
+            self._say("there is no partition to heal", "warn")
+        elif deed == "heal":
             question = Question("Heal the partition?", "all hear each other again", self._command("heal"))
             self._confirm(question, self._told(question.command, self._actions.heal))
         elif deed == "add":
@@ -170,7 +173,15 @@ class Intents:
         elif deed is not None:
             self._ask(deed, bound, acted)
 
+    def _is_whole(self) -> bool:
+        """Whether there is no partition, as far as the operator's node can be asked."""
+        state = self._state()
+        return against_asking(state) is None and not selectors.cut_off(state)
+
     def _ask(self, name: str, bound: Mapping[str, str], acted: Callable[[], None]) -> None:
+        if refusal := self._unfit(name, bound, ""):
+            self._say("; ".join((refusal.message, refusal.hint)), "warn")
+            return
         deed, names = DEEDS[name], list(bound.values())
         command = self._command(deed.command, *names)
         title = inert(f"{deed.title} {', '.join(names)}?")
@@ -197,13 +208,8 @@ class Intents:
         self, name: str, bound: Mapping[str, str], acted: Callable[[], None], command: str
     ) -> str:
         """Do it to exactly those that were bound, if they are still who and how they were."""
-        for peer, called in bound.items():
-            node = selectors.node_of(self._state(), peer)
-            if node.name != called:
-                raise UserError(f"{called} is called {node.name} now: nothing was done", "choose again")
-            if not DEEDS[name].fits(node):
-                state = node.process or "not running"
-                raise UserError(f"{called} is {state} now: nothing was done", DEEDS[name].otherwise)
+        if refusal := self._unfit(name, bound, " now"):
+            raise refusal
         acted()
         names = list(bound.values())
         if name == "kill":
@@ -215,6 +221,17 @@ class Intents:
         else:
             await self._actions.partition((), names)
         return _done(command)
+
+    def _unfit(self, name: str, bound: Mapping[str, str], since: str) -> UserError | None:
+        """Why it cannot be done to those that were bound, None when it can; `since` is when that has come about."""
+        for peer, called in bound.items():
+            node = selectors.node_of(self._state(), peer)
+            if node.name != called:
+                return UserError(f"{called} is called {node.name}{since}: nothing was done", "choose again")
+            if not DEEDS[name].fits(node):
+                state = node.process or ("running" if node.runs else "not running")
+                return UserError(f"{called} is {state}{since}: nothing was done", DEEDS[name].otherwise)
+        return None
 
     def _command(self, action: str, *words: str, **flags: object) -> str:
         """The command line that does the same, as it works in the operator's shell."""

@@ -39,7 +39,7 @@ KEYS: tuple[Key, ...] = (
     Key("page_up", "pageup,ctrl+b", "pgup", "a page up", "tables"),
     Key("first", "g,home", "g", "first row", "tables"),
     Key("last", "G,shift+g,end", "G", "last row", "tables"),
-    Key("mark", "space", "space", "mark a node, for actions on several", "tables"),
+    Key("mark", "space", "space", "mark a node, for actions on several, and go to the next", "tables"),
     Key("open", "enter", "enter", "open the node, question or job", "tables", "open"),
     Key("copy", "y", "y", "copy its id", "tables"),
     Key("kill", "k", "k", "kill the chosen nodes (SIGKILL)", "chaos", "kill"),

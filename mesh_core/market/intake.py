@@ -93,7 +93,7 @@ class Intake:
         """The providers of a query's committees. Raises Refusal when they cannot give what `options` ask."""
         live = self._live_providers()
         if not live:
-            raise Refusal("no live provider is known here yet")
+            raise Refusal("no provider that is alive is known here")
         providers = choose_providers(query_id, live, limit("committee_providers"))
         problem = weights_problem(len(providers), options.submitter_weight, options.fault_bound)
         if problem:

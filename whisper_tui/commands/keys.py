@@ -9,6 +9,7 @@ from axl.keys import KeyFileError, address_of, load, make
 from whisper_tui.commands.output import print_json, print_line, print_table
 from whisper_tui.errors import BadInput
 from whisper_tui.program import typed
+from whisper_tui.supervisor.prepare import SUBMITTERS
 from whisper_tui.supervisor.rundir import RunDir
 
 
@@ -23,6 +24,9 @@ def show(run: RunDir, as_json: bool) -> None:
         [[row["name"], row["peer"], row["address"], row["file"]] for row in rows],
         typed(f"no keys in {run.root}; `whisper-tui up` makes them", run.root),
     )
+    if any(row["name"] in SUBMITTERS for row in rows):
+        guests = f"{SUBMITTERS[0]} to {SUBMITTERS[-1]} are for guests"
+        print_line(typed(f"{guests}: `whisper-tui submit --axl URL` asks with one of them", run.root))
 
 
 def make_one(path: Path, as_json: bool) -> None:

@@ -24,7 +24,7 @@ _PEERS = frozenset({"peer", "by", "holder", "winner", "author"})
 _NAMED_PEERS_MAX = 3
 
 _OF_THEMSELVES: frozenset[str] = frozenset(
-    {"refuted", "partitioned", "healed", "alarm", "problem", "command", "ready"}
+    {"refuted", "partitioned", "healed", "alarm", "problem", "command"}
 )
 """Kinds that a node tells of itself: their sentences begin with its name."""
 
@@ -79,6 +79,12 @@ MINOR: frozenset[str] = frozenset(
     }
 )
 """Kinds that only the full log shows; the overview keeps to what an operator would want to be told."""
+
+
+OF_AN_END: frozenset[str] = frozenset(
+    {"neighbour_lost", "client_detached", "problem", "member_suspected", "member_dead", "member_left"}
+)
+"""What else is told of a mesh that was taken down on purpose, after that: it says nothing new."""
 
 
 def sign_of(entry: LogEntry, glyphs: Glyphs) -> tuple[str, Tone]:
@@ -188,6 +194,8 @@ def command_of(entry: LogEntry) -> str:
 def _acted(_state: State, entry: LogEntry, _glyphs: Glyphs) -> str:
     data = entry.data
     targets = data.get("targets")
+    if data.get("action") == "down":
+        return f"the mesh was stopped by {data.get('by')}"
     names = " ".join(targets) if isinstance(targets, list) else ""
     done = _DONE.get(str(data.get("action")), str(data.get("action")))
     return f"{names} {done} by {data.get('by')}".strip()
@@ -203,6 +211,14 @@ _DONE = {
     "cancel": "cancelled",
     "submit": "submitted",
 }
+
+
+def _ready(state: State, entry: LogEntry, _glyphs: Glyphs) -> str:
+    """A node says it of itself, the supervisor of all."""
+    up, of, took_ms = (_number(entry.data.get(name)) for name in ("up", "of", "took_ms"))
+    if not of:
+        return f"{reporters(state, entry)}: ready"
+    return f"{up:g} of {counted(of, 'participant')} have come up after {took_ms / 1000:.1f} s"
 
 
 def _process(_state: State, entry: LogEntry, _glyphs: Glyphs) -> str:
@@ -231,6 +247,7 @@ _SPECIAL: dict[str, Callable[[State, LogEntry, Glyphs], str]] = {
     "job_settled": _settled,
     "action": _acted,
     "process": _process,
+    "ready": _ready,
     "source": _source,
     "query_answered": _answered,
 }

@@ -186,8 +186,44 @@ async def test_partition_and_heal() -> None:
     async with bench.console.run_test(size=(80, 24)) as pilot:
         await bench.press(pilot, "space", "space", "space", "X", "c")
         await bench.press(pilot, *"3", "space", *"nodes", "enter")
+        cut_off = replace(bench.mesh._node("operator"), partitioned_from=[peer_of("node1")])
+        bench.mesh.tell("operator", "node", to_builtins(cut_off))
         await bench.press(pilot, "X", "h", "y")
         assert bench.deeds.done == [("partition", (), ("node1", "node2", "node3")), ("heal",)]
+
+
+async def test_what_would_change_nothing_is_not_asked_about() -> None:
+    bench = Bench(rescue_story(until="started"))
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, "X", "h")
+        assert "there is no partition to heal" in bench.text() and "Heal the" not in bench.text()
+        await bench.press(pilot, "X", "r")
+        assert "node1 is running: nothing was done" in bench.text() and "Revive node1?" not in bench.text()
+        assert bench.deeds.done == []
+
+
+async def test_after_an_action_help_and_the_way_out_are_still_offered_in_a_small_terminal() -> None:
+    bench = Bench(rescue_story(until="running"))
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, "j", "X", "k", "y")
+        assert "done, the same as: whisper-tui kill node2" in bench.text()
+        assert "? help" in last_line(bench) and "q quit" in last_line(bench)
+        bench.deeds.refusal = "node2 cannot be paused while something goes on that takes its time: wait"
+        await bench.press(pilot, "j", "X", "z", "y")
+        assert "takes its time: wait" in bench.text()
+        assert "? help" in last_line(bench) and "q quit" in last_line(bench)
+
+
+async def test_the_help_is_not_cut_in_a_small_terminal() -> None:
+    bench = Bench(rescue_story(until="running"))
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, "question_mark")
+        seen = bench.text()
+        while "more below" in bench.text():
+            await bench.press(pilot, "pagedown")
+            seen += bench.text()
+        assert "…" not in seen.replace("“…", "")
+        assert "it cannot be told apart otherwise" in " ".join(seen.split())
 
 
 async def test_asking_a_question() -> None:
@@ -490,7 +526,8 @@ async def test_a_command_that_does_not_fit_beside_its_message_stands_in_a_line_o
         await bench.press(pilot, "G", "X", "k")
         assert "you can ask nothing until it is revived" in " ".join(bench.text().split())
         await bench.press(pilot, "y")
-        assert last_line(bench).strip().startswith(f"{shell} kill operator")
+        above, keys = bench.text().rstrip().splitlines()[-2:]
+        assert above.strip() == f"{shell} kill operator" and "? help" in keys
         mesh.kill("operator")
         bench.clock.seconds += 10
         await bench.settle(pilot)

@@ -12,6 +12,7 @@ from whisper_tui.keymap import KEYS
 from whisper_tui.model.glyphs import ASCII, UNICODE, Glyphs
 from whisper_tui.model.impact import describe, impact_of_silencing, seat_weight, tolerance, voted_weight
 from whisper_tui.model.sentences import sentence
+from whisper_tui.model.state import SUPERVISOR
 from whisper_tui.model.views import (
     events,
     header,
@@ -461,8 +462,67 @@ def test_what_nodes_tell_of_themselves_begins_with_their_names() -> None:
     assert told == ["node1 node2: partition healed", "node3: command partition hidden=[]"]
 
 
+def test_what_the_end_of_a_mesh_that_was_stopped_brings_about_is_left_to_the_log() -> None:
+    mesh = rescue_story()
+    mesh.tell(SUPERVISOR, "source", {"node": SUPERVISOR, "state": "live"})
+    mesh.action("down", mesh.everyone, "whisper-tui down")
+    mesh.wait(10)
+    mesh.tell("node5", "problem", {"text": "AXL node: cannot be reached"})
+    mesh.tell("node6", "neighbour_lost", {"peer": peer_of("node5")})
+    told = [text_of(line) for line in events.event_lines(frame_of(mesh), 9, 100)]
+    assert "link lost" in "".join(told[-2:]) and "cannot be reached" in "".join(told[-2:])
+    for name in (SUPERVISOR, *mesh.everyone):
+        mesh.tell(SUPERVISOR, "source", {"node": name, "peer": peer_of(name), "state": "lost"})
+    frame = frame_of(mesh)
+    assert frame.state.stopped
+    assert "the mesh was stopped by you" in text_of(events.event_lines(frame, 9, 100)[-1])
+    assert any("cannot be reached" in text_of(line) for line in LogReader().page(frame, 99, 100))
+
+
+def test_that_all_have_come_up_is_a_sentence() -> None:
+    mesh = Feeder()
+    mesh.tell(SUPERVISOR, "ready", {"up": 7, "of": 7, "took_ms": 1240})
+    mesh.tell("node1", "ready", {})
+    told = [sentence(mesh.state(), entry, UNICODE) for entry in mesh.state().log]
+    assert told == ["7 of 7 participants have come up after 1.2 s", f"{peer_of('node1')[:8]}: ready"]
+
+
+@pytest.mark.parametrize(("until", "told"), [("end", "from end to end"), ("running", "so far")])
+def test_the_timeline_of_a_job_says_how_long_it_took_and_not_how_long_its_axis_is(
+    until: str, told: str
+) -> None:
+    mesh = rescue_story(until=until)
+    job = mesh.jobs["q1.4"]
+    end_ms = job.settled_ms or START_MS + mesh.now_ms
+    page = [text_of(line) for line in job_page.job_detail(frame_of(mesh), job.job, 120)]
+    (line,) = (line for line in page if "timeline" in line)
+    assert f"  {(end_ms - job.submitted_ms) / 1000:.1f}s {told}" in line
+
+
+def test_links_are_drawn_where_there_are_no_special_characters_too() -> None:
+    mesh = rescue_story(until="running")
+    lines = topology.ring(frame_of(mesh, ASCII), 39, 12)
+    assert all(text_of(line).isascii() for line in lines)
+    drawn = "".join(text_of(line) for line in lines)
+    assert drawn.count(".") > 20 and drawn.count("+") > 20  # quiet links, and those that carry work
+    busy = [span for line in lines for span in line if span.role == "running"]
+    assert busy and all(set(span.text) == {"+"} for span in busy)
+
+
+def test_one_of_a_thing_is_not_several() -> None:
+    mesh = rescue_story(until="running")
+    job = replace(mesh.jobs["q1.6"], live_weight=3)
+    mesh.wait(10_000)
+    mesh.tell("operator", "auction_closed", {"job": job.job, "winner": job.holder, "bids": 1, "took_ms": 9})
+    mesh.tell("operator", "job", to_builtins(job))
+    state = mesh.state(primary=peer_of("operator"))
+    assert "1 bid in 9 ms" in sentence(state, state.log[-1], UNICODE)
+    (row,) = (text_of(cell) for cell in jobs.jobs_table(frame_of(mesh), 120).row(job.job)[-1:])
+    assert row == "needs 1 more vote"
+
+
 def test_keys_are_unique_where_they_work_and_all_in_the_help() -> None:
-    shown = "\n".join(text_of(line) for line in help_lines(UNICODE))
+    shown = "\n".join(text_of(line) for line in help_lines(UNICODE, 120))
     for context in keymap.TITLES:
         here = [key for entry in keymap.keys_of(context) for key in entry.keys.split(",")]
         assert len(here) == len(set(here)), context

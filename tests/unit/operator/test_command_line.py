@@ -17,7 +17,7 @@ from whisper_tui import cli
 from whisper_tui.actions.terms import read_terms
 from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor.command_line import command_line
-from whisper_tui.supervisor.prepare import Wishes, make_plan
+from whisper_tui.supervisor.prepare import Wishes, make_plan, prepare
 from whisper_tui.supervisor.rundir import PROJECT_MARK, RunDir
 
 HEAVY = {"asyncio", "msgspec", "rich", "textual", "cryptography", "nacl", "httpx", "web3", "mesh_core"}
@@ -195,6 +195,16 @@ def test_keys_are_listed_and_made_but_never_shown(tmp_path: Path) -> None:
     again = whisper("keys", "--make", "mine.pem", cwd=tmp_path)
     assert again.returncode == 2
     assert "exists already" in again.stderr
+
+
+def test_the_keys_that_guests_ask_with_are_explained(tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "run")
+    run.make()
+    prepare(run, make_plan(None, Wishes(count=1, auto_ports=True, light=True)))
+    shown = whisper("keys", "--run-dir", "run", cwd=tmp_path).stdout.splitlines()
+    assert len(shown) == 1 + 2 + 4 + 1
+    assert shown[-1].startswith("submitter1 to submitter4 are for guests: ")
+    assert "submit --run-dir run --axl URL" in shown[-1]
 
 
 def test_doctor_says_what_to_type_next(tmp_path: Path) -> None:

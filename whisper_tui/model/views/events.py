@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from whisper_tui.model.sentences import MINOR, command_of, sentence, sign_of
-from whisper_tui.model.state import LogEntry
+from whisper_tui.model.sentences import MINOR, OF_AN_END, command_of, sentence, sign_of
+from whisper_tui.model.state import LogEntry, State
 from whisper_tui.model.views.base import Frame, Line, Span, between, line_cells, seconds
 
 AFTER_INCIDENT_MS = 60_000.0
@@ -31,19 +32,29 @@ def clock(at_ms: float) -> str:
 def event_lines(frame: Frame, rows: int, width: int) -> tuple[Line, ...]:
     """The newest entries worth telling, the newest at the bottom."""
     found: list[LogEntry] = []
+    end = _end(frame.state)
     for entry in reversed(frame.state.log):
         if len(found) >= rows:
             break
-        if entry.kind not in MINOR:
+        if entry.kind not in MINOR and not (entry.number > end and entry.kind in OF_AN_END):
             found.append(entry)
     if not found:
         return ((Span(" nothing has happened since this console came: ask something with s", "dim"),),)
     return in_time(frame, found, width)
 
 
+def _end(state: State) -> float:
+    """Number of the entry that took down a mesh that was stopped; of one that runs none has come so far."""
+    ends = (entry.number for entry in reversed(state.log) if entry.data.get("action") == "down")
+    return next(ends, math.inf) if state.stopped else math.inf
+
+
 def in_time(frame: Frame, entries: Iterable[LogEntry], width: int) -> tuple[Line, ...]:
     """Entries as lines, in the order of their times: reports of several nodes overtake each other on the way."""
-    return tuple(log_line(frame, entry, width) for entry in sorted(entries, key=lambda entry: entry.at_ms))
+    return tuple(
+        log_line(frame, entry, width)
+        for entry in sorted(entries, key=lambda entry: (entry.at_ms, entry.number))
+    )
 
 
 def log_line(frame: Frame, entry: LogEntry, width: int) -> Line:

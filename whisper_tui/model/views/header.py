@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
@@ -234,7 +234,8 @@ def keys(hints: Sequence[tuple[str, str]], width: int, message: Span | None = No
     """A message, if there is one, in full; then what can be pressed now, as (key, what it does), as far as it fits; on a
     line of its own where not one key fits behind the message.
 
-    A message is one line if it fits into one; else it is broken where it breaks itself, then between words.
+    A message is one line if it fits into one; else it is broken where it breaks itself, then between words. Whatever else
+    has no room, how to get help and how to leave are said.
     """
     lines: list[Line] = []
     if message is not None:
@@ -242,13 +243,25 @@ def keys(hints: Sequence[tuple[str, str]], width: int, message: Span | None = No
         parts = [whole] if cells(whole) <= width - 2 else message.text.split("\n")
         told = [piece for part in parts for piece in wrap(part, max(1, width - 2))]
         lines = [(Span(" "), Span(piece, message.role)) for piece in told[:MESSAGE_LINES_MAX]]
-    offered = [(Span(f" {key} ", "accent"), Span(f"{does} ", "dim")) for key, does in hints]
     last: Line = (*lines.pop(), Span("  ")) if lines else ()
-    if last and offered and line_cells((*last, *offered[0])) > width:
+    needed = [hint for hint in hints if hint[0] in _ALWAYS] or list(hints[:1])
+    if last and needed and line_cells((*last, *_offers(needed))) > width:
         lines.append(fit_line(last, width))
         last = ()
-    for offer in offered:
-        if line_cells((*last, *offer)) > width:
+    shown = list(hints)
+    while line_cells((*last, *_offers(shown))) > width:
+        spare = [hint for hint in shown if hint not in needed]
+        if not spare:
             break
-        last = (*last, *offer)
-    return (*lines, fit_line(last, width))
+        shown.remove(spare[-1])
+    return (*lines, fit_line((*last, *_offers(shown)), width))
+
+
+_ALWAYS = frozenset({"?", "q"})
+"""Keys that are offered whatever else has no room."""
+
+
+def _offers(hints: Iterable[tuple[str, str]]) -> Line:
+    return tuple(
+        span for key, does in hints for span in (Span(f" {key} ", "accent"), Span(f"{does} ", "dim"))
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from whisper_tui.keymap import TITLES, keys_of
 from whisper_tui.model.glyphs import Glyphs
-from whisper_tui.model.views.base import Line, Lines, Role, Span, fit, line_cells
+from whisper_tui.model.views.base import Line, Lines, Role, Span, fit, line_cells, wrap
 
 _SIGNS: tuple[tuple[str, Role, str], ...] = (
     ("alive", "alive", "alive"),
@@ -44,24 +44,23 @@ _WORDS: tuple[tuple[str, str], ...] = (
 )
 
 
-def help_lines(glyphs: Glyphs) -> Lines:
-    """All keys by where they work, then what the signs mean."""
+_MOUSE = "a click goes to a row or view, a second opens it; the wheel scrolls"
+
+
+def help_lines(glyphs: Glyphs, width: int) -> Lines:
+    """All keys by where they work, then what the signs mean; explanations go on below themselves."""
     lines: list[Line] = []
     for context, title in TITLES.items():
         lines.append((Span(f"  {title}", "title"),))
         for key in keys_of(context):
-            lines.append((Span(f"    {fit(key.shown, 11)}", "accent"), Span(key.help)))
+            lines += _explained(key.shown, 11, key.help, width)
         lines.append(())
-    lines += [
-        (Span("  Mouse", "title"),),
-        (Span("    a click goes to a row or view, a second opens it; the wheel scrolls"),),
-        (),
-    ]
+    lines += [(Span("  Mouse", "title"),), *_explained("", 0, _MOUSE, width), ()]
     lines.append((Span("  Words", "title"),))
-    lines += [(Span(f"    {fit(word, 11)}", "accent"), Span(means)) for word, means in _WORDS]
+    lines += [line for word, means in _WORDS for line in _explained(word, 11, means, width)]
     lines += [(), (Span("  Stages of an incident, in seconds after it", "title"),)]
     short = {name: name if name == "p50" else f"{name} {name[:4]}" for name, _ in _STAGES}
-    lines += [(Span(f"    {fit(short[name], 16)}", "accent"), Span(means)) for name, means in _STAGES]
+    lines += [line for name, means in _STAGES for line in _explained(short[name], 16, means, width)]
     lines += [(), (Span("  Signs", "title"),)]
     for first, second in zip(_SIGNS[::2], (*_SIGNS[1::2], None), strict=False):
         left = _sign(glyphs, first)
@@ -69,6 +68,13 @@ def help_lines(glyphs: Glyphs) -> Lines:
         lines.append((*left, padding, *_sign(glyphs, second)) if second else left)
     lines += [(), (Span("  Every action prints the command line that does the same.", "dim"),)]
     return tuple(lines)
+
+
+def _explained(word: str, room: int, means: str, width: int) -> list[Line]:
+    """A word in so much room, and what it means beside it."""
+    first, *rest = wrap(means, max(1, width - 4 - room))
+    start = (Span(f"    {fit(word, room)}", "accent"), Span(first))
+    return [start, *((Span(" " * (4 + room)), Span(piece)) for piece in rest)]
 
 
 def _sign(glyphs: Glyphs, sign: tuple[str, Role, str]) -> Line:

@@ -12,7 +12,7 @@ from whisper_tui.model.views import jobs as job_views
 from whisper_tui.model.views import nodes as node_views
 from whisper_tui.model.views.base import Frame, Line, Lines, Role, Span, axl, fit, seconds
 from whisper_tui.model.views.page import INDENT, field, paragraphs, passages, remarks, section
-from whisper_tui.model.views.waterfall import attempt_end_ms, axis_of, waterfall
+from whisper_tui.model.views.waterfall import attempt_end_ms, axis_of, end_ms, waterfall
 
 
 def job_title(frame: Frame, job_id: str) -> str:
@@ -45,7 +45,9 @@ def job_detail(frame: Frame, job_id: str, width: int) -> Lines:
 
 def _summary(frame: Frame, job: JobView) -> list[Line]:
     shard = f" over shard {job.shard}" if job.shard is not None else ""
-    axis = axis_of(frame, [job])
+    took_ms = max(0.0, end_ms(job, frame.now_ms) - job.submitted_ms)
+    over = job.state in FINAL_STATES
+    axis = (job.submitted_ms, max(1.0, took_ms)) if over else axis_of(frame, [job])
     bar = waterfall(frame, job, axis, 40)
     lines = [
         field(
@@ -54,7 +56,11 @@ def _summary(frame: Frame, job: JobView) -> list[Line]:
             Span(f"  {inert(job.reason, 120)}", "warn"),
         ),
         field("work", Span(f"{inert(job.kind, 20)}{shard}")),
-        field("timeline", *bar, Span(f"  {axis[1] / 1000:.0f}s from end to end", "dim")),
+        field(
+            "timeline",
+            *bar,
+            Span(f"  {took_ms / 1000:.1f}s {'from end to end' if over else 'so far'}", "dim"),
+        ),
         field(
             "price", Span(f"{axl(job.price_micro)} AXL"), Span(f"  at most {axl(job.max_price_micro)}", "dim")
         ),
@@ -174,13 +180,13 @@ def _bids(frame: Frame, job: JobView) -> list[Line]:
                 (INDENT, Span(f"{frame.glyphs.dead}  {name}", "dim"), Span(inert(bid.refused, 80), "warn"))
             )
             continue
-        parts = "  ".join(f"{inert(part, 16)} {value:.3f}" for part, value in bid.parts.items())
+        parts = " + ".join(f"{inert(part, 16)} {value:.3f}" for part, value in bid.parts.items())
         lines.append(
             (
                 INDENT,
                 Span(f"{bid.rank:<3}{name}", "accent" if bid.rank == 1 else "text"),
                 Span(f"{axl(bid.price_micro)} AXL   score {bid.score:.3f} "),
-                Span(f"= {parts}  load {bid.load:.1f}  expects {bid.expected_ms} ms", "dim"),
+                Span(f"= {parts}   {bid.load:.1f} busy, expects {bid.expected_ms} ms", "dim"),
             )
         )
     return lines

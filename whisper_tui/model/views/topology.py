@@ -28,8 +28,7 @@ def ring(frame: Frame, width: int, height: int) -> tuple[Line, ...]:
         return ((Span(f" {len(found)} participants, see the table of nodes", "dim"),),)
     centres = _places(len(found), width, height)
     canvas: list[list[Cell]] = [[(" ", "text")] * width for _ in range(height)]
-    if frame.glyphs.braille:
-        _draw_links(canvas, frame.state, found, centres)
+    _draw_links(canvas, frame, found, centres)
     for node, (column, row) in zip(found, centres, strict=True):
         _draw_label(canvas, frame, node, column, row)
     return tuple(_merge(row) for row in canvas)
@@ -47,8 +46,9 @@ def _places(count: int, width: int, height: int) -> list[tuple[int, int]]:
 
 
 def _draw_links(
-    canvas: list[list[Cell]], state: State, found: list[Node], centres: list[tuple[int, int]]
+    canvas: list[list[Cell]], frame: Frame, found: list[Node], centres: list[tuple[int, int]]
 ) -> None:
+    state = frame.state
     width, height = len(canvas[0]), len(canvas)
     quiet = [bytearray(width) for _ in range(height)]
     busy = [bytearray(width) for _ in range(height)]
@@ -61,8 +61,13 @@ def _draw_links(
     for row in range(height):
         for column in range(width):
             dots = quiet[row][column] | busy[row][column]
-            if dots:
-                canvas[row][column] = (chr(0x2800 + dots), "running" if busy[row][column] else "rule")
+            works = bool(busy[row][column])
+            if frame.glyphs.braille and dots:
+                canvas[row][column] = (chr(0x2800 + dots), "running" if works else "rule")
+            elif (
+                dots.bit_count() > 1
+            ):  # a link that only touches a cell would make it as dark as one through it
+                canvas[row][column] = ("+", "running") if works else (".", "rule")
 
 
 def _linked(state: State, a: Node, b: Node) -> bool:

@@ -20,12 +20,13 @@ _UNFINISHED = frozenset({"running", "lost"})
 def axis_of(frame: Frame, jobs: Sequence[JobView]) -> tuple[float, float]:
     """(start, length) in ms of the time axis that all these jobs fit on."""
     start = min(job.submitted_ms for job in jobs)
-    end = max(_end_ms(job, frame.now_ms) for job in jobs)
+    end = max(end_ms(job, frame.now_ms) for job in jobs)
     length = next((step for step in AXIS_S if step * 1000 >= end - start), AXIS_S[-1]) * 1000
     return start, float(length)
 
 
-def _end_ms(job: JobView, now_ms: float) -> float:
+def end_ms(job: JobView, now_ms: float) -> float:
+    """When the job ended, or now."""
     if job.state not in FINAL_STATES:
         return now_ms
     ended = max((attempt.ended_ms for attempt in job.attempts), default=0.0)
@@ -44,13 +45,13 @@ def attempt_end_ms(job: JobView, index: int, now_ms: float) -> float:
     """When an attempt was over: as reported, else when the next one began, else when the job ended or now."""
     if job.attempts[index].ended_ms:
         return job.attempts[index].ended_ms
-    return job.attempts[index + 1].leased_ms if index + 1 < len(job.attempts) else _end_ms(job, now_ms)
+    return job.attempts[index + 1].leased_ms if index + 1 < len(job.attempts) else end_ms(job, now_ms)
 
 
 def segments(frame: Frame, job: JobView) -> list[Segment]:
     """What the job did, in order: (until, sign, role). A holder that falls silent leaves a gap from then on."""
     glyphs = frame.glyphs
-    end = _end_ms(job, frame.now_ms)
+    end = end_ms(job, frame.now_ms)
     leased = job.attempts[0].leased_ms if job.attempts else end
     found: list[Segment] = [(job.submitted_ms, " ", "text"), (leased, glyphs.auction, "auction")]
     for index, attempt in enumerate(job.attempts):
