@@ -413,7 +413,7 @@ def _wait(work: Coroutine[Any, Any, Any]) -> None:
 def _act(action: str, run_dir: Path | None, json: bool, *args: Any, **options: Any) -> None:
     from whisper_tui.commands import act
 
-    _wait(act.report(getattr(act.actions(_run(run_dir)), action)(*args, **options), json))
+    _wait(act.report(action, getattr(act.actions(_run(run_dir)), action)(*args, **options), json))
 
 
 def _seconds(text: str | None, option: str) -> float | None:

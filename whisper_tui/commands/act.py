@@ -27,9 +27,11 @@ def actions(run: RunDir) -> Actions:
     return Actions(run, BY)
 
 
-async def report(done: Awaitable[Outcome], as_json: bool) -> None:
-    """Carry it out and say what became of whom."""
-    outcome = await done
+async def report(action: str, done: Awaitable[Outcome], as_json: bool) -> None:
+    """Carry out `action`, by waiting for what does it, and say what became of whom."""
+    with Progress() as progress:
+        progress.say(f"{action} …")
+        outcome = await done
     if as_json:
         print_json(outcome)
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -116,7 +117,7 @@ async def jobs(run: RunDir, tail: int | None, as_json: bool) -> None:
     if as_json:
         print_json(shown)
         return
-    plan = reach.plan()
+    plan, gone = reach.plan(), _gone(state)
     names = _names(plan, state)
     print_table(
         [
@@ -137,7 +138,7 @@ async def jobs(run: RunDir, tail: int | None, as_json: bool) -> None:
             [
                 label_of(job, plan.operator.peer),
                 names.get(job.submitter, short(job.submitter)),
-                _standing(job) + (" (rescued)" if job.rescued else ""),
+                _standing(job, gone) + (" (rescued)" if job.rescued else ""),
                 NOTHING if job.shard is None else job.shard,
                 names.get(job.holder, NOTHING),
                 job.epoch,
@@ -206,7 +207,7 @@ async def leases(run: RunDir, as_json: bool) -> None:
             [
                 label_of(job, plan.operator.peer),
                 names.get(job.holder, short(job.holder)),
-                _standing(job),
+                _standing(job, ()),
                 job.epoch,
                 f"{job.lease_left_ms / 1000:.1f}",
                 f"{job.lease_ms / 1000:.1f}",
@@ -321,7 +322,7 @@ def _job_lines(found: JobView, state: State, plan: Plan) -> list[str]:
         ("job", f"{inert(label_of(found, plan.operator.peer))} {found.job}"),
         ("asked by", inert(names.get(found.submitter, short(found.submitter)))),
         ("work", f"{inert(found.kind)}, {shard}"),
-        ("state", _standing(found) + (f": {inert(found.reason)}" if found.reason else "")),
+        ("state", _standing(found, _gone(state)) + (f": {inert(found.reason)}" if found.reason else "")),
         ("holder", inert(names.get(found.holder, NOTHING))),
         ("price", f"{axl(found.price_micro)} AXL, at most {axl(found.max_price_micro)}"),
         ("committee", f"{committee}; quorum {found.quorum} of {found.weight}, alive {found.live_weight}"),
@@ -342,9 +343,15 @@ def _job_lines(found: JobView, state: State, plan: Plan) -> list[str]:
     return [*lines, "", inert(found.text, 16_384)] if found.text else lines
 
 
-def _standing(job: JobView) -> str:
-    """Where a job is, or what it waits for."""
+def _standing(job: JobView, gone: Collection[str]) -> str:
+    """Where a job is, or what it waits for; of one that nobody took from a submitter that is `gone`: that."""
+    if job.state == "open" and job.submitter in gone:
+        return "open: its submitter has gone"
     return f"stalled: {votes_needed(job)}" if is_stalled(job) else job.state
+
+
+def _gone(state: State) -> set[str]:
+    return {member.peer for member in state.members if member.state in ("dead", "left")}
 
 
 def _votes(found: JobView, names: dict[str, str]) -> str:

@@ -95,6 +95,7 @@ class Looked:
         self._mesh = rescue_story(until="running")
         self._capsys = capsys
         self.jobs: list[JobView] = list(self._mesh.jobs.values())
+        self.members = list(self._mesh.members.values())
         plan = Plan(
             participants=[Seat(name, "provider", peer_of(name), 1, 1, 1) for name in self._mesh.everyone]
         )
@@ -115,7 +116,9 @@ class Looked:
     def _state(self) -> State:
         operator = self._mesh._node("operator")
         nothing = replica("r", {})
-        return State(1, 0.0, operator, [], self.jobs, [], [], nothing, Counters(0, 0, 0, 0, 0, 0), {})
+        return State(
+            1, 0.0, operator, self.members, self.jobs, [], [], nothing, Counters(0, 0, 0, 0, 0, 0), {}
+        )
 
 
 @pytest.fixture
@@ -136,6 +139,18 @@ def test_a_job_that_goes_on_is_not_stalled(looked: Looked) -> None:
     told = [*looked.says("jobs", None, False), *looked.says("leases", False)]
     assert sum(" leased " in line for line in told) == 2 * len(looked.jobs)
     assert not any("stalled" in line for line in told)
+
+
+def test_a_job_that_nobody_took_from_a_guest_is_not_simply_open(looked: Looked) -> None:
+    guest = msgspec.structs.replace(looked.members[0], peer="ee" * 32, state="left", role="submitter")
+    looked.members.append(guest)
+    looked.jobs = [
+        msgspec.structs.replace(job, state="open", epoch=0, holder="", accepted_ms=0.0, submitter=submitter)
+        for job, submitter in zip(looked.jobs, (guest.peer, looked.jobs[1].submitter), strict=False)
+    ]
+    _, first, second = looked.says("jobs", None, False)
+    assert " open: its submitter has gone " in first
+    assert " open " in second and "gone" not in second
 
 
 def test_a_lease_without_a_memory_of_its_jobs_acceptance_is_stalled_all_the_same(looked: Looked) -> None:
