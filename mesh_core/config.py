@@ -188,6 +188,9 @@ LIMITS: tuple[Limit, ...] = (
     Limit("epoch_jump_max", 16, "epochs", "a witness promises at most this far ahead without proof"),
     Limit("favours_max", 16, "promises", "to end one job whose submitter has no credit with the witness"),
     Limit("reason_bytes_max", 160, "bytes", "why a job ended or could not be run; every vote repeats it"),
+    Limit(
+        "bid_bytes_max", 2048, "bytes", "a bid with the longest model name; an award holds one of each member"
+    ),
     Limit("vote_bytes_max", 512, "bytes", "a vote with the longest reason; a lock holds a quorum of them"),
     Limit("failures_bytes_max", 1_700, "bytes", "of signed failures that one promise shows"),
     Limit("promise_bytes_max", 5_900, "bytes", "with its lock and failures; a record holds eleven of them"),

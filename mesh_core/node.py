@@ -95,7 +95,7 @@ class Node:
             crypto=doors.crypto,
             dropped=context.dropped,
         )
-        budget = Budget(self._is_trusted, self._is_backed, self._is_elector)
+        budget = Budget(self._is_trusted, self._is_backed, self._is_elector, self._is_taken)
         self.ledger = ledger = Ledger(
             doors.crypto, config.network, self._hooks(), Chains(self._is_known), budget=budget
         )
@@ -537,6 +537,9 @@ class Node:
 
     def _is_backed(self, peer: PeerId) -> bool:
         return self.credit.is_backed(peer)
+
+    def _is_taken(self, job: JobId) -> bool:
+        return job in self.admission
 
     def _is_known(self, author: PeerId) -> bool:
         """Whether this is no passing stranger: itself, a submitter with credit, or a member that has answered."""

@@ -92,17 +92,21 @@ class Adoption:
         kept = {entry.hash for entry in records}
         gone = [job for job in ledger.jobs.values() if _covers(cut, job.entry) and job.id not in kept]
         orphaned = [
-            job.settle.body
+            job
             for job in ledger.jobs.values()
             if job.settle is not None
             and _covers(cut, job.settle)
             and job.settle.hash not in kept
             and (job.id in kept or not _covers(cut, job.entry))
         ]
-        ledger.forget(gone, cut)
+        backed = [job for job in orphaned if ledger.budget.is_backed(job.submitter)]
+        strange = [job for job in orphaned if not ledger.budget.is_backed(job.submitter)]
+        ledger.forget([*gone, *strange], cut)
         ledger.collapse(snapshot.settled, snapshot.opened_accounts(), snapshot.jobs)
         for entry in records:
             ledger.fold(entry)
+        if strange:
+            ledger.fold_again({job.id for job in strange})
         before = self._newest.results
         self._move(found, decision, moved)
         self._clear(before, gone)
@@ -111,9 +115,11 @@ class Adoption:
         self._cuts.drop_unused()
         self._marks.keep_beyond(self._newest.covered)
         self._tell(gone, snapshot)
-        for certified_body in orphaned if self._context.ready else ():
-            # It was on a side of a fork that has lost: without a record it would count here and nowhere else.
-            self._replication.append(now, "settle", certified_body)
+        for job in backed if self._context.ready else ():
+            # It was on a side of a fork that has lost: without a record it would count here and nowhere else. A stranger's
+            # job is open again instead: what strangers decide among themselves is not for others to record.
+            if self._context.me in members(job.job):
+                self._replication.append(now, "settle", job.certificate)
         self._elector.hear_again(now)
 
     def _move(self, found: Found, decision: TakeSnapshot, moved: Mapping[PeerId, Base]) -> None:

@@ -79,6 +79,8 @@ class Holder:
             ballot = self._instances.ballot(job.id)
             if ballot is None or job.holder != self._context.me or job.id in self._instances.claims:
                 continue
+            if job.submitter != self._context.me and not self._ledger.budget.is_backed(job.submitter):
+                continue  # a committee of invented keys may lease its job to anybody
             if job.epoch < ballot.epoch or job.epoch <= self._context.pen.highest(job.id, st.Release):
                 continue
             lease = self._own_lease(job)

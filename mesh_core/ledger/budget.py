@@ -2,7 +2,8 @@
 
 Anybody may sign records without end, and every replica keeps and passes on what it takes. So records are *charged* to
 their author, within a budget per author and one for all, unless they matter: what an author writes that is trusted with
-money or elected, and what others contribute to jobs whose submitter can pay. Charges are kept here; that a budget is
+money or elected, and what others contribute to jobs whose submitter can pay: of each author the first record of every
+lease and of the settlement, also when somebody else has recorded the same before. Charges are kept here; that a budget is
 spent only keeps new records from outside out, so that nothing a disk holds is ever dropped for it.
 """
 
@@ -15,7 +16,10 @@ from mesh_core.config import limit
 from mesh_core.ledger.record import Entry
 from mesh_core.wire import statements as st
 
-Judges = Callable[[st.PeerId], bool]
+Judges = Callable[[bytes], bool]
+
+SETTLEMENT = 0
+"""Stands for a job's settlement where its leases are told apart by epoch."""
 
 _ELECTORS_SHARE = 8
 """An elector's budget is so many times a stranger's: what it writes as one is dropped with the next checkpoint."""
@@ -40,16 +44,17 @@ def _nobody(_: st.PeerId) -> bool:
 @dataclass(slots=True)
 class Budget:
     """The charges of one replica. `is_trusted` names authors that are never charged, `is_backed` those who could pay for a
-    job, `is_elector` who elects the next checkpoint; `size` and `count` are what all of them are charged. By default nobody is charged
-    anything."""
+    job, `is_elector` who elects the next checkpoint, `is_taken` the jobs that this node has taken in; `size` and `count` are
+    what all authors are charged. By default nobody is charged anything."""
 
     is_trusted: Judges = _everybody
     is_backed: Judges = _everybody
     is_elector: Judges = _nobody
+    is_taken: Judges = _nobody
     size: int = 0
     count: int = 0
     _authors: dict[st.PeerId, _Author] = field(default_factory=dict)
-    _carried: dict[st.JobId, dict[st.PeerId, set[bytes]]] = field(default_factory=dict)
+    _carried: dict[st.JobId, dict[st.PeerId, dict[int, bytes]]] = field(default_factory=dict)
 
     def has_room(self, author: st.PeerId, size: int = 1) -> bool:
         """Whether a record of so many bytes may be kept although it may matter to nobody.
@@ -66,6 +71,16 @@ class Budget:
             and held.size + size <= times * limit("stray_bytes_max")
             and (self._has_room_for_all(size) or elects or self.is_backed(author))
         )
+
+    def has_room_to_spare(self, author: st.PeerId) -> bool:
+        """Whether others are likely to have room for what an author has to say beyond what matters: it need not share with
+        strangers, or these have used less than half of what they may."""
+        shares_nothing = self.is_elector(author) or self.is_backed(author)
+        half_empty = (
+            self.size < limit("stray_bytes_total_max") // 2
+            and self.count < limit("stray_records_total_max") // 2
+        )
+        return shares_nothing or half_empty
 
     def _has_room_for_all(self, size: int) -> bool:
         """What a record costs is not its bytes alone: an open job is looked at again and again."""
@@ -85,15 +100,25 @@ class Budget:
             self.size += len(entry.signed)
             self.count += 1
 
-    def may_carry(self, author: st.PeerId, submitter: st.PeerId, job: st.JobId) -> bool:
-        """Whether what an author contributes to a job matters: that it can be paid, and there is not too much of it."""
-        carried = self._carried.get(job, {}).get(author, ())
-        return self.is_backed(submitter) and len(carried) < limit("certificates_per_job_max")
+    def has_room_for_decision(self, submitter: st.PeerId, job: st.JobId, size: int) -> bool:
+        """Whether so many bytes may be kept because they decide a job: always if it can be paid or was taken in; else as
+        long as there is room for strangers, however much its author has written already."""
+        return self.is_backed(submitter) or self.is_taken(job) or self._has_room_for_all(size)
 
-    def carry(self, entry: Entry, submitter: st.PeerId, job: st.JobId) -> None:
+    def may_carry(self, entry: Entry, submitter: st.PeerId, job: st.JobId, epoch: int) -> bool:
+        """Whether what a record contributes to a job matters, a lease of an epoch or the `SETTLEMENT`: the job can be paid,
+        and its author has not shown the same in another record, nor too much."""
+        carried = self._carried.get(job, {}).get(entry.author, {})
+        if epoch in carried:
+            return carried[epoch] == entry.hash
+        return self.is_backed(submitter) and (
+            epoch == SETTLEMENT or len(carried) < limit("certificates_per_job_max")
+        )
+
+    def carry(self, entry: Entry, submitter: st.PeerId, job: st.JobId, epoch: int) -> None:
         """A record contributes to a job: it is not charged if that matters."""
-        if not self.is_trusted(entry.author) and self.may_carry(entry.author, submitter, job):
-            self._carried.setdefault(job, {}).setdefault(entry.author, set()).add(entry.hash)
+        if not self.is_trusted(entry.author) and self.may_carry(entry, submitter, job, epoch):
+            self._carried.setdefault(job, {}).setdefault(entry.author, {})[epoch] = entry.hash
             self.waive(entry)
 
     def waive(self, entry: Entry) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from mesh_core.config import limit
 from mesh_core.crypto import Verifier
 from mesh_core.identity.statement import KINDS, VOTES, StatementError, check, encode
 from mesh_core.ledger.award import award_is_sound
-from mesh_core.ledger.budget import Budget
+from mesh_core.ledger.budget import SETTLEMENT, Budget
 from mesh_core.ledger.chain import Base, Chains
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.open_jobs import OpenJobs
@@ -76,6 +77,7 @@ class Ledger:
     proven: frozenset[bytes] = frozenset()
     collapsed: int = 0
     _waiting: dict[st.JobId, list[Entry]] = field(default_factory=dict)
+    _declined: dict[st.JobId, st.PeerId] = field(default_factory=dict)
     _settled: SetHash = field(default_factory=SetHash)
     _booked: dict[st.PeerId, bytes] = field(default_factory=dict)
     _moved: dict[st.PeerId, None] = field(default_factory=dict)
@@ -108,47 +110,67 @@ class Ledger:
         return True
 
     def has_room(self, entry: Entry) -> bool:
-        """Whether a record may be kept: there is always room for what decides a job, whoever carries it, and for a job that
-        is decided, however full its submitter is. Without either, replicas would differ for good."""
-        trusted = self.budget.is_trusted(entry.author)
-        has_room = self.chains.has_room(entry, trusted=trusted) and self._is_affordable(entry)
-        return has_room or self._decides(entry) or self._is_decided(entry)
+        """Whether a record may be kept. There is always room for what its author did for somebody else's job, for what
+        decides a job, whoever carries it, and for a job that is decided, however full its submitter is: without these,
+        replicas would differ for good.
 
-    def _is_affordable(self, entry: Entry) -> bool:
-        """Whether a record matters, or is within the budget of what does not."""
-        if self.budget.has_room(entry.author, len(entry.signed)):
+        That is so for jobs that could be paid. What strangers decide among themselves has room within the budget of all
+        strangers: else it would fill every disk."""
+        body = entry.body
+        if self.chains.is_closed(entry.author, entry.seq):
+            return False
+        fits = self.chains.has_room(entry, trusted=self.budget.is_trusted(entry.author))
+        if fits and self.budget.has_room(entry.author, len(entry.signed)):
             return True
         try:
-            if isinstance(entry.body, st.LeaseCertificate):
-                return self._is_new_lease(entry, entry.body)
-            if isinstance(entry.body, st.Equivocation):
-                culprit = proven_equivocator(self.verifier, self.network, entry.body)
-                return culprit not in self.proofs and self.budget.is_backed(culprit)
+            if isinstance(body, st.Equivocation):
+                return fits and self._is_new_proof(body)
+            if isinstance(body, st.LeaseCertificate | st.SettleCertificate):
+                return self._contributes(entry, body) or self._decides(entry, body)
         except (CertificateError, StatementError):
-            pass
-        return False
+            return False
+        return isinstance(body, st.Job) and self._is_decided(entry, body)
 
-    def _is_new_lease(self, entry: Entry, body: st.LeaseCertificate) -> bool:
-        """Whether a record is the first to show a lease of its author. Raises CertificateError."""
+    def _is_new_proof(self, proof: st.Equivocation) -> bool:
+        """Whether this is the first proof against somebody who could pay. Raises StatementError."""
+        culprit = proven_equivocator(self.verifier, self.network, proof)
+        return culprit not in self.proofs and self.budget.is_backed(culprit)
+
+    def _contributes(self, entry: Entry, body: st.LeaseCertificate | st.SettleCertificate) -> bool:
+        """Whether a record is its author's first about a lease of its own, or about the settlement of a job that it has a
+        seat in. Raises CertificateError."""
         job = self.jobs.get(body.job)
-        if job is None or body.epoch in job.leases or body.holder != entry.author:
+        if job is None or not self._may_carry(job, entry, body):
             return False
-        if not self.budget.may_carry(entry.author, job.submitter, job.id):
-            return False
-        check_lease(self.verifier, self.network, job.job, body)
+        if isinstance(body, st.LeaseCertificate):
+            check_lease(self.verifier, self.network, job.job, body)
+        else:
+            check_settlement(self.verifier, self.network, job.job, body)
         return True
 
-    def _decides(self, entry: Entry) -> bool:
-        body = entry.body
-        job = self.open_jobs.get(body.job) if isinstance(body, st.SettleCertificate) else None
-        if job is None or self.chains.is_closed(entry.author, entry.seq):
-            return False
-        return self._settles(job.job, body)
+    def _may_carry(
+        self, job: LedgerJob, entry: Entry, body: st.LeaseCertificate | st.SettleCertificate
+    ) -> bool:
+        """Whether a record contributes to a job, if its certificate is sound, and that matters."""
+        if isinstance(body, st.LeaseCertificate):
+            has_part, epoch = body.holder == entry.author, body.epoch
+        else:
+            has_part, epoch = weight_of(job.job, (entry.author,)) > 0, SETTLEMENT
+        return has_part and self.budget.may_carry(entry, job.submitter, job.id, epoch)
 
-    def _is_decided(self, entry: Entry) -> bool:
+    def _decides(self, entry: Entry, body: st.LeaseCertificate | st.SettleCertificate) -> bool:
+        """Whether a record settles a job that is open. Raises CertificateError."""
+        job = self.open_jobs.get(body.job)
+        if job is None or isinstance(body, st.LeaseCertificate):
+            return False
+        if not self.budget.has_room_for_decision(job.submitter, job.id, len(entry.signed)):
+            return False
+        check_settlement(self.verifier, self.network, job.job, body)
+        return True
+
+    def _is_decided(self, entry: Entry, job: st.Job) -> bool:
         """Whether a record is a job that a certificate waits for."""
-        job = entry.body
-        if not isinstance(job, st.Job) or self.chains.is_closed(entry.author, entry.seq):
+        if not self.budget.has_room_for_decision(entry.author, entry.hash, len(entry.signed)):
             return False
         waiting = [one.body for one in self._waiting.get(entry.hash, ())]
         return any(self._settles(job, body) for body in waiting if isinstance(body, st.SettleCertificate))
@@ -161,12 +183,24 @@ class Ledger:
         return True
 
     def lacking(self) -> list[st.JobId]:
-        """Jobs that are not held although certificates say that they are decided."""
+        """Jobs that are not held although certificates say that they are decided, but for those that would be declined
+        again."""
         return [
             job
             for job, waiting in self._waiting.items()
             if any(isinstance(entry.body, st.SettleCertificate) for entry in waiting)
+            and not self._is_declined(job)
         ]
+
+    def decline(self, entry: Entry) -> None:
+        """There was no room for a record. If a certificate waits for it, it is not worth asking for until there is."""
+        if entry.hash in self._waiting:
+            self._declined[entry.hash] = entry.author
+
+    def _is_declined(self, job: st.JobId) -> bool:
+        submitter = self._declined.get(job)
+        size = limit("record_bytes_max")
+        return submitter is not None and not self.budget.has_room_for_decision(submitter, job, size)
 
     def fold(self, entry: Entry) -> None:
         """Let a record count without keeping it."""
@@ -248,8 +282,16 @@ class Ledger:
                 self._waiting[job_id] = left
             else:
                 del self._waiting[job_id]
+                self._declined.pop(job_id, None)
         self.chains.rebase(cut)
         self.budget.keep(self.chains.__contains__, self.jobs)
+
+    def fold_again(self, jobs: Container[st.JobId]) -> None:
+        """Begin anew, with what is held, with jobs that were forgotten."""
+        held = [entry for chain in self.chains.authors.values() for entry in chain.entries()]
+        for entry in held:
+            if entry.hash in jobs or getattr(entry.body, "job", None) in jobs:
+                self.fold(entry)
 
     def blobs(self) -> set[bytes]:
         """The payloads and results of all jobs."""
@@ -270,6 +312,7 @@ class Ledger:
         self.jobs[job.id] = job
         self.open_jobs.add(job)
         self.hooks.on_job(job)
+        self._declined.pop(job.id, None)
         for waiting in self._waiting.pop(job.id, []):
             self._apply(job, waiting)
 
@@ -299,26 +342,34 @@ class Ledger:
 
     def _add_lease(self, job: LedgerJob, entry: Entry, body: st.LeaseCertificate) -> None:
         known = job.leases.get(body.epoch)
-        if known is not None and known[1].hash <= entry.hash:
+        is_repeated = known is not None and known[1].hash <= entry.hash
+        carries = self._may_carry(job, entry, body)
+        if is_repeated and not carries:
             return
         if entry.hash not in self.proven:
             check_lease(self.verifier, self.network, job.job, body)
+        if carries:
+            self.budget.carry(entry, job.submitter, job.id, body.epoch)
+        if is_repeated:
+            return
         # Of several records of one lease all replicas keep the same.
         job.leases[body.epoch] = (body.holder, entry)
         self.open_jobs.leased(job)
-        if body.holder == entry.author:
-            self.budget.carry(entry, job.submitter, job.id)
         if known is None:
             self.hooks.on_lease(job, body.epoch)
 
     def _add_settlement(self, job: LedgerJob, entry: Entry, body: st.SettleCertificate) -> None:
         known = job.certificate
-        if known is not None and known.value == body.value and body.epoch >= known.epoch:
+        is_repeated = known is not None and known.value == body.value and body.epoch >= known.epoch
+        carries = self._may_carry(job, entry, body)
+        if is_repeated and not carries:
             return
         if entry.hash not in self.proven:
             check_settlement(self.verifier, self.network, job.job, body)
-        if weight_of(job.job, (entry.author,)):
-            self.budget.carry(entry, job.submitter, job.id)
+        if carries:
+            self.budget.carry(entry, job.submitter, job.id, SETTLEMENT)
+        if is_repeated:
+            return
         if job.frozen:
             # Nobody is paid, whatever else is certified; what is shown must not depend on what came first.
             job.settle = min(job.settle or entry, entry, key=_rank)

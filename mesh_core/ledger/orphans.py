@@ -4,6 +4,10 @@ Replicas neither name nor fetch what an author has written beyond a fork once th
 lies may have recorded a settlement there, and some have it, others not. So whoever holds it records it again: first who
 has asked for the job, then the others of its committee, one after the other until it is done, since nobody knows who
 knows. Certificates count whoever carries them.
+
+That is for jobs that could be paid. Who has no credit may give anybody a seat, settle what it likes among keys of its own,
+and would fill the chains of the honest with it until others have no room for them: such a settlement is passed on as it
+is, ever more seldom.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.record import Entry
 from mesh_core.ledger.sync import Replication
 from mesh_core.quorum.committee import members
 from mesh_core.wire import statements as st
@@ -31,17 +36,30 @@ class Orphans:
     _looks: dict[JobId, int] = field(default_factory=dict)
 
     def look(self, now: float) -> None:
-        """Record again what is this node's turn: each of a committee waits for one look more than the one before."""
-        found = {job.id: job for job in self._found()}
-        self._looks = {name: self._looks.get(name, -1) + 1 for name in found}
-        present = {self._context.me, *self._live()}
-        for name, job in found.items():
-            order = [peer for peer in (job.submitter, *members(job.job)) if peer in present]
-            settle = job.settle
-            if settle is not None and self._context.me in order[: self._looks[name] + 1]:
+        """Record again what is this node's turn, and pass on what is nobody's."""
+        found = self._found()
+        self._looks = {job.id: self._looks.get(job.id, 0) + 1 for job, _ in found}
+        strange: list[Entry] = []
+        for job, settle in found:
+            if not self._ledger.budget.is_backed(job.submitter):
+                strange.append(settle)
+            elif self._is_due(job):
                 self._replication.append(now, "settle", settle.body)
+        self._pass_on([settle for settle in strange if self._looks[settle.body.job].bit_count() == 1])
 
-    def _found(self) -> list[LedgerJob]:
+    def _is_due(self, job: LedgerJob) -> bool:
+        """Whether it is this node's turn: each of a committee waits for one look more than the one before."""
+        present = {self._context.me, *self._live()}
+        order = [peer for peer in (job.submitter, *members(job.job)) if peer in present]
+        return self._context.me in order[: self._looks[job.id]]
+
+    def _pass_on(self, settled: list[Entry]) -> None:
+        """Send them to somebody, as many as fit: after 1, 2, 4 … looks everybody may have them."""
+        live, rng = self._live(), self._context.doors.rng
+        if settled and live:
+            self._replication.pass_on(rng.choice(live), rng.sample(settled, len(settled)))
+
+    def _found(self) -> list[tuple[LedgerJob, Entry]]:
         full = self._ledger.chains.full()
         if not full:
             return []
@@ -54,7 +72,7 @@ class Orphans:
             if isinstance(entry.body, st.SettleCertificate)
         }
         return [
-            job
+            (job, job.settle)
             for job in self._ledger.jobs.values()
             if job.settle is not None
             and job.settle.author in full

@@ -10,6 +10,7 @@ from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import PeerId
 from mesh_core.identity.statement import StatementError
+from mesh_core.ledger.chain import AuthorChain
 from mesh_core.ledger.fold import Ledger, proven_equivocator
 from mesh_core.ledger.sync import Replication
 from mesh_core.wire import statements as st
@@ -17,8 +18,10 @@ from mesh_core.wire import statements as st
 Prove: TypeAlias = Callable[[str, bytes, bytes], None]
 """Takes the kind and the two signed statements of what looks like an equivocation."""
 
-_STRANGERS_MAX = 64
-"""Proofs against keys that nobody would pay or be paid by: who makes up many keys cannot fill this node's chain."""
+_RECORDED_MAX = 64
+_RECORDED_BYTES_MAX = limit("stray_bytes_max") // 4
+"""Proofs in this node's chain, beyond which it records none against keys that nobody would pay or be paid by: these are
+charged to it, and who makes up many keys must not use up what others have room for."""
 
 
 @dataclass(eq=False)
@@ -31,7 +34,6 @@ class Proofs:
 
     def __post_init__(self) -> None:
         self._proven: set[PeerId] = set()
-        self._strangers = 0
         self._missed: list[tuple[str, bytes, bytes]] = []
 
     def prove(self, kind: str, first: bytes, second: bytes) -> None:
@@ -50,9 +52,7 @@ class Proofs:
         proven = author in self._proven or author in self._ledger.proofs
         if author == self._context.me or proven:
             return
-        if not self._ledger.budget.is_backed(author):
-            self._strangers += 1
-        if self._ledger.budget.is_backed(author) or self._strangers <= _STRANGERS_MAX:
+        if self._ledger.budget.is_backed(author) or self._may_afford(len(first) + len(second)):
             self._proven.add(author)
             self._replication.append(self._context.now, "equivocation", proof)
 
@@ -61,3 +61,11 @@ class Proofs:
         missed, self._missed = self._missed, []
         for kind, first, second in missed:
             self.prove(kind, first, second)
+
+    def _may_afford(self, size: int) -> bool:
+        """Whether others are sure to have room for one more proof of so many bytes, although it matters to nobody."""
+        me, ledger = self._context.me, self._ledger
+        own = ledger.chains.authors.get(me, AuthorChain())
+        held = [len(entry.signed) for entry in own.chain if isinstance(entry.body, st.Equivocation)]
+        fits = len(held) < _RECORDED_MAX and sum(held) + size <= _RECORDED_BYTES_MAX
+        return fits and ledger.budget.has_room_to_spare(me)

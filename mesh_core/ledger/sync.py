@@ -126,6 +126,10 @@ class Replication:
         chosen = set(pushed)
         self._advertise(now, entry.hash, [peer for peer in live if peer not in chosen])
 
+    def pass_on(self, to: PeerId, entries: Iterable[Entry]) -> None:
+        """Send as many of these records as one message holds, whoever wrote them."""
+        self._send_records(to, entries)
+
     # -------------------------------------------------------------------------------------- messages
 
     def on_records(self, now: float, sender: PeerId, message: Records) -> None:
@@ -154,6 +158,7 @@ class Replication:
             return None
         if not self._ledger.has_room(entry):
             self._context.dropped["record_without_room"] += 1
+            self._ledger.decline(entry)
             return None
         self._keep(entry)
         self._wanted.pop(name, None)

@@ -162,6 +162,8 @@ class Auctioneer:
         if award is not None and sender in award.ranking:
             return  # its bid is public: after a restart of this node it comes once more
         try:
+            if len(signed) > limit("bid_bytes_max"):
+                raise StatementError("a bid is too large")
             bid = check(self._context.crypto, signed, st.Bid, self._context.config.network)
         except StatementError:
             self._context.dropped["bad_statement"] += 1

@@ -10,6 +10,7 @@ from mesh_core.crypto import Verifier
 from mesh_core.identity.statement import StatementError, check, peek
 from mesh_core.quorum.committee import members, quorum, total_weight, weight_of
 from mesh_core.wire import statements as st
+from mesh_core.wire.reason import is_short
 
 
 class CertificateError(ValueError):
@@ -58,11 +59,8 @@ def check_accepts(
     """The value for which `votes` are an accept certificate at `epoch`. Raises CertificateError.
 
     Two quorums share more than f weight, so that an honest member would have had to vote twice for two values to be
-    certified at one epoch. A vote longer than an honest one can be is refused: locks are shown in promises, and those
-    must fit into a record.
+    certified at one epoch.
     """
-    if any(len(signed) > limit("vote_bytes_max") for signed in votes):
-        raise CertificateError("a vote is too large")
     return _tally(crypto, network, job, (job_id, epoch), votes, st.AcceptVote)
 
 
@@ -74,6 +72,8 @@ def check_settlement(crypto: Verifier, network: str, job: st.Job, certificate: s
         raise CertificateError("its value pays an outsider or more than the job allows")
     if value.outcome not in OUTCOMES:
         raise CertificateError(f"unknown outcome {value.outcome[:32]!r}")
+    if not is_short(value.reason):
+        raise CertificateError("its reason is too long")
     ballot = (certificate.job, certificate.epoch)
     if _tally(crypto, network, job, ballot, certificate.votes, deciding_vote(job)) != value:
         raise CertificateError("its votes are for another value")
@@ -121,9 +121,15 @@ def _tally(
     votes: tuple[st.Signed, ...],
     kind: type[st.AcceptVote] | type[st.SettleVote],
 ) -> st.Value:
-    """The one value that a quorum voted for in `ballot` (job, epoch)."""
+    """The one value that a quorum voted for in `ballot` (job, epoch).
+
+    A vote longer than an honest one can be does not count: locks are shown in promises, which must fit into a record, and
+    a settlement may be recorded by others than those who made it.
+    """
     values: dict[st.PeerId, st.Value] = {}
     for signed in votes:
+        if len(signed) > limit("vote_bytes_max"):
+            raise CertificateError("a vote is too large")
         vote = _checked(crypto, network, signed, kind)
         if (vote.job, vote.epoch) != ballot:
             raise CertificateError("a vote is for another ballot")

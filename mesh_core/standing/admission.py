@@ -42,6 +42,10 @@ class Admission:
         """Undecided jobs that were taken in."""
         return len(self._taken)
 
+    def __contains__(self, job: JobId) -> bool:
+        """Whether an undecided job was taken in."""
+        return job in self._taken
+
     def room_problem(self, job: LedgerJob) -> str:
         """Why there is no room for one more job of this submitter now; empty when there is, or it was taken in already.
 

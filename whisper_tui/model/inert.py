@@ -1,7 +1,7 @@
 """Text from the mesh, made harmless: what another member wrote may be read, but cannot act.
 
 Terminals act on control characters and escape sequences, and are confused by characters that change the
-direction of text, have no width or pile up on their neighbours. None of them gets through; markup is inert
+direction of text, show nothing or pile up on their neighbours. None of them gets through; markup is inert
 because nothing here is ever parsed as markup.
 """
 
@@ -15,6 +15,15 @@ COMBINING_MAX = 2
 
 _SPACE = frozenset("\t\n\v\f\r\x85\u2028\u2029\xa0")
 
+_SELECTORS = frozenset(map(chr, range(0xFE00, 0xFE10)))
+_UNSEEN = (
+    frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+    | frozenset(map(chr, range(0xE0100, 0xE01F0)))
+    | _SELECTORS
+)
+"""Characters that show nothing although their category does not say so: Unicode's Default_Ignorable_Code_Point, and the
+empty Braille pattern."""
+
 
 def inert(text: object, chars_max: int = 1_000) -> str:
     """`text` on one line, at most `chars_max` characters of it, with everything that could act replaced."""
@@ -23,13 +32,17 @@ def inert(text: object, chars_max: int = 1_000) -> str:
     if cut.isascii() and cut.isprintable():
         return cut
     kept: list[str] = []
-    marks = 0
+    marks, before = 0, ""
     for char in cut:
         category = unicodedata.category(char)
         marks = marks + 1 if category in ("Mn", "Me") else 0
+        unseen = char in _UNSEEN and not (
+            char in _SELECTORS and before == "So"
+        )  # which choose how a pictogram looks
+        before = "" if unseen else category
         if char in _SPACE:
             kept.append(" ")
-        elif category[0] == "C" or marks > COMBINING_MAX:
+        elif category[0] == "C" or unseen or marks > COMBINING_MAX:
             if not kept or kept[-1] != REPLACEMENT:
                 kept.append(REPLACEMENT)
         else:

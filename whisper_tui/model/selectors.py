@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from mesh_core.api.schema import FINAL_STATES, AnswerView, Counters, JobView, MemberView, QueryView
 from whisper_tui.model.incidents import STAGES, Stage
+from whisper_tui.model.inert import REPLACEMENT, inert
 from whisper_tui.model.numbers import counted
 from whisper_tui.model.state import DOWN, Incident, Process, State, roots_of_live
 
@@ -132,10 +133,21 @@ def name_of(state: State, peer: str) -> str:
 
 
 def told_name(peer: str, own: str, taken: Collection[str]) -> str:
-    """What to call somebody who calls itself `own` and is none of those that bear the names `taken`."""
-    if own and own != YOU and own not in taken:
-        return own
-    return f"{own}{STRANGE}{peer[:6]}" if own else peer[:8]
+    """What to call somebody who calls itself `own` and is none of those that bear the names `taken`.
+
+    What looks like one of these bears the start of its id. So does whatever is not plain ASCII: there are letters of other
+    scripts that nobody can tell from Latin ones, and characters that nobody sees.
+    """
+    shown = " ".join(inert(own).split())
+    looks_like = {_looks(name) for name in (YOU, *taken)}
+    if shown.isascii() and _looks(shown) not in {"", *looks_like}:
+        return shown
+    return f"{shown}{STRANGE}{peer[:6]}" if shown.strip(f"{REPLACEMENT} ") else peer[:8]
+
+
+def _looks(name: str) -> str:
+    """Names in ASCII that differ in more than case and blanks are told apart at a glance."""
+    return "".join(name.split()).casefold()
 
 
 def operator_of(state: State) -> str:

@@ -31,6 +31,19 @@ def test_plain_text_is_left_alone() -> None:
     assert inert("e\u0301" + "\u0301" * 40).count("\u0301") == 2
 
 
+UNSEEN = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180f\u2800\u3164\ufe00\ufe0f\uffa0\U000e0100"
+
+
+@given(st.text(st.sampled_from("a1 é" + UNSEEN)))
+def test_what_is_inert_has_no_character_that_nobody_sees(text: str) -> None:
+    assert not set(inert(text)).intersection(UNSEEN)
+    assert inert("node1\u3164") != "node1"
+
+
+def test_a_pictogram_is_shown_as_it_was_chosen_to_look() -> None:
+    assert inert("❤\ufe0f ☎\ufe0e") == "❤\ufe0f ☎\ufe0e"
+
+
 @given(st.text(), st.integers(0, 40))
 def test_fitted_text_has_exactly_its_width(text: str, width: int) -> None:
     assert cells(fit(inert(text), width)) == width

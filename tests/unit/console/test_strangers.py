@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 from msgspec import to_builtins
 from msgspec.structs import replace
 
@@ -14,10 +16,12 @@ from tests.unit.console.harness import Bench
 from tests.unit.console.test_views import frame_of, text_of
 from whisper_tui.model import selectors
 from whisper_tui.model.impact import impact_of_silencing
+from whisper_tui.model.inert import inert
 from whisper_tui.model.reducer import reduce
 from whisper_tui.model.selectors import Ambiguous, NotFound
 from whisper_tui.model.state import State
 from whisper_tui.model.views import job_page, jobs, market, question_page
+from whisper_tui.model.views.base import fit
 
 STRANGER = peer_of("stranger")
 
@@ -187,6 +191,53 @@ def test_nobody_becomes_the_operator_or_a_participant_by_their_name() -> None:
     assert selectors.node_of(state, peer_of("node1")).seated
     member(mesh, name=peer_of("node3")[:8])
     assert selectors.find_node(mesh.state(), peer_of("node3")[:8]).name == "node3"
+
+
+LOOK_ALIKES = (
+    "node1\u034f",
+    "\u115fnode1",
+    "no\u1160de1",
+    "node1\u3164",
+    "node1\uffa0",
+    "node1\u2800",
+    "node1\ufe0f",
+    "node1 ",
+    " node1",
+    "no de1",
+    "node1\u2003",
+    "NODE1",
+    "ｎｏｄｅ1",
+    "n\u043ede1",
+    "node1\u200b",
+    "operator" + " " * 30 + "x",
+    " you",
+    "Operator",
+)
+
+
+@pytest.mark.parametrize("name", LOOK_ALIKES, ids=ascii)
+def test_nobodys_name_looks_like_a_participants(name: str) -> None:
+    mesh = rescue_story(until="running")
+    member(mesh, name=name)
+    told = selectors.name_of(mesh.state(), STRANGER)
+    taken = {"you", *mesh.names, "operator"}
+    for shown in (inert(told, 20), fit(inert(told, 20), 8)):
+        assert shown.strip().casefold() not in taken
+    assert told == "operator x" or told.endswith(f"~{STRANGER[:6]}")
+
+
+@given(some.text(max_size=20))
+def test_what_others_call_themselves_is_shown_plainly_or_marked(name: str) -> None:
+    told = selectors.told_name(STRANGER, name, ["node1", "operator"])
+    assert told == inert(told) == " ".join(told.split())
+    if not told.endswith(f"~{STRANGER[:6]}") and told != STRANGER[:8]:
+        assert told.isascii() and told.casefold() not in ("node1", "operator", "you")
+
+
+def test_a_plain_name_is_shown_as_it_is_and_one_that_nobody_can_see_is_none() -> None:
+    assert selectors.told_name(STRANGER, "ada's box-2", ["node1"]) == "ada's box-2"
+    for name in ("", " ", "\u3164", "\u200b \u2800"):
+        assert selectors.told_name(STRANGER, name, ["node1"]) == STRANGER[:8]
 
 
 def test_a_job_without_a_quorum_loses_none_when_somebody_is_killed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from mesh_core import config
 from mesh_core.config import limit
@@ -124,6 +125,101 @@ def test_a_committee_of_invented_keys_leases_its_job_a_bounded_number_of_times(
     assert taken == limit("stray_records_max") + limit("certificates_per_job_max")
 
 
+def test_a_holder_has_room_for_its_lease_although_a_stranger_has_copied_it_before(
+    people: People, ledger: Ledger
+) -> None:
+    for number, holder in enumerate(people.providers[:4]):
+        job = job_of(people.submitter, people, ledger)
+        lease = people.lease(job.id, holder, people.providers[:4])
+        assert offer(ledger, people.person(f"copyist{number}"), "lease", lease)
+        charged = ledger.budget.size
+        assert offer(ledger, holder, "lease", lease)
+        assert ledger.budget.size == charged, "it is not charged, whichever of the two records stays"
+        assert not fill(ledger, holder, most=limit("stray_records_max")) < limit("stray_records_max")
+        again = job_of(people.submitter, people, ledger)
+        lease = people.lease(again.id, holder, people.providers[:4])
+        assert offer(ledger, people.person(f"other copyist{number}"), "lease", lease)
+        assert offer(ledger, holder, "lease", lease)
+        assert not offer(ledger, holder, "lease", lease), "once is enough"
+
+
+def test_members_have_room_for_a_settlement_that_somebody_else_has_recorded_already(
+    people: People, ledger: Ledger
+) -> None:
+    job = job_of(people.submitter, people, ledger)
+    settled = people.settlement(job.id, people.value(people.providers[0]), people.providers[:4])
+    assert offer(ledger, people.person("scribe"), "settle", settled)
+    charged = ledger.budget.size
+    for member in people.providers[:2]:
+        assert offer(ledger, member, "settle", settled)
+    assert ledger.budget.size == charged
+    full = people.providers[2]
+    fill(ledger, full)
+    assert offer(ledger, full, "settle", settled)
+    assert not offer(ledger, full, "settle", settled), "once is enough"
+    forged = people.settlement(job.id, people.value(people.providers[0]), people.providers[:3])
+    last = people.providers[3]
+    fill(ledger, last)
+    assert not offer(ledger, last, "settle", forged)
+    outsider = people.person("outsider")
+    fill(ledger, outsider)
+    assert not offer(ledger, outsider, "settle", settled)
+
+
+def test_what_strangers_decide_among_themselves_stays_within_the_budget_of_all_strangers(
+    people: People, ledger: Ledger, small_total: None
+) -> None:
+    sybils = [people.person(name) for name in ("one", "two")]
+    scribe = people.person("scribe")
+    jobs = []
+    for number in range(100):
+        asker = people.person(f"asker{number % 4}")
+        committee = tuple(st.Seat(one.peer, 1) for one in (asker, *sybils))
+        entry = asker.record("job", people.job(committee=committee, index=number))
+        assert take(ledger, entry)
+        jobs.append(entry.hash)
+    for job in jobs:
+        settled = people.settlement(job, people.value(sybils[0], price_micro=0), sybils)
+        offer(ledger, scribe, "settle", structs.replace(settled, votes=(*settled.votes, b"x" * 10_000)))
+        offer(ledger, scribe, "settle", settled)
+    held = sum(len(entry.signed) for chain in ledger.chains.authors.values() for entry in chain.entries())
+    assert held == ledger.budget.size <= limit("stray_bytes_total_max")
+    assert any(job.final for job in ledger.jobs.values())
+
+
+def test_a_job_that_was_taken_in_is_decided_however_little_room_there_is(
+    people: People, ledger: Ledger, small_total: None
+) -> None:
+    asker = people.person("asker")
+    jobs = [job_of(asker, people, ledger) for _ in range(2)]
+    ledger.budget.is_taken = lambda job: job == jobs[1].id
+    number = 0
+    while fill(ledger, people.person(f"stranger{number}"), 1_000):
+        number += 1
+    for job in jobs:
+        settled = people.settlement(job.id, people.value(people.providers[0]), people.providers[:4])
+        assert offer(ledger, people.person("scribe"), "settle", settled) == (job is jobs[1])
+
+
+def test_a_decided_job_of_a_stranger_is_not_asked_for_again_until_there_is_room(
+    people: People, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asker, scribe = people.person("asker"), people.person("scribe")
+    job = asker.record("job", people.job(committee=tuple(st.Seat(one.peer, 1) for one in (asker, scribe))))
+    settled = people.settlement(job.hash, people.value(scribe), [asker, scribe])
+    assert offer(ledger, scribe, "settle", settled)
+    fill(ledger, asker)
+    assert ledger.lacking() == [job.hash]
+    monkeypatch.setitem(config._LIMIT, "stray_bytes_total_max", ledger.budget.size)
+    assert not ledger.has_room(job)
+    ledger.decline(job)
+    assert ledger.lacking() == []
+    monkeypatch.setitem(config._LIMIT, "stray_bytes_total_max", 1 << 20)
+    assert ledger.lacking() == [job.hash]
+    assert take(ledger, job)
+    assert ledger.jobs[job.hash].final and ledger.lacking() == []
+
+
 def test_what_came_before_its_job_is_not_charged_once_that_is_known(people: People, ledger: Ledger) -> None:
     holder = people.providers[0]
     job = people.submitter.record("job", people.job())
@@ -163,6 +259,34 @@ def test_who_makes_up_many_keys_cannot_fill_a_chain_with_proofs_against_them() -
         seat.tell(forger, ms.Records(tuple(fork.signed for fork in forks)))
     proofs = [one for one in seat.records[before:] if one.author == seat.me.peer]
     assert 0 < len(proofs) < limit("stray_records_max") // 4
+
+
+def test_proofs_against_strangers_take_a_small_part_of_what_others_have_room_for_also_after_starts() -> None:
+    people = People()
+    seat = Seat(people, people.providers[0], people.submitter.record("job", people.job()))
+    for life in range(2):
+        for number in range(20):
+            forger = people.person(f"forger{life}.{number}")
+            forks = [forger.record("note", side * 4_000, seq=1, prev=FIRST_PREV) for side in ("one", "two")]
+            seat.tell(forger, ms.Records(tuple(fork.signed for fork in forks)))
+        own = seat.node.ledger.chains.authors[seat.me.peer].chain
+        assert len(own) == limit("stray_bytes_max") // 4 // len(own[0].signed)
+        seat = seat.restarted()
+
+
+def test_who_must_share_with_strangers_proves_nothing_against_them_when_there_is_little_room(
+    small_total: None,
+) -> None:
+    people = People()
+    seat = Seat(people, people.providers[0], people.submitter.record("job", people.job()))
+    for number in range(4):
+        stranger = people.person(f"stranger{number}")
+        seat.tell(stranger, ms.Records((stranger.record("note", "x" * 60_000).signed,)))
+    forger = people.person("forger")
+    forks = tuple(forger.record("note", side, seq=1, prev=FIRST_PREV).signed for side in (1, 2))
+    seat.tell(forger, ms.Records(forks))
+    assert forger.peer in seat.node.ledger.equivocators
+    assert not any(one.author == seat.me.peer for one in seat.records)
 
 
 def test_late_joiners_and_healed_splits_get_everything_however_small_the_budget(

@@ -4,8 +4,10 @@ import msgspec
 import pytest
 
 from mesh_core.api.receipt import Receipt, ReceiptError, make_receipt, verify_receipt
+from mesh_core.config import limit
+from mesh_core.identity.statement import KINDS, SIGNATURE_BYTES, encode
 from mesh_core.ledger.record import job_is_sound
-from mesh_core.quorum.certificate import CertificateError, check_lease, check_settlement
+from mesh_core.quorum.certificate import CertificateError, check_lease, check_settlement, deciding_vote
 from mesh_core.quorum.committee import quorum, total_weight, weight_of
 from mesh_core.wire import statements as st
 from tests.unit.core.people import NETWORK, People
@@ -74,6 +76,31 @@ def test_an_altered_vote_is_refused() -> None:
     bad = st.SettleCertificate(JOB, 1, good.value, (good.votes[0][:-1] + b"\0", *good.votes[1:]))
     with pytest.raises(CertificateError, match="not signed by its author"):
         check_settlement(people.submitter.crypto, NETWORK, people.job(), bad)
+
+
+@pytest.mark.parametrize("fault_bound", [0, 1])
+def test_a_settlement_is_no_larger_than_honest_ones_are(fault_bound: int) -> None:
+    people = People()
+    job = people.job(fault_bound=fault_bound)
+    holder, voters, kind = people.providers[0], people.providers[:5], deciding_vote(job)
+
+    def settled(reason: str) -> st.SettleCertificate:
+        value = st.Value("cancelled", b"", 0, reason, holder.peer, 0)
+        votes = tuple(one.sign(kind(NETWORK, one.peer, JOB, 1, value)) for one in voters)
+        return st.SettleCertificate(JOB, 1, value, votes)
+
+    longest = settled("x" * limit("reason_bytes_max"))
+    check_settlement(people.submitter.crypto, NETWORK, job, longest)
+    assert len(encode(longest)) < limit("record_bytes_max") // 8
+    with pytest.raises(CertificateError, match="reason is too long"):
+        too_long = settled("x" * (limit("reason_bytes_max") + 1))
+        check_settlement(people.submitter.crypto, NETWORK, job, too_long)
+    vote = longest.votes[0]
+    body = bytes([vote[0] + 1]) + vote[1:-SIGNATURE_BYTES] + b"\xc5\x01\x00" + bytes(0x100)
+    padded = body + voters[0].crypto.sign(f"whisper:{KINDS[kind]}\0".encode() + body)
+    with pytest.raises(CertificateError, match="vote is too large"):
+        heavy = st.SettleCertificate(JOB, 1, longest.value, (padded, *longest.votes[1:]))
+        check_settlement(people.submitter.crypto, NETWORK, job, heavy)
 
 
 def receipt(people: People) -> bytes:

@@ -100,3 +100,27 @@ def test_a_promise_that_comes_after_its_epoch_was_given_back_is_answered_with_th
     answers = seat.tell(witness, ms.Promised(witness.sign(promise)))
     (released,) = [one for one in answers if isinstance(one, ms.Released)]
     assert peek(released.release, st.Release).epoch == claim.epoch
+
+
+def test_a_lease_that_strangers_make_up_for_a_node_is_not_taken_up_when_it_starts() -> None:
+    people = People()
+    me, stranger = people.providers[0], people.person("stranger")
+    seat = Seat(people, me, people.submitter.record("job", people.job()), executes=True)
+    friends = [people.person(f"friend{number}") for number in range(2)]
+    seats = tuple(st.Seat(one.peer, 1) for one in (me, stranger, *friends))
+    job = stranger.record("job", people.job(committee=seats))
+    value = st.Value("cancelled", b"", 0, "why not", friends[0].peer, 0)
+    promises = tuple(
+        one.sign(st.Promise(NETWORK, one.peer, job.hash, 1, me.peer, st.Accepted(1, value), ()))
+        for one in (stranger, *friends)
+    )
+    seat.hold(job)
+    seat.hold(stranger.record("lease", st.LeaseCertificate(job.hash, 1, me.peer, promises)))
+    assert seat.node.ledger.jobs[job.hash].holder == me.peer
+    again = seat.restarted()
+    votes = tuple(one.sign(st.AcceptVote(NETWORK, one.peer, job.hash, 1, value)) for one in friends)
+    again.tell(stranger, *map(ms.Voted, votes))
+    again.wait(3.0)
+    assert again.node.ledger.jobs[job.hash].holder == me.peer
+    assert job.hash not in again.node.instances.claims
+    assert me.peer not in again.node.ledger.chains.authors

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from mesh_core.effects import JobOptions, SubmitQuery
-from mesh_core.identity.statement import sign
+from mesh_core.identity.statement import SIGNATURE_BYTES, sign
 from mesh_core.market.bid import LOCALITY_MICRO, rank, score
 from mesh_core.market.intake import Refusal
 from mesh_core.market.pace import Pace
@@ -224,6 +224,25 @@ def test_a_bidder_that_is_held_for_dead_is_not_ranked() -> None:
     )
     operator.auctioneer.on_stored(world.now, bidder.peer, JobStored(auction.job.id, bid, ""))
     assert auction.bids[bidder.peer][0].refused == "not from a live member"
+
+
+def test_a_padded_bid_does_not_keep_an_award_from_being_recorded() -> None:
+    world = World(Setup(seed="padded"))
+    world.start()
+    world.run_for(2.0)
+    world.submit(OPERATOR, "why?", [1], JobOptions(auction_ms=5_000), "q1")
+    operator, bidder = world.hosts[OPERATOR].node, world.hosts["node1"]
+    assert operator is not None
+    (auction,) = operator.auctioneer.auctions.values()
+    bid = sign(
+        world.keys.crypto("node1"), st.Bid(NETWORK, bidder.peer, auction.job.id, 9_000, 0.0, 0, "m" * 256)
+    )
+    body = bytes([bid[0] + 1]) + bid[1:-SIGNATURE_BYTES] + b"\xc5\xff\x00" + bytes(0xFF00)
+    padded = body + world.keys.crypto("node1").sign(b"whisper:bid\0" + body)
+    operator.auctioneer.on_stored(world.now, bidder.peer, JobStored(auction.job.id, padded, ""))
+    assert bidder.peer not in auction.bids
+    operator.auctioneer.on_stored(world.now, bidder.peer, JobStored(auction.job.id, bid, ""))
+    assert not auction.bids[bidder.peer][0].refused, "the longest name of a model has room"
 
 
 def test_jobs_of_a_submitter_that_has_contradicted_itself_are_refused() -> None:
