@@ -105,7 +105,7 @@ class Node:
         self.replication = replication = Replication(context, ledger, membership.live, self._on_own_found)
         self._proofs = Proofs(context, ledger, replication)
         prove = self._proofs.prove
-        succession = Succession(context, membership)
+        succession = Succession(context, ledger, membership)
         self.admission = admission = Admission(context, ledger, credit)
         self.instances = instances = Instances()
         turns = Turns(context, membership, succession)

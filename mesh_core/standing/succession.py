@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mesh_core.context import Context
 from mesh_core.effects import PeerId
+from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.membership.membership import Membership
 from mesh_core.quorum.committee import members
@@ -19,6 +20,7 @@ class Succession:
     """Orders of candidates, as this node sees the mesh. Views may differ between nodes: that costs time only."""
 
     _context: Context
+    _ledger: Ledger
     _membership: Membership
 
     def announcement(self, peer: PeerId) -> Announcement | None:
@@ -29,7 +31,10 @@ class Succession:
         return member.announcement if member else None
 
     def capable(self, peer: PeerId, job: LedgerJob) -> bool:
-        """Whether `peer` announces the capability the job needs."""
+        """Whether `peer` announces the capability the job needs, and has not been proven to sign what contradicts it: such
+        a key is retired where it is honest, and where it is not, it could have promises without end and finish nothing."""
+        if peer in self._ledger.equivocators:
+            return False
         announcement = self.announcement(peer)
         return announcement is not None and job.job.capability in announcement.capabilities
 
@@ -37,7 +42,8 @@ class Succession:
         """The succession list, then the other capable committee members by highest random weight; whoever has `failed`
         the job goes behind all who have not."""
         award = job.award
-        ranked = list(award.ranking) if award else []
+        liars = self._ledger.equivocators
+        ranked = [peer for peer in award.ranking if peer not in liars] if award else []
         seats = [peer for peer in members(job.job) if peer != job.submitter and peer not in ranked]
         others = rendezvous_order(job.id, [peer for peer in seats if self.capable(peer, job)])
         return sorted(ranked + others, key=lambda peer: peer in failed)

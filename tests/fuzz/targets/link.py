@@ -83,7 +83,10 @@ async def _converse(dialled: Endpoint | None, pieces: list[bytes]) -> list[Any]:
         one.settled.add_done_callback(lambda settled: settled.exception())
         one.connection_made(wire)
         for piece in pieces:
-            one.data_received(piece)
+            for start in range(0, len(piece), link.RECEIVE_BUFFER_BYTES):
+                part = piece[start : start + link.RECEIVE_BUFFER_BYTES]
+                one.get_buffer(-1)[: len(part)] = part
+                one.buffer_updated(len(part))
         await asyncio.sleep(0)
         one.sweep(asyncio.get_running_loop().time())
         one.connection_lost(None)

@@ -82,6 +82,19 @@ def test_a_request_of_somebody_without_a_seat_is_not_kept(seat: Seat, people: Pe
     assert not seat.node.instances[seat.job.id].ballot.parked
 
 
+def test_who_is_proven_to_have_contradicted_itself_is_promised_nothing_and_nobody_waits_for_it(
+    seat: Seat, people: People
+) -> None:
+    first, second = people.providers[1:3]
+    introduce(seat, first, second)
+    for text in ("this", "that"):
+        seat.hold(first.record("note", text, seq=1))
+    assert first.peer in seat.node.ledger.equivocators
+    seat.wait(5.0)
+    assert promised(ask(seat, first, 1)) == 0
+    assert promised(ask(seat, second, 1)) == 1
+
+
 # --------------------------------------------------------------------------------- for how long, and for whom
 
 
