@@ -29,17 +29,17 @@ within = "5m"
 
 
 def until(process: subprocess.Popen[str], text: str) -> str:
-    """Read standard error until it says `text`."""
+    """Read standard error until it says `text`, and nothing ahead of what is there: a buffer would wake nobody."""
     assert process.stderr is not None
-    seen = ""
+    seen = b""
     deadline = time.monotonic() + 60
-    while text not in seen:
+    while text.encode() not in seen:
         ready, _, _ = select.select([process.stderr], [], [], max(0.0, deadline - time.monotonic()))
         assert ready, seen
-        line = process.stderr.readline()
-        assert line, seen
-        seen += line
-    return seen
+        piece = os.read(process.stderr.fileno(), 65_536)
+        assert piece, seen
+        seen += piece
+    return seen.decode()
 
 
 def wait_until_released(run: Path) -> None:

@@ -80,7 +80,8 @@ def asked_and_left(mesh: Mesh) -> str:
         assert asking.stderr is not None
         said = asking.stderr.read()
     assert asking.returncode == 130
-    found = re.fullmatch(r"(q1) goes on: `.* job .*q1` shows it, `.* cancel .*q1` ends it\n", said)
+    last = said.splitlines()[-1]  # after how far it was
+    found = re.fullmatch(r"(q1) goes on: `.* job .*q1` shows it, `.* cancel .*q1` ends it", last)
     assert found, said
     return found[1]
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -259,7 +259,7 @@ async def until_unlocked(path: Path, patience_s: float) -> None:
     released = asyncio.Event()
 
     def wait() -> None:
-        with lock(path, wait=True, shared=True):
+        with lock(path, wait=True, shared=True), suppress(RuntimeError):  # nobody waits any more
             loop.call_soon_threadsafe(released.set)
 
     threading.Thread(target=wait, name="lock", daemon=True).start()

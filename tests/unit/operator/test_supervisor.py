@@ -146,7 +146,7 @@ async def test_a_partition_says_which_one_it_takes_the_place_of(
     supervisor: Supervisor, run: RunDir, plan: Plan, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await supervisor.partition([], ["node1"])
-    await act.report(supervisor.partition([], ["node2"]), as_json=False)
+    await act.report("partition", supervisor.partition([], ["node2"]), as_json=False)
     assert capsys.readouterr().out.splitlines() == [
         "partition: node1 operator | node2",
         "in place of the partition: node2 operator | node1",
