@@ -80,8 +80,7 @@ class Candidate:
             self.claim(now, job)
             return
         jitter = self._context.doors.rng.uniform(0.0, outlook.jitter_s)
-        # Where a claim takes long, contenders must stand further apart, or each keeps another from a quorum.
-        wait += rank * self._context.timing.rank_step_s * outlook.patience + jitter
+        wait += rank * self._context.timing.rank_step_s * outlook.distance + jitter
         self._context.timers.set(go, now + wait)
 
     def _until_open(self, now: float, instance: Instance, rank: float) -> float:

@@ -22,10 +22,12 @@ def patience(vain: int) -> int:
 
 @dataclass(slots=True)
 class Outlook:
-    """One job: the highest epoch heard of, how many claims were lost in a row, whether this node gave way once."""
+    """One job: the highest epoch heard of, how many claims were lost in a row, whether the last one was for an epoch that was
+    past already, whether this node gave way once."""
 
     epoch: int = 0
     losses: int = 0
+    behind: bool = False
     gave_way: bool = False
 
     def heard(self, epoch: int) -> None:
@@ -35,12 +37,14 @@ class Outlook:
     def lost(self) -> float:
         """A claim has ended without a decision; returns within how many seconds the job is to be looked at again."""
         self.losses += 1
+        self.behind = False
         return self.jitter_s
 
     def left_behind(self) -> float:
         """A claim was for an epoch that is past. That is no contest: the next one begins where others are, and soon, or
         somebody who races ahead by himself would keep the rest waiting longer and longer."""
-        return _JITTER_S
+        self.behind = True
+        return self.jitter_s
 
     @property
     def patience(self) -> int:
@@ -48,6 +52,14 @@ class Outlook:
         return patience(self.losses)
 
     @property
+    def distance(self) -> int:
+        """How many times as far apart as at first contenders stand: where a claim takes long, each would else keep
+        another from a quorum."""
+        return 1 if self.behind else self.patience
+
+    @property
     def jitter_s(self) -> float:
         """Upper bound of the random wait before the next attempt."""
+        if self.behind:
+            return _JITTER_S
         return _JITTER_S * 2 ** min(self.losses - 1, _DOUBLINGS_MAX) if self.losses else 0.0
