@@ -157,6 +157,12 @@ LIMITS: tuple[Limit, ...] = (
     Limit("stray_bytes_total_max", 16 << 20, "bytes", "… and of all strangers"),
     Limit("stray_records_total_max", 4_096, "records", "… of all strangers"),
     Limit(
+        "half_bytes_max",
+        8192,
+        "bytes",
+        "of a stranger's job or of its settlement: who holds the one keeps so much room for the other",
+    ),
+    Limit(
         "certificates_per_job_max",
         16,
         "records",

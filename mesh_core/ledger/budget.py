@@ -3,7 +3,9 @@
 Anybody may sign records without end, and every replica keeps and passes on what it takes. So records are *charged* to
 their author, within a budget per author and one for all, unless they matter: what an author writes that is trusted with
 money or elected, and what others contribute to jobs whose submitter can pay: of each author the first record of every
-lease and of the settlement, also when somebody else has recorded the same before. Charges are kept here; that a budget is
+lease and of the settlement, also when somebody else has recorded the same before. Of strangers' jobs too, who holds one
+half, the job or its settlement, must have room for the other, or replicas would differ for good: so that is *expected*, and
+paid for in advance. Charges are kept here; that a budget is
 spent only keeps new records from outside out, so that nothing a disk holds is ever dropped for it.
 """
 
@@ -55,9 +57,11 @@ class Budget:
     count: int = 0
     _authors: dict[st.PeerId, _Author] = field(default_factory=dict)
     _carried: dict[st.JobId, dict[st.PeerId, dict[int, bytes]]] = field(default_factory=dict)
+    _expected: set[st.JobId] = field(default_factory=set)
 
-    def has_room(self, author: st.PeerId, size: int = 1) -> bool:
-        """Whether a record of so many bytes may be kept although it may matter to nobody.
+    def has_room(self, author: st.PeerId, size: int = 1, *, expecting: bool = False) -> bool:
+        """Whether a record of so many bytes may be kept although it may matter to nobody; `expecting` if it is one half of
+        which the other is not here.
 
         Those who have earned something from somebody with credit, or elect, need not share with strangers.
         """
@@ -69,24 +73,51 @@ class Budget:
         return (
             len(held.charges) < times * limit("stray_records_max")
             and held.size + size <= times * limit("stray_bytes_max")
-            and (self._has_room_for_all(size) or elects or self.is_backed(author))
+            and (self._has_room_for_all(size, expecting=expecting) or elects or self.is_backed(author))
         )
 
     def has_room_to_spare(self, author: st.PeerId) -> bool:
         """Whether others are likely to have room for what an author has to say beyond what matters: it need not share with
         strangers, or these have used less than half of what they may."""
-        shares_nothing = self.is_elector(author) or self.is_backed(author)
+        used, count = self._used()
         half_empty = (
-            self.size < limit("stray_bytes_total_max") // 2
-            and self.count < limit("stray_records_total_max") // 2
+            used < limit("stray_bytes_total_max") // 2 and count < limit("stray_records_total_max") // 2
         )
-        return shares_nothing or half_empty
+        return self.is_elector(author) or self.is_backed(author) or half_empty
 
-    def _has_room_for_all(self, size: int) -> bool:
-        """What a record costs is not its bytes alone: an open job is looked at again and again."""
-        return self.size + size <= limit("stray_bytes_total_max") and self.count < limit(
+    def _used(self) -> tuple[int, int]:
+        """Bytes and records of what is charged and what is expected.
+
+        What a record costs is not its bytes alone: an open job is looked at again and again.
+        """
+        expected = len(self._expected)
+        return self.size + expected * limit("half_bytes_max"), self.count + expected
+
+    def _has_room_for_all(self, size: int, *, expecting: bool) -> bool:
+        used, count = self._used()
+        more = size + expecting * limit("half_bytes_max")
+        return used + more <= limit("stray_bytes_total_max") and count + expecting < limit(
             "stray_records_total_max"
         )
+
+    def expect(self, job: st.JobId) -> None:
+        """One half has come, a stranger's job or a settlement of a job that is not here: there is to be room for the other."""
+        self._expected.add(job)
+
+    def expects(self, job: st.JobId) -> bool:
+        """Whether one half of a job is here and there is to be room for the other."""
+        return job in self._expected
+
+    def expect_no_more(self, job: st.JobId) -> None:
+        """Both halves are here, or none is any more."""
+        self._expected.discard(job)
+
+    def is_half(self, submitter: st.PeerId, job: st.JobId, size: int) -> bool:
+        """Whether there is room for so many bytes because they are the other half of what is here: always if the job can be
+        paid or was taken in; else if it was expected, and is no larger than those of honest strangers."""
+        if self.is_backed(submitter) or self.is_taken(job):
+            return True
+        return self.expects(job) and size <= limit("half_bytes_max")
 
     def charge(self, entry: Entry) -> None:
         """A record has come, and may matter to nobody."""
@@ -99,11 +130,6 @@ class Budget:
             held.size += len(entry.signed)
             self.size += len(entry.signed)
             self.count += 1
-
-    def has_room_for_decision(self, submitter: st.PeerId, job: st.JobId, size: int) -> bool:
-        """Whether so many bytes may be kept because they decide a job: always if it can be paid or was taken in; else as
-        long as there is room for strangers, however much its author has written already."""
-        return self.is_backed(submitter) or self.is_taken(job) or self._has_room_for_all(size)
 
     def may_carry(self, entry: Entry, submitter: st.PeerId, job: st.JobId, epoch: int) -> bool:
         """Whether what a record contributes to a job matters, a lease of an epoch or the `SETTLEMENT`: the job can be paid,

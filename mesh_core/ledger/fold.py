@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from mesh_core.config import limit
 from mesh_core.crypto import Verifier
 from mesh_core.identity.statement import KINDS, VOTES, StatementError, check, encode
 from mesh_core.ledger.award import award_is_sound
@@ -114,13 +113,15 @@ class Ledger:
         decides a job, whoever carries it, and for a job that is decided, however full its submitter is: without these,
         replicas would differ for good.
 
-        That is so for jobs that could be paid. What strangers decide among themselves has room within the budget of all
-        strangers: else it would fill every disk."""
+        That is so for jobs that could be paid. What strangers decide among themselves has room as far as that was paid for
+        when the other half came: else it would fill every disk."""
         body = entry.body
         if self.chains.is_closed(entry.author, entry.seq):
             return False
         fits = self.chains.has_room(entry, trusted=self.budget.is_trusted(entry.author))
-        if fits and self.budget.has_room(entry.author, len(entry.signed)):
+        if fits and self.budget.has_room(
+            entry.author, len(entry.signed), expecting=self._is_first_half(entry)
+        ):
             return True
         try:
             if isinstance(body, st.Equivocation):
@@ -130,6 +131,13 @@ class Ledger:
         except (CertificateError, StatementError):
             return False
         return isinstance(body, st.Job) and self._is_decided(entry, body)
+
+    def _is_first_half(self, entry: Entry) -> bool:
+        """Whether a record is a stranger's job, or a settlement of a job that is not held, and the other has not come."""
+        if isinstance(entry.body, st.SettleCertificate):
+            return entry.body.job not in self.jobs and not self.budget.expects(entry.body.job)
+        is_strange = isinstance(entry.body, st.Job) and not self.budget.is_backed(entry.author)
+        return is_strange and not self.budget.expects(entry.hash)
 
     def _is_new_proof(self, proof: st.Equivocation) -> bool:
         """Whether this is the first proof against somebody who could pay. Raises StatementError."""
@@ -163,14 +171,14 @@ class Ledger:
         job = self.open_jobs.get(body.job)
         if job is None or isinstance(body, st.LeaseCertificate):
             return False
-        if not self.budget.has_room_for_decision(job.submitter, job.id, len(entry.signed)):
+        if not self.budget.is_half(job.submitter, job.id, len(entry.signed)):
             return False
         check_settlement(self.verifier, self.network, job.job, body)
         return True
 
     def _is_decided(self, entry: Entry, job: st.Job) -> bool:
         """Whether a record is a job that a certificate waits for."""
-        if not self.budget.has_room_for_decision(entry.author, entry.hash, len(entry.signed)):
+        if not self.budget.is_half(entry.author, entry.hash, len(entry.signed)):
             return False
         waiting = [one.body for one in self._waiting.get(entry.hash, ())]
         return any(self._settles(job, body) for body in waiting if isinstance(body, st.SettleCertificate))
@@ -193,14 +201,13 @@ class Ledger:
         ]
 
     def decline(self, entry: Entry) -> None:
-        """There was no room for a record. If a certificate waits for it, it is not worth asking for until there is."""
+        """There was no room for a record. If a certificate waits for it, it is not asked for again while it is a stranger's."""
         if entry.hash in self._waiting:
             self._declined[entry.hash] = entry.author
 
     def _is_declined(self, job: st.JobId) -> bool:
         submitter = self._declined.get(job)
-        size = limit("record_bytes_max")
-        return submitter is not None and not self.budget.has_room_for_decision(submitter, job, size)
+        return submitter is not None and not self.budget.is_backed(submitter)
 
     def fold(self, entry: Entry) -> None:
         """Let a record count without keeping it."""
@@ -212,6 +219,8 @@ class Ledger:
             job = self.jobs.get(body.job)
             if job is None:
                 self._waiting.setdefault(body.job, []).append(entry)
+                if isinstance(body, st.SettleCertificate):
+                    self.budget.expect(body.job)
             else:
                 self._apply(job, entry)
         elif isinstance(body, st.Equivocation):
@@ -276,6 +285,7 @@ class Ledger:
         for job in jobs:
             del self.jobs[job.id]
             self.open_jobs.remove(job)
+            self.budget.expect_no_more(job.id)
         for job_id, waiting in list(self._waiting.items()):
             left = [entry for entry in waiting if not _covers(cut, entry)]
             if left:
@@ -283,6 +293,7 @@ class Ledger:
             else:
                 del self._waiting[job_id]
                 self._declined.pop(job_id, None)
+                self.budget.expect_no_more(job_id)
         self.chains.rebase(cut)
         self.budget.keep(self.chains.__contains__, self.jobs)
 
@@ -311,8 +322,12 @@ class Ledger:
         job = LedgerJob(entry.hash, entry, body)
         self.jobs[job.id] = job
         self.open_jobs.add(job)
-        self.hooks.on_job(job)
         self._declined.pop(job.id, None)
+        if self.budget.is_backed(job.submitter):
+            self.budget.expect_no_more(job.id)
+        else:
+            self.budget.expect(job.id)
+        self.hooks.on_job(job)
         for waiting in self._waiting.pop(job.id, []):
             self._apply(job, waiting)
 
@@ -390,6 +405,7 @@ class Ledger:
             return
         job.settle = entry
         self.open_jobs.remove(job)
+        self.budget.expect_no_more(job.id)
         self._settled.add(_decided(job))
         self._pay(job, 1)
         self.hooks.on_settled(job)

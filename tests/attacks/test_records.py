@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
 import os
 from typing import Any
 
 import msgspec
-import pytest
 from msgspec import Raw, structs
 
 from mesh_core.config import limit
@@ -19,7 +16,7 @@ from mesh_core.wire import statements as st
 from tests.attacks.attacker import NETWORK, Attacker, Voice
 from tests.attacks.customer import a_job, award, bids_for, gives_the_key, make_offer
 from tests.attacks.market import Market, unharmed
-from tests.e2e.mesh import PATIENCE_S, Participant
+from tests.e2e.mesh import Participant
 
 
 async def chain_of(mallory: Attacker, author: Participant, at: Participant) -> list[bytes]:
@@ -322,43 +319,3 @@ async def test_a_strangers_chain_without_end_takes_a_bounded_place(market: Marke
             await mallory.send(victim, ms.Records(tuple(chain[at : at + 250])))
         await mallory.is_heard(victim)
         assert (await victim.client().state()).replica.records - before < 1_000
-
-
-@pytest.mark.parametrize("reason", ["why not", "x" * 19_000], ids=["short", "long"])
-async def test_what_strangers_settle_among_themselves_is_written_into_no_honest_chain(
-    market: Market, mallory: Attacker, customer: Attacker, reason: str
-) -> None:
-    """Whoever holds a settlement that would not reach everybody records it again: in a job that could be paid."""
-    victim = market.providers[0]
-    scribe, friends = Voice(), [Voice(), Voice()]
-    places = itertools.count(1_000)
-
-    def decided(submitter: Voice, text: str) -> tuple[bytes, bytes]:
-        """A job with a seat for the victim, and its settlement by friends, in a chain that is copied no more."""
-        job = a_job(submitter.id, [])
-        seats = (*job.committee, *(st.Seat(one.id, 16) for one in friends), st.Seat(victim.key.peer, 1))
-        record = submitter.record("job", structs.replace(job, committee=seats))
-        value = st.Value("cancelled", b"", 0, text, friends[0].id, 0)
-        votes = tuple(
-            one.sign(st.AcceptVote(NETWORK, one.id, body_hash(record), 1, value)) for one in friends
-        )
-        body = st.SettleCertificate(body_hash(record), 1, value, votes)
-        return record, scribe.record_at(next(places), bytes(32), "settle", body)
-
-    strange = [decided(mallory, reason) for _ in range(20)]
-    wanted = decided(customer, "why not")
-    junk = [scribe.record_at(seq, bytes(32), "note", "") for seq in range(2, 300)]
-    async with unharmed(market, pays=True):
-        since = (await victim.client().state()).seq
-        await tell_all(mallory, market, *(job for job, _ in strange), wanted[0], *junk)
-        for _, settled in (*strange, wanted):
-            for participant in market.everybody:
-                await mallory.send(participant, ms.Records((settled,)))
-        async with asyncio.timeout(PATIENCE_S):
-            recorded = []
-            async for event in victim.client().events(since):
-                if event.kind == "record_added" and event.data["author"] == victim.key.peer.hex():
-                    recorded.append(event.data["job"])
-                    if recorded[-1] == body_hash(wanted[0]).hex():
-                        break
-        assert not {body_hash(job).hex() for job, _ in strange}.intersection(recorded)
