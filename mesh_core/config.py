@@ -275,9 +275,16 @@ LIMITS: tuple[Limit, ...] = (
         "snapshot_decided_max",
         20_000,
         "jobs",
-        "whose values a snapshot tells, shared alike by the submitters that electors trust",
+        "whose values a snapshot tells; half of them are for submitters that electors trust, in each half alike",
     ),
-    Limit("trusted_max", 256, "submitters", "that electors trust and a snapshot keeps the books of"),
+    Limit("trusted_max", 256, "submitters", "that electors trust"),
+    Limit(
+        "snapshot_payees_max",
+        32_768,
+        "accounts",
+        "that a snapshot tells apart of those whom submitters without credit of their own have paid, shared alike by these",
+    ),
+    Limit("snapshot_proofs_bytes_max", 2 << 20, "bytes", "of proofs that a snapshot keeps"),
     Limit(
         "handovers_max",
         64,

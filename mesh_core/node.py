@@ -145,6 +145,7 @@ class Node:
             lambda blob: self.queries.needs(blob) or results.names(blob),
             self.past.retire,
             prove,
+            admission.__contains__,
         )
         self._orphans = Orphans(context, ledger, replication, membership.live)
         replication.on_dropped = lambda peer: checkpoints.catch_up.offer(context.now, peer)

@@ -34,7 +34,7 @@ LOST = st.Value("failed", b"", 0, "decided while this node was away, too long ag
 DROPPED = st.Value(
     "failed", b"", 0, "dropped by a checkpoint: the electors do not trust its submitter", b"", 0
 )
-"""What an open job ends as when its submitter is nobody whose books are kept."""
+"""What an open job ends as when its submitter is nobody whose books are kept: no elector has taken it in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,7 @@ class Adoption:
         self._cuts.put(cut)
         newest.cuts = (*newest.cuts, digest(cut))[-_CUTS_KEPT:]
         newest.covered, newest.results = found.snapshot.cut.records, found.snapshot.results()
+        newest.trusted = frozenset(found.snapshot.cut.trusted)
         newest.pin()
         if old:
             self._blobs.drop(old)
@@ -158,6 +159,7 @@ class Adoption:
 
     def _tell(self, gone: Iterable[LedgerJob], snapshot: Snapshot) -> None:
         """Jobs that were open here are decided, or dropped with their submitter."""
+        payers = snapshot.payers
         decided: dict[PeerId, dict[bytes, st.Value | None]] = {}
         for job in gone:
             if job.final:
@@ -165,7 +167,7 @@ class Adoption:
             if job.submitter not in decided:
                 theirs = snapshot.decided_of(job.submitter)
                 decided[job.submitter] = {one.job: one.value for one in theirs}
-            otherwise = LOST if job.submitter in snapshot.cut.trusted else DROPPED
+            otherwise = LOST if job.submitter in payers else DROPPED
             job.verdict = decided[job.submitter].get(job.id) or otherwise
             self._ledger.hooks.on_settled(job)
 

@@ -24,7 +24,7 @@ from mesh_core.checkpoint.marks import Marks
 from mesh_core.checkpoint.newest import Newest
 from mesh_core.config import limit
 from mesh_core.context import Context
-from mesh_core.effects import PeerId
+from mesh_core.effects import JobId, PeerId
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.proofs import Prove
 from mesh_core.ledger.record import Entry
@@ -46,19 +46,18 @@ class Checkpoints:
         keeps: Callable[[bytes], bool],
         retire: Callable[[str], None],
         prove: Prove,
+        is_taken: Callable[[JobId], bool],
     ) -> None:
         """`keeps` tells blobs that are needed although no job names them as its own; `retire` is told that the mesh knows more of this key than its disk
-        does; `prove` takes two votes of one elector for one slot."""
+        does; `prove` takes two votes of one elector for one slot; `is_taken` tells jobs that this node has taken in."""
         config = context.config
         self._context = context
         self._newest = newest = Newest(blobs, tuple(sorted(set(config.electors[: limit("committee_max")]))))
-        self._marks = marks = Marks(
-            ledger, config.retained_records, lambda peer: config.credit.get(peer, 0) > 0
-        )
         self._cuts = cuts = Cuts(context, blobs, newest, lambda blob: keeps(blob) or blob in ledger.blobs())
         self.findings = findings = Findings(context, ledger, newest, cuts)
+        self._marks = marks = Marks(ledger, config.retained_records, findings.may_pay)
         self._elector = elector = Elector(
-            context, ledger, replication, live, prove, newest, marks, cuts, findings
+            context, ledger, replication, live, prove, is_taken, newest, marks, cuts, findings
         )
         self._adoption = adoption = Adoption(
             context, ledger, replication, blobs, keeps, newest, marks, cuts, findings, elector

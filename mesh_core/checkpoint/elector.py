@@ -15,7 +15,8 @@ from mesh_core.checkpoint.rounds import Rounds
 from mesh_core.checkpoint.snapshot import Cut, encoded
 from mesh_core.config import limit
 from mesh_core.context import Context
-from mesh_core.effects import PeerId
+from mesh_core.effects import JobId, PeerId
+from mesh_core.ledger.chain import Base
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.proofs import Prove
 from mesh_core.ledger.record import Entry, read_record
@@ -37,13 +38,15 @@ _ROUND_DOUBLINGS = 10
 
 @dataclass(eq=False)
 class Elector:
-    """The height that is to be decided next. `_prove` takes two votes of one elector for one slot."""
+    """The height that is to be decided next. `_prove` takes two votes of one elector for one slot; `_is_taken` tells jobs
+    that this node has taken in."""
 
     _context: Context
     _ledger: Ledger
     _replication: Replication
     _live: Callable[[], list[PeerId]]
     _prove: Prove
+    _is_taken: Callable[[JobId], bool]
     _newest: Newest
     _marks: Marks
     _cuts: Cuts
@@ -189,8 +192,7 @@ class Elector:
         Strangers may have given others different records, and there may be no room for all of them anywhere: every
         second round does without theirs.
         """
-        bases = self._marks.cut(self._newest.covered, strangers=round_ % 2 == 0)
-        found = self._findings.at(bases) if bases is not None else None
+        found = self._found(strangers=round_ % 2 == 0)
         if found is None:
             return None
         cut = found.snapshot.cut
@@ -201,14 +203,38 @@ class Elector:
         liars = self._ledger.equivocators.keys()
         return found.says(successors(self.rounds.electors, present, liars, eligible(found.snapshot)))
 
+    def _found(self, *, strangers: bool) -> Found | None:
+        """What there is at that cut, which leaves out whatever would end a job that this elector has taken in."""
+        without: frozenset[JobId] = frozenset()
+        for _ in range(2):
+            bases = self._marks.cut(self._newest.covered, strangers=strangers, without=without)
+            found = self._findings.at(bases) if bases is not None else None
+            ending = self._ending(found) if found is not None else frozenset()
+            if not ending:
+                return found
+            without |= ending
+        return None
+
+    def _ending(self, found: Found) -> frozenset[JobId]:
+        """Jobs that this elector has taken in and that would end with a cut, undecided: it trusts the submitter, or knows of
+        a payment, of which the cut knows nothing."""
+        bases, payers = found.snapshot.cut.bases, found.snapshot.payers
+        return frozenset(
+            job.id
+            for job in self._ledger.open_jobs.values()
+            if self._is_taken(job.id)
+            and job.submitter not in payers
+            and job.entry.seq <= bases.get(job.submitter, Base()).seq
+        )
+
     def _is_welcome(self, now: float, finding: st.Finding, present: set[PeerId]) -> bool:
         """Whether this elector backs what another proposes and is true: it makes enough room and not too much, trusts whom
-        this one trusts, and names electors this one agrees to."""
+        this one trusts, ends no job that this one has taken in, and names electors this one agrees to."""
         cut = self.cut_of(now, finding)
         found = self._findings.compute(cut) if cut is not None else None
         if cut is None or found is None:
             return False
-        base, me = self._newest.read(), self._context.me
+        me = self._context.me
         held = sum(chain.head_seq for chain in self._ledger.chains.authors.values())
         trusted = set(cut.trusted)
         others = found.submitters - {me}
@@ -217,7 +243,8 @@ class Elector:
             and held - cut.records >= self._context.config.retained_records // 2
             and _fits(found)
             and trusted <= found.submitters
-            and all(self._findings.is_trusted(one, base) == (one in trusted) for one in others)
+            and all(self._findings.is_trusted(one) == (one in trusted) for one in others)
+            and not self._ending(found)
             and acceptable(
                 finding.electors,
                 self.rounds.electors,

@@ -78,13 +78,17 @@ class Findings:
         if scratch is None:
             return None
         known = frozenset(submitters(scratch, base))
-        cut = Cut.of(bases, (peer for peer in known if self.is_trusted(peer, base)))
+        cut = Cut.of(bases, filter(self.is_trusted, known))
         return self._remember(scratch, base, cut, known)
 
-    def is_trusted(self, peer: PeerId, base: Snapshot | None) -> bool:
-        """Whether a submitter's books are to be kept: it is trusted with money here, or they have been kept before."""
-        granted = self._context.config.credit.get(peer, 0) > 0
-        return granted or (base is not None and peer in base.cut.trusted)
+    def is_trusted(self, peer: PeerId) -> bool:
+        """Whether a submitter is trusted with money here, or has been at the cut before."""
+        return self._context.config.credit.get(peer, 0) > 0 or peer in self._newest.trusted
+
+    def may_pay(self, peer: PeerId) -> bool:
+        """Whether books will be kept of a submitter: it is trusted, or has been paid by somebody who is."""
+        earned = self._ledger.account(peer).earned_micro.items()
+        return self.is_trusted(peer) or any(micro > 0 and self.is_trusted(payer) for payer, micro in earned)
 
     def _remember(self, scratch: Ledger, base: Snapshot | None, cut: Cut, known: frozenset[PeerId]) -> Found:
         snapshot = taken(scratch, base, cut)

@@ -8,11 +8,11 @@ participant that was set back to an old backup of its past.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mesh_core.config import limit
-from mesh_core.effects import PeerId
+from mesh_core.effects import JobId, PeerId
 from mesh_core.ledger.chain import Base
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
@@ -33,11 +33,11 @@ class _Mark:
 @dataclass(eq=False)
 class Marks:
     """Remembers where the chains were while records come. `_retained` records are to be left above every cut; jobs of
-    those whom `_is_trusted` does not name end with it."""
+    those whom `_may_pay` does not name end with it."""
 
     _ledger: Ledger
     _retained: int
-    _is_trusted: Callable[[PeerId], bool]
+    _may_pay: Callable[[PeerId], bool]
     _added: int = 0
     _marks: deque[_Mark] = field(default_factory=deque)
     _waits: dict[bytes, int] = field(default_factory=dict)
@@ -85,14 +85,17 @@ class Marks:
             return False
         return sum(self._marks[0].places.values()) >= covered + self.step
 
-    def cut(self, covered: int, *, strangers: bool = True) -> Mapping[PeerId, Base] | None:
+    def cut(
+        self, covered: int, *, strangers: bool = True, without: Container[JobId] = ()
+    ) -> Mapping[PeerId, Base] | None:
         """The newest such place, as far as chains have not turned out to fork since; None when that covers too little.
 
-        Without `strangers`, what those have written stays who are neither electors, nor could pay, nor were paid.
+        Without `strangers`, what those have written stays who are neither electors, nor could pay, nor were paid. Jobs of
+        `without` are left out.
         """
         if not self.is_due(covered):
             return None
-        places = self._fitting(self._marks[0].places, strangers=strangers)
+        places = self._fitting(self._marks[0].places, strangers=strangers, without=without)
         if sum(places.values()) < covered + self.step:
             return None
         bases: dict[PeerId, Base] = {}
@@ -109,7 +112,9 @@ class Marks:
         self._waits = {name: self._waits.get(name, 0) + 1 for name in waiting}
         self._marks.append(_Mark(added, self._fitting(places, strangers=True)))
 
-    def _fitting(self, wanted: Mapping[PeerId, int], *, strangers: bool) -> dict[PeerId, int]:
+    def _fitting(
+        self, wanted: Mapping[PeerId, int], *, strangers: bool, without: Container[JobId] = ()
+    ) -> dict[PeerId, int]:
         """Where a cut may go that goes no further than `wanted`."""
         budget = self._ledger.budget
         places: dict[PeerId, int] = {}
@@ -119,6 +124,9 @@ class Marks:
             known = budget.is_trusted(author) or budget.is_elector(author) or budget.is_backed(author)
             if not strangers and not known:
                 places[author] = held.base.seq
+        for job in self._ledger.open_jobs.values():
+            if job.id in without:
+                self._lower(places, job.entry)
         self._leave_waiting(places)
         self._leave_open(places)
         self._leave_uncovered(places)
@@ -128,7 +136,7 @@ class Marks:
         """Whether the last record of a chain need not stay: that of a decided job, because others that concern it could
         then not be covered either, and that of a stranger's, which would stay open."""
         job = self._ledger.jobs.get(last.hash)
-        return job is not None and (job.final or not self._is_trusted(job.submitter))
+        return job is not None and (job.final or not self._may_pay(job.submitter))
 
     def _lower(self, places: dict[PeerId, int], entry: Entry) -> bool:
         """Leave a record out; whether it was covered until now."""

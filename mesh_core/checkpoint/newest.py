@@ -61,7 +61,8 @@ class Newest:
 
     `electors` elect the next. `snapshot` and `cuts`, newest last, are names of blobs; `covered` is how many
     records lie below the cut; `results` those of covered jobs that their submitters may be waiting for. `certificate` is
-    what decided it, `handovers` are those, oldest first, that changed the electors.
+    what decided it, `handovers` are those, oldest first, that changed the electors. `trusted` are the submitters that it
+    trusts.
     """
 
     _blobs: Blobs
@@ -73,6 +74,7 @@ class Newest:
     results: frozenset[bytes] = frozenset()
     certificate: Certificate = ()
     handovers: tuple[Certificate, ...] = ()
+    trusted: frozenset[PeerId] = frozenset()
 
     @property
     def round(self) -> int:
@@ -105,7 +107,7 @@ class Newest:
         body: st.Checkpoint = read_record(stored.certificate[0]).body
         self.height, self.electors = body.height, body.finding.electors
         self.snapshot, self.cuts, self.covered = stored.snapshot, stored.cuts, snapshot.cut.records
-        self.results = snapshot.results()
+        self.results, self.trusted = snapshot.results(), frozenset(snapshot.cut.trusted)
         self.certificate, self.handovers = stored.certificate, stored.handovers
         self.pin()
         return snapshot, stored.rescued

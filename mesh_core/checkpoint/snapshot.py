@@ -5,18 +5,21 @@ all that later records can depend on: accounts, proofs of equivocation, the reco
 submitter's newest jobs came to. Jobs that were decided earlier need no table: their records' places in their authors'
 chains are covered, and nothing that comes for such a place counts any more.
 
-Of submitters that are not trusted nothing is kept but those places: neither what they paid to whomever, nor their open jobs,
-which end with the cut. Keys cost nothing, and what strangers certify among themselves must not make a snapshot large.
+Books are kept of *payers*: of the submitters that are trusted, and of whoever they have paid, since that may be spent.
+Of everybody else nothing is kept but those places: neither what they paid to whomever, nor their open jobs, which end with
+the cut. Keys cost nothing, and what strangers certify among themselves must not make a snapshot large.
 
-A snapshot is a function of its cut alone: replicas get the same bytes whether they fold all records at once or go from
-one cut to the next, and whichever cuts they stopped at. So it holds nothing that a later record could have changed
-otherwise: a job's newest certificate is not in it, only its value. Whoever chooses a cut sees to it that a job's own record
-is covered with the others that concern it; a record about a job that is not below the cut is dropped with the cut.
+A snapshot follows from its cut and the snapshot before: replicas get the same bytes whether they fold all records at once
+or go from one cut to the next, and whichever cuts they stopped at, as long as the payers have been the same. So it holds
+nothing that a later record could have changed otherwise: a job's newest certificate is not in it, only its value. Whoever
+chooses a cut sees to it that a job's own record is covered with the others that concern it; a record about a job that is
+not below the cut is dropped with the cut.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
+from itertools import accumulate
 
 import msgspec
 from msgspec import Struct
@@ -41,7 +44,7 @@ class CutHead(Struct, array_like=True, frozen=True):
 
 
 class Cut(Struct, array_like=True, frozen=True):
-    """What a checkpoint covers, in order of authors, and the submitters whose books it keeps, in order of their keys."""
+    """What a checkpoint covers, in order of authors, and the submitters that electors trust, in order of their keys."""
 
     heads: tuple[CutHead, ...]
     trusted: tuple[st.PeerId, ...]
@@ -110,6 +113,11 @@ class Snapshot(Struct, array_like=True, frozen=True):
     def decided_of(self, submitter: st.PeerId) -> tuple[Decided, ...]:
         """What the newest decided jobs of a submitter came to, in order of its chain."""
         return next((decided for peer, decided in self.decided if peer == submitter), ())
+
+    @property
+    def payers(self) -> frozenset[st.PeerId]:
+        """Whose books it keeps."""
+        return _payers(self.opened_accounts(), self.cut.trusted)
 
     def results(self) -> frozenset[bytes]:
         """The results of all jobs it lists."""
@@ -202,44 +210,92 @@ def submitters(scratch: Ledger, base: Snapshot | None) -> set[st.PeerId]:
 def taken(scratch: Ledger, base: Snapshot | None, cut: Cut) -> Snapshot:
     """The snapshot at `cut` of what has been folded up to there, which is changed by it."""
     found = [job for job in scratch.jobs.values() if job.final]
-    scratch.keep_books_of(set(cut.trusted))
+    payers = _payers(scratch.accounts, cut.trusted)
+    _gather(scratch.accounts, payers.difference(cut.trusted))
+    scratch.keep_books_of(payers)
     return Snapshot(
         scratch.network,
         cut,
         scratch.settled_sum(),
         (base.jobs if base is not None else 0) + len(found),
         tuple(_state(peer, account) for peer, account in sorted(scratch.accounts.items())),
-        _newest(base.decided if base is not None else (), found, set(cut.trusted)),
-        tuple(entry.signed for entry in _still_matter(scratch, cut.trusted)),
+        _newest(base.decided if base is not None else (), found, payers, frozenset(cut.trusted)),
+        tuple(entry.signed for entry in _still_matter(scratch, payers)),
     )
+
+
+def _payers(accounts: Mapping[st.PeerId, Account], trusted: Iterable[st.PeerId]) -> frozenset[st.PeerId]:
+    """Who may spend: the submitters that are trusted, and whoever one of them has paid.
+
+    It ends there: what the others have been paid is worth nothing, for their payers have no credit of their own.
+    """
+    trusted = frozenset(trusted)
+    paid = (
+        peer
+        for peer, account in accounts.items()
+        if any(payer in trusted and micro > 0 for payer, micro in account.earned_micro.items())
+    )
+    return trusted.union(paid)
+
+
+def _gather(accounts: Mapping[st.PeerId, Account], earners: Collection[st.PeerId]) -> None:
+    """Keep of what each of `earners`, who have no credit of their own, has paid the largest accounts only, and book the
+    others as paid to itself: it has spent as much as before, and invented committees do not make a snapshot large."""
+    paid: dict[st.PeerId, list[tuple[int, st.PeerId]]] = {}
+    for payee, account in accounts.items():
+        for payer, micro in account.earned_micro.items():
+            if payer in earners and payer != payee:
+                paid.setdefault(payer, []).append((micro, payee))
+    room = limit("snapshot_payees_max") // max(1, len(paid))
+    for payer, payees in paid.items():
+        for micro, payee in sorted(payees, reverse=True)[room:]:
+            del accounts[payee].earned_micro[payer]
+            own = accounts[payer].earned_micro
+            own[payer] = own.get(payer, 0) + micro
 
 
 def _newest(
     before: Iterable[tuple[st.PeerId, tuple[Decided, ...]]],
     found: Iterable[LedgerJob],
-    trusted: Container[st.PeerId],
+    payers: Container[st.PeerId],
+    trusted: Collection[st.PeerId],
 ) -> tuple[tuple[st.PeerId, tuple[Decided, ...]], ...]:
-    """Each trusted submitter's newest decided jobs: the newest of those of before and those found now."""
+    """Each payer's newest decided jobs: the newest of those of before and those found now. Half of the room is for those
+    who are trusted, however many others there are."""
     decided: dict[st.PeerId, list[Decided]] = {
-        peer: list(theirs) for peer, theirs in before if peer in trusted
+        peer: list(theirs) for peer, theirs in before if peer in payers
     }
     for job in found:
-        if job.submitter in trusted:
+        if job.submitter in payers:
             one = Decided(job.entry.seq, job.id, None if job.frozen else job.value)
             decided.setdefault(job.submitter, []).append(one)
-    kept = min(limit("own_jobs_max"), limit("snapshot_decided_max") // max(1, len(decided)))
-    return tuple(
-        (peer, tuple(sorted(theirs, key=lambda one: (one.seq, one.job))[-kept:]))
-        for peer, theirs in sorted(decided.items())
-    )
+    sharing = {kind: sum((peer in trusted) == kind for peer in decided) for kind in (True, False)}
+    shares = sum(count > 0 for count in sharing.values())
+    newest = []
+    for peer, theirs in sorted(decided.items()):
+        room = limit("snapshot_decided_max") // shares // sharing[peer in trusted]
+        ordered = sorted(theirs, key=lambda one: (one.seq, one.job))
+        newest.append((peer, tuple(ordered[-min(limit("own_jobs_max"), room) :])))
+    return tuple(newest)
 
 
-def _still_matter(scratch: Ledger, trusted: Container[st.PeerId]) -> Iterable[Entry]:
-    kept = [proof for peer, proof in scratch.proofs.items() if peer in trusted or peer in scratch.accounts]
+def _still_matter(scratch: Ledger, payers: Container[st.PeerId]) -> Iterable[Entry]:
+    kept = _within_room(scratch, payers)
     for job in scratch.open_jobs.values():
-        if job.submitter in trusted:
+        if job.submitter in payers:
             kept += [job.entry, *job.awards.values(), *(entry for _, entry in job.leases.values())]
     return sorted(kept, key=lambda entry: entry.hash)
+
+
+def _within_room(scratch: Ledger, payers: Container[st.PeerId]) -> list[Entry]:
+    """Proofs against those who have an account, the smallest first, as many as there is room for: who lies also chooses how
+    large the proof is. Payers come before those whom only they have paid."""
+    against = [peer for peer in scratch.proofs if peer in payers or peer in scratch.accounts]
+    proofs = scratch.proofs
+    against.sort(key=lambda peer: (peer not in payers, len(proofs[peer].signed), proofs[peer].hash))
+    sizes = accumulate(len(proofs[peer].signed) for peer in against)
+    room = limit("snapshot_proofs_bytes_max")
+    return [proofs[peer] for peer, size in zip(against, sizes, strict=True) if size <= room]
 
 
 def encoded(snapshot: Snapshot | Cut) -> bytes:

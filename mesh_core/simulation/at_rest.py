@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
 
 from mesh_core.checkpoint.electors import quorum
-from mesh_core.effects import JobOptions
+from mesh_core.effects import JobOptions, PeerId
 from mesh_core.identity.statement import peek
 from mesh_core.node import Node
 from mesh_core.quorum.committee import fitting_submitter, weights_problem
@@ -87,6 +88,35 @@ class ResultsStayStored(Invariant):
                     self.fail(
                         f"the result of {job.job.label} is on disks of weight {job.weight(keepers)} only"
                     )
+
+
+class BooksAreKept(Invariant):
+    """At rest every replica in the core has on its books what the results of accepted jobs have cost, at who has paid and
+    at who was paid: no checkpoint forgets it."""
+
+    name = "BooksAreKept"
+
+    def at_end(self) -> None:
+        """Add up what was decided, and compare."""
+        spent: Counter[PeerId] = Counter()
+        earned: Counter[tuple[PeerId, PeerId]] = Counter()
+        for job in self.facts.jobs.values():
+            for encoded in job.settled if job.accepted and self.facts.holds(job) else ():
+                value = msgspec.msgpack.decode(encoded, type=st.Value)
+                if value.outcome == "result":
+                    spent[job.submitter] += value.price_micro
+                    earned[value.holder, job.submitter] += value.price_micro
+        for host in self.facts.core():
+            account = _node(host).ledger.account
+            for payer, micro in spent.items():
+                self._compare(host, f"spent by {self.facts.called(payer)}", micro, account(payer).spent_micro)
+            for (payee, payer), micro in earned.items():
+                paid = f"paid to {self.facts.called(payee)} by {self.facts.called(payer)}"
+                self._compare(host, paid, micro, account(payee).earned_micro.get(payer, 0))
+
+    def _compare(self, host: Host, what: str, decided_micro: int, booked_micro: int) -> None:
+        if booked_micro < decided_micro:
+            self.fail(f"of {decided_micro} micro-AXL {what} {host.name} has {booked_micro} on its books")
 
 
 class NothingStaysForNothing(Invariant):

@@ -28,6 +28,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     inv.OneCut,
     inv.OneSettledValue,
     inv.AcceptedStaysStored,
+    inv.NothingEndsUndecided,
     inv.SharesOnlyAtHolders,
     inv.NoAlarm,
     inv.NoKeyRetired,
@@ -36,6 +37,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     at_rest.MembershipTrue,
     at_rest.OldBackupsAreNoticed,
     at_rest.OldRecordsAreDropped,
+    at_rest.BooksAreKept,
     at_rest.NothingStaysForNothing,
     at_rest.EveryJobEnds,
     at_rest.EveryQueryEnds,
@@ -90,6 +92,8 @@ class Checkers:
 
     def notified(self, host: Host, notify: Notify) -> None:
         """Tell the invariants what a node reported."""
+        if notify.kind == "job_accepted":
+            self.facts.count_accepted(notify.fields["job"])
         for listener in self._notice:
             listener(host, notify)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import Any
 
 from mesh_core.config import LOCAL_NETWORK
 from mesh_core.crypto import Verifier
@@ -127,6 +128,10 @@ class Facts:
         """A share was made and sealed for its provider: the job that carries these bytes is the escrow's job."""
         self._sealed_share[material.sealed] = material.escrow.number
 
+    def count_accepted(self, job: Any) -> None:
+        """The submitter of a job says that it is accepted."""
+        self.jobs[key_of(job)].accepted = True
+
     def count_promise(self, job: JobFacts, promise: st.Promise) -> None:
         """A quorum of promises makes a lease holder; a liar promises everything to everybody."""
         promised = job.promised[(promise.epoch, promise.holder)]
@@ -190,3 +195,8 @@ class Facts:
     def take_early(self, job: JobId) -> list[tuple[Host, PutVote]]:
         """Votes that waited for this job."""
         return self._early.pop(job, [])
+
+
+def key_of(text: Any) -> bytes:
+    """A key or name out of a notice, whether it is written out or not."""
+    return bytes.fromhex(text) if isinstance(text, str) else bytes(text)

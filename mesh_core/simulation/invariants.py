@@ -15,7 +15,7 @@ from mesh_core.effects import JobId, Notify, PeerId, PutStatement, PutVote, Writ
 from mesh_core.identity.statement import body_hash, encode, peek
 from mesh_core.ledger.record import Entry
 from mesh_core.simulation.crypto import KeyMaterial
-from mesh_core.simulation.facts import Facts, JobFacts
+from mesh_core.simulation.facts import Facts, JobFacts, key_of
 from mesh_core.simulation.host import Host
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
@@ -104,7 +104,7 @@ class OneSettledValue(Invariant):
     def on_notice(self, host: Host, notify: Notify) -> None:
         """So does what a replica believes."""
         if notify.kind == "job_settled":
-            job = self.facts.jobs.get(_key(notify.fields["job"]))
+            job = self.facts.jobs.get(key_of(notify.fields["job"]))
             if job is not None:
                 self.facts.count_belief(host, job.id)
                 self._check(job)
@@ -241,7 +241,7 @@ class NothingReopens(Invariant):
     def on_notice(self, host: Host, notify: Notify) -> None:
         """Somebody says that a job is decided."""
         if notify.kind == "job_settled":
-            self._decided.setdefault(host.peer, set()).add(_key(notify.fields["job"]))
+            self._decided.setdefault(host.peer, set()).add(key_of(notify.fields["job"]))
 
     def on_look(self) -> None:
         """Compare with what is open."""
@@ -347,11 +347,8 @@ class AcceptedStaysStored(Invariant):
 
     def on_notice(self, host: Host, notify: Notify) -> None:
         """A submitter says that a job is accepted."""
-        if notify.kind != "job_accepted":
-            return
-        job = self.facts.jobs[_key(notify.fields["job"])]
-        job.accepted = True
-        self._require_stored(job)
+        if notify.kind == "job_accepted":
+            self._require_stored(self.facts.jobs[key_of(notify.fields["job"])])
 
     def at_end(self) -> None:
         """No copy has gone."""
@@ -375,6 +372,19 @@ class AcceptedStaysStored(Invariant):
         weight = job.weight(keepers | self.facts.lost_to_backups())
         if weight < job.quorum:
             self.fail(f"{job.job.label}, accepted, is on disks of weight {weight} of {job.quorum}")
+
+
+class NothingEndsUndecided(Invariant):
+    """No replica takes an accepted job for ended before a quorum has decided it."""
+
+    name = "NothingEndsUndecided"
+
+    def on_notice(self, host: Host, notify: Notify) -> None:
+        """Somebody says that a job is decided."""
+        if notify.kind == "job_settled" and self.facts.trusts(host.peer):
+            job = self.facts.jobs.get(key_of(notify.fields["job"]))
+            if job is not None and job.accepted and not job.settled and self.facts.holds(job):
+                self.fail(f"{job.job.label}, accepted, has ended at {host.name}, and nobody has decided it")
 
 
 class SharesOnlyAtHolders(Invariant):
@@ -413,8 +423,8 @@ class NoAlarm(Invariant):
         """Alarms, and accusations of honest nodes."""
         if notify.kind == "alarm" and all(map(self.facts.holds, self.facts.jobs.values())):
             self.fail(f"{host.name}: {notify.fields['text']}")
-        if notify.kind == "equivocation" and self.facts.trusts(_key(notify.fields["author"])):
-            self.fail(f"{host.name} holds a proof against {self.facts.called(_key(notify.fields['author']))}")
+        if notify.kind == "equivocation" and self.facts.trusts(key_of(notify.fields["author"])):
+            self.fail(f"{host.name} holds a proof against {self.facts.called(key_of(notify.fields['author']))}")
 
 
 class NoKeyRetired(Invariant):
@@ -469,10 +479,6 @@ class BalancesSumToZero(Invariant):
                 total = sum(account.balance_micro for account in host.node.ledger.accounts.values())
                 if total:
                     self.fail(f"balances at {host.name} sum to {total} micro-AXL")
-
-
-def _key(text: Any) -> bytes:
-    return bytes.fromhex(text) if isinstance(text, str) else bytes(text)
 
 
 def _has_record(host: Host, job: JobFacts) -> bool:

@@ -44,6 +44,8 @@ class Setup:
     fsync_s: tuple[float, float] = (0.0005, 0.004)
     hints: bool = True
     credit_micro: int = 100 * MICRO_PER_AXL
+    earners: bool = False
+    """Providers have no credit: what they ask for is paid with what they have earned."""
     retained_records: int = limit("retained_records")
     telling: bool = False
     alter: Callable[[HostSpec], HostSpec] | None = None

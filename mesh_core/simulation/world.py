@@ -54,7 +54,8 @@ class World:
             came_up=self._topology_changed,
         )
         names = [f"node{number}" for number in range(1, setup.providers + 1)]
-        self._credit = {self.keys.key(name): setup.credit_micro for name in (*names, OPERATOR)}
+        trusted = (OPERATOR,) if setup.earners else (*names, OPERATOR)
+        self._credit = {self.keys.key(name): setup.credit_micro for name in trusted}
         for number, name in enumerate(names, start=1):
             self._add(name, number, (number - 1) % setup.shards)
         self._add(OPERATOR, OPERATOR_INDEX, 0)

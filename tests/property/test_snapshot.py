@@ -1,8 +1,10 @@
 """A snapshot is a function of its cut: whichever cuts lay on the way there."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from mesh_core import config
 from mesh_core.checkpoint.snapshot import Cut, Snapshot, encoded, read_snapshot, snapshot_at
 from mesh_core.ledger.chain import Base
 from mesh_core.ledger.fold import Ledger
@@ -12,7 +14,8 @@ from tests.unit.core.people import People
 
 
 def history() -> tuple[People, list[Entry]]:
-    """Eight jobs of which every third stays open, as their records would come one after the other."""
+    """Eight jobs of which every third stays open, and one that a provider pays with what it has earned, as their records
+    would come one after the other."""
     people = People()
     entries: list[Entry] = []
     for number in range(8):
@@ -27,6 +30,10 @@ def history() -> tuple[People, list[Entry]]:
         if number % 3:
             value = people.value(holder, b"%d" % number)
             entries.append(holder.record("settle", people.settlement(job.hash, value, people.providers[:4])))
+    earner, worker = people.providers[1], people.providers[2]
+    own = earner.record("job", people.job(label="of an earner"))
+    settlement = people.settlement(own.hash, people.value(worker, b"own"), people.providers[:4])
+    entries += [own, worker.record("settle", settlement)]
     liar = people.providers[1]
     first = liar.record("note", "one", seq=1000, prev=bytes(32))
     second = liar.record("note", "other", seq=1000, prev=bytes(32))
@@ -112,7 +119,7 @@ def test_a_record_of_a_collapsed_job_that_comes_again_opens_nothing() -> None:
     before = set(ledger.jobs)
     assert not any(ledger.add(entry) for entry in HISTORY)
     assert set(ledger.jobs) == before == set(ledger.open_jobs)
-    assert ledger.collapsed == 5 and len(before) == 3
+    assert ledger.collapsed == 6 and len(before) == 3
 
 
 def test_another_record_for_a_covered_place_is_refused() -> None:
@@ -134,3 +141,62 @@ def test_a_replica_that_lacks_covered_records_has_no_snapshot_of_its_own() -> No
     for entry in HISTORY[:-2]:
         ledger.add(entry)
     assert snapshot_at(ledger, None, cut_after(len(HISTORY))) is None
+
+
+def test_what_somebody_without_credit_has_paid_to_many_does_not_make_a_snapshot_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A committee of invented keys certifies any payment. What was paid to the others counts as paid to itself: it is
+    spent."""
+    monkeypatch.setitem(config._LIMIT, "snapshot_payees_max", 4)
+    people = People()
+    ledger = people.ledger()
+    earner, strangers = people.providers[0], [people.person(f"stranger{number}") for number in range(9)]
+    work = people.submitter.record("job", people.job())
+    ledger.add(work)
+    ledger.add(
+        earner.record("settle", people.settlement(work.hash, people.value(earner), people.providers[:4]))
+    )
+    seats = tuple(st.Seat(one.peer, 1) for one in (*strangers, earner))
+    for number, payee in enumerate(strangers, start=1):
+        sham = earner.record("job", people.job(committee=seats, label=f"sham {number}"))
+        value = people.value(payee, price_micro=number)
+        ledger.add(sham)
+        ledger.add(strangers[0].record("settle", people.settlement(sham.hash, value, strangers[:6])))
+    bases = {author: Base(held.head_seq, held.head_hash) for author, held in ledger.chains.authors.items()}
+    snapshot = snapshot_at(ledger, None, Cut.of(bases, (people.submitter.peer,)))
+    assert snapshot is not None
+    accounts = snapshot.opened_accounts()
+    assert accounts[earner.peer].spent_micro == sum(range(10))
+    assert accounts[earner.peer].earned_micro == {people.submitter.peer: 10_000, earner.peer: sum(range(6))}
+    assert {one.peer: accounts[one.peer].balance_micro for one in strangers[5:]} == {
+        one.peer: number for number, one in enumerate(strangers[5:], start=6)
+    }
+    assert not any(one.peer in accounts for one in strangers[:5])
+    assert sum(account.balance_micro for account in accounts.values()) == 0
+
+
+def test_those_who_have_credit_are_told_what_their_jobs_came_to_however_many_others_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(config._LIMIT, "snapshot_decided_max", 8)
+    people, entries = history()
+    ledger = people.ledger()
+    for entry in entries:
+        ledger.add(entry)
+    snapshot = snapshot_at(ledger, None, cut_after(len(entries)))
+    assert snapshot is not None
+    assert len(snapshot.decided_of(people.submitter.peer)) == 4
+    assert len(snapshot.decided_of(people.providers[1].peer)) == 1
+
+
+def test_proofs_do_not_make_a_snapshot_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    people, entries = history()
+    ledger = people.ledger()
+    for entry in entries:
+        ledger.add(entry)
+    whole = snapshot_at(ledger, None, cut_after(len(entries)))
+    monkeypatch.setitem(config._LIMIT, "snapshot_proofs_bytes_max", 10)
+    small = snapshot_at(ledger, None, cut_after(len(entries)))
+    assert whole is not None and small is not None
+    assert len(whole.records) == len(small.records) + 1

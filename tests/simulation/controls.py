@@ -26,7 +26,7 @@ from mesh_core.lease.witness import Witness
 from mesh_core.node import Node
 from mesh_core.quorum.committee import total_weight
 from mesh_core.secrecy.envelope import my_share
-from mesh_core.simulation.at_rest import EveryJobEnds, ResultsStayStored
+from mesh_core.simulation.at_rest import BooksAreKept, EveryJobEnds, ResultsStayStored
 from mesh_core.simulation.checkers import Checkers
 from mesh_core.simulation.disk import Damage, Disk
 from mesh_core.simulation.host import HostSpec
@@ -240,6 +240,13 @@ def _cuts_are_what_is_called_so() -> Iterator[None]:
         yield
 
 
+def _only_the_trusted_pay() -> AbstractContextManager[Any]:
+    def trusted_only(accounts: object, trusted: Iterable[PeerId]) -> frozenset[PeerId]:
+        return frozenset(trusted)
+
+    return mock.patch("mesh_core.checkpoint.snapshot._payers", trusted_only)
+
+
 def _with_vices(*vices: type[Vice]) -> Callable[[HostSpec], HostSpec]:
     """Makes the liar of a control."""
 
@@ -321,6 +328,10 @@ _LYING = replace(
 _RESTLESS = replace(_AMBUSH, ranges={**_AMBUSH.ranges, "partitions": (2, 4), "crashes": (2, 4)})
 _SPLITS = replace(PROFILES["partition"], ranges={**PROFILES["partition"].ranges, "ambushes": (2, 6)})
 _PERJURY = replace(PROFILES["perjury"], rounds=2)
+_EARNING = replace(
+    PROFILES["forgetful"],
+    ranges={**PROFILES["calm"].ranges, "short_memory": (1.0, 1.0), "earners": (1.0, 1.0)},
+)
 
 CONTROLS = (
     Control("no fsync before a vote", NoEquivocation, _AMBUSH, _eager_disk, scenario=VotersCrash),
@@ -363,5 +374,11 @@ CONTROLS = (
         _with_vices(CallsBlobsCuts),
         patch=_cuts_are_what_is_called_so,
         liar=LIAR,
+    ),
+    Control(
+        "a checkpoint keeps books of nobody but whom electors trust",
+        BooksAreKept,
+        _EARNING,
+        patch=_only_the_trusted_pay,
     ),
 )

@@ -64,6 +64,7 @@ class Rates:
     large_results: float = _upto(0.3, "odds that results are too large for one frame")
     price_changes: int = _upto(3, "providers that come back with another price")
     tight_credit: float = _upto(0.3, "odds that a submitter's credit covers one query only")
+    earners: float = _upto(0.3, "odds that providers have no credit, and ask with what they have earned")
     short_memory: float = _upto(0.4, "odds that records are dropped soon: snapshots take their place")
     no_hints: float = _upto(0.4, "odds that lost links stay in /topology")
     default_timers: float = _upto(0.1, "odds of the default timers in place of FAST")
@@ -76,7 +77,7 @@ KINDS: Mapping[str, str] = {one.name: one.metadata["means"] for one in fields(Ra
 
 MOST: Mapping[str, float] = {one.name: one.metadata["most"] for one in fields(Rates)}
 """What a storm draws of each at most."""
-_RARE = {"old_backups": 0.15, "default_timers": 0.2, "new_keys": 0.3, "liars": 0.25}
+_RARE = {"old_backups": 0.15, "default_timers": 0.2, "new_keys": 0.3, "liars": 0.25, "earners": 0.2}
 """Odds in a storm of what leaves less to be demanded, or takes long."""
 
 Range: TypeAlias = tuple[float, float]
@@ -261,6 +262,7 @@ PROFILES: dict[str, Profile] = {
         "records are dropped soon, who comes back late starts from a snapshot",
         rounds=4,
         short_memory=(1.0, 1.0),
+        earners=(0.5, 0.5),
         crashes=(0, 8),
         blackouts=(0, 1),
         pauses=(0, 4),
@@ -279,6 +281,7 @@ PROFILES: dict[str, Profile] = {
         {
             "loss": (0.0, 0.1),
             "short_memory": (1.0, 1.0),
+            "earners": (0.5, 0.5),
             "liars": (1, 1),
             "crashes": (0, 6),
             "pauses": (0, 2),

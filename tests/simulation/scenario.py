@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from random import Random
@@ -10,6 +11,7 @@ from random import Random
 from mesh_core.config import DEFAULT, FAST, limit
 from mesh_core.effects import JobOptions
 from mesh_core.market.intake import Refusal
+from mesh_core.node import Node
 from mesh_core.quorum.committee import quorum_of
 from mesh_core.simulation.adversary import Outsider
 from mesh_core.simulation.checkers import Checkers
@@ -45,6 +47,12 @@ TIGHT_CREDIT_MICRO = 350_000
 """Enough for one query over six shards: with two, somebody has to wait."""
 
 GENEROUS_CREDIT_MICRO = 100_000_000
+
+RICHEST = "richest"
+"""Stands for the provider that has earned most."""
+
+EARNERS_PRICE_MICRO = 12_000
+"""More than any provider asks for a job: who pays with what it has earned cannot let more be reserved."""
 
 _HAPPENINGS = (
     "crashes",
@@ -121,6 +129,7 @@ class Scenario:
         self.liars = draw_liars(dice["liars"], self._providers, rates.liars, vices, without)
         tight = dice["credit"].random() < rates.tight_credit
         forgets = dice["memory"].random() < rates.short_memory
+        self._earners = dice["earners"].random() < rates.earners
         self.world = World(
             Setup(
                 seed=f"{seed}~{variant}" if variant else seed,
@@ -142,10 +151,11 @@ class Scenario:
                 clocks=ClockError(rates.clock_rate, rates.clock_offset_s),
                 fsync_s=(0.002, 0.3) if dice["disk"].random() < rates.slow_disks else (0.0005, 0.004),
                 credit_micro=TIGHT_CREDIT_MICRO if tight else GENEROUS_CREDIT_MICRO,
+                earners=self._earners,
                 retained_records=dice["memory"].choice((4, 12, 30)) if forgets else limit("retained_records"),
                 hints=dice["hints"].random() >= rates.no_hints,
                 telling=telling,
-                alter=partial(_altered, alter, self.liars, seed),
+                alter=partial(_altered, alter, self.liars, seed, self._earners),
                 keys=keys,
             )
         )
@@ -220,6 +230,9 @@ class Scenario:
                 submitter_weight=submitter_weight,
             )
             name = rng.choice((OPERATOR, OPERATOR, OPERATOR, self._providers[0]))
+            if self._earners and (name != OPERATOR or self.dice["earners"].random() < 0.4):
+                name, shards = RICHEST, shards[:1]
+                options = replace(options, max_price_micro=EARNERS_PRICE_MICRO)
             at = SUBMIT_FROM_S + rng.choice((0.0, rng.uniform(0.0, 0.6 * self._trouble_s)))
             if f"queries#{number}" not in self._without:
                 self.world.schedule.at(at, self._submit, name, number, shards, options)
@@ -227,12 +240,13 @@ class Scenario:
     # ---------------------------------------------------------------------------------------- happenings
 
     def _submit(self, name: str, number: int, shards: tuple[int, ...], options: JobOptions) -> None:
-        if self.world.hosts[name].lost:
+        asker = self._richest(len(shards) + 1) if name == RICHEST else name
+        if self.world.hosts[asker].lost if asker else self.world.now > self.trouble_ends:
             return
-        try:
-            query = self.world.submit(name, f"question {number}", shards, options, f"q{number}")
-        except Refusal:
-            query = None
+        query = None
+        with suppress(Refusal):
+            if asker:
+                query = self.world.submit(asker, f"question {number}", shards, options, f"q{number}")
         rng = Random(f"{self._seed}/cancel/{number}")
         if query is None:
             self.world.schedule.after(0.5, self._submit, name, number, shards, options)
@@ -241,8 +255,20 @@ class Scenario:
         if rng.random() < self.rates.cancels:
             act = self._cancel
             self.world.schedule.after(
-                rng.uniform(0.0, 2.0), self.happenings.happen, f"cancels#{number}", act, name
+                rng.uniform(0.0, 2.0), self.happenings.happen, f"cancels#{number}", act, asker
             )
+
+    def _richest(self, jobs: int) -> str:
+        """The provider that has most to spend and asks nothing now, as far as each knows itself; "" when it cannot pay for so
+        many jobs."""
+        free: dict[str, int] = {}
+        for host in self.world.live():
+            node = host.node
+            if node is None or host.name == OPERATOR or not _asks_nothing(node):
+                continue
+            free[host.name] = node.credit.funds_micro(host.peer)
+        richest = max(free, key=free.__getitem__, default="")
+        return richest if free.get(richest, 0) >= jobs * EARNERS_PRICE_MICRO else ""
 
     def _cancel(self, rng: Random, name: str) -> None:
         host = self.world.hosts[name]
@@ -274,17 +300,24 @@ class Scenario:
             self.world.trace.tell(0.0, name, "lies: " + "; ".join(LIES[vice].about for vice in vices))
 
 
+def _asks_nothing(node: Node) -> bool:
+    """Whether all that a node has asked is answered, and paid for."""
+    return all(query.finished for query in node.queries.queries.values()) and not node.auctioneer.auctions
+
+
 def _altered(
     alter: Callable[[HostSpec], HostSpec] | None,
     liars: Mapping[str, Sequence[str]],
     seed: str,
+    earners: bool,
     spec: HostSpec,
 ) -> HostSpec:
     if spec.name in liars:
         spec = make_liar(spec, liars[spec.name], Random(f"{seed}/liar/{spec.name}"))
     # Who does not know how little it is trusted submits more than it can pay, and its last jobs have to wait.
-    credit = {**spec.config.credit, spec.config.peer: GENEROUS_CREDIT_MICRO}
-    spec = replace(spec, config=replace(spec.config, credit=credit))
+    if not earners or spec.name == OPERATOR:
+        credit = {**spec.config.credit, spec.config.peer: GENEROUS_CREDIT_MICRO}
+        spec = replace(spec, config=replace(spec.config, credit=credit))
     return spec if alter is None else alter(spec)
 
 

@@ -11,6 +11,7 @@ from mesh_core.identity.statement import digest
 from mesh_core.ledger.chain import AuthorChain
 from mesh_core.ledger.record import make_record, read_record
 from mesh_core.node import Node
+from mesh_core.simulation.workload import QUICK, Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
 from mesh_core.wire import statements as st
 from mesh_core.wire.messages import Backed, BlobChunk, Truncated
@@ -381,6 +382,76 @@ def test_jobs_of_strangers_end_with_the_cut_that_covers_them() -> None:
         assert not node.ledger.open_jobs and guest not in node.ledger.accounts
         assert node.ledger.chains.is_closed(guest, 1)
     assert len({node.ledger.state_root() for node in nodes}) == 1
+
+
+def earning_mesh(appetite: Appetite = QUICK) -> tuple[World, str]:
+    """Six providers without credit that have answered some questions, and the one that has earned most."""
+    world = World(Setup("earning", retained_records=RETAINED, earners=True, appetite=appetite))
+    world.start()
+    world.run_for(2.0)
+    ask(world, 14)
+    node = node_of(world, OPERATOR)
+    providers = [name for name in world.hosts if name != OPERATOR]
+    return world, max(providers, key=lambda name: node.credit.funds_micro(world.hosts[name].peer))
+
+
+def ask(world: World, count: int, every_s: float = 3.0) -> None:
+    for _ in range(count):
+        world.submit(OPERATOR, "why?", range(3), JobOptions(), f"at {world.now:.3f}")
+        world.run_for(every_s)
+
+
+def test_what_a_provider_has_spent_of_its_earnings_stays_spent_and_stays_earned() -> None:
+    world, name = earning_mesh()
+    peer, node = world.hosts[name].peer, node_of(world, OPERATOR)
+    world.submit(name, "why?", range(2), JobOptions(max_price_micro=12_000), "own")
+    world.run_for(4.0)
+    spent, funds = node.ledger.account(peer).spent_micro, node.credit.funds_micro(peer)
+    earned = {one: account.earned_micro.get(peer, 0) for one, account in node.ledger.accounts.items()}
+    assert spent > 0 and sum(earned.values()) == spent
+    height = node.checkpoints.height
+    ask(world, 12)
+    assert node.checkpoints.height >= height + 2
+    for host in world.hosts:
+        ledger = node_of(world, host).ledger
+        assert ledger.account(peer).spent_micro == spent
+        assert {one: ledger.account(one).earned_micro.get(peer, 0) for one in earned} == earned
+    assert 0 <= node.credit.funds_micro(peer) - funds < 12 * 3 * 12_000
+
+
+def test_a_question_that_a_provider_pays_with_its_earnings_is_not_ended_by_a_cut_while_it_runs() -> None:
+    world, name = earning_mesh(Appetite(6.0, 8.0))
+    world.run_for(20.0)
+    height = node_of(world, OPERATOR).checkpoints.height
+    world.submit(name, "why?", [0], JobOptions(max_price_micro=12_000), "own")
+    world.run_for(1.0)
+    (auction,) = node_of(world, name).auctioneer.auctions.values()
+    assert auction.accepted
+    ask(world, 25, 0.3)
+    world.run_for(40.0)
+    assert node_of(world, OPERATOR).checkpoints.height >= height + 2
+    (query,) = node_of(world, name).queries.queries.values()
+    assert query.finished and not query.failed
+
+
+def test_an_elector_agrees_to_no_cut_that_would_end_a_job_it_has_taken_in() -> None:
+    """The payment that lets its submitter spend may stand above the cut."""
+    world, name = earning_mesh(Appetite(6.0, 8.0))
+    world.run_for(20.0)
+    world.submit(name, "why?", [0], JobOptions(max_price_micro=12_000), "own")
+    world.run_for(1.0)
+    elector = node_of(world, "node2" if name == "node1" else "node1")
+    everything = a_cut(elector)
+    kept, forgotten = (
+        structs.replace(everything, trusted=who) for who in ((world.hosts[OPERATOR].peer,), ())
+    )
+    (own,) = [job.id for job in elector.ledger.open_jobs.values() if job.submitter == world.hosts[name].peer]
+    ending = {}
+    for cut in (kept, forgotten):
+        found = elector.checkpoints.findings.compute(cut)
+        assert found is not None
+        ending[cut.trusted] = elector.checkpoints._elector._ending(found)
+    assert ending == {kept.trusted: frozenset(), forgotten.trusted: {own}}
 
 
 def test_newcomers_that_have_worked_become_electors_and_who_is_gone_ceases_to_be_one() -> None:

@@ -124,3 +124,22 @@ def test_a_cut_can_do_without_what_strangers_have_written() -> None:
     assert everybody is not None and everybody[stranger.peer].seq == 9
     assert known is not None and known[stranger.peer].seq == 0
     assert known[people.submitter.peer].seq == 9
+
+
+def test_a_job_that_is_to_be_left_out_is_left_out_with_what_concerns_it() -> None:
+    people = People()
+    ledger = people.ledger()
+    marks, holder = marks_of(ledger), people.providers[0]
+    job = people.submitter.record("job", people.job())
+    lease = holder.record("lease", people.lease(job.hash, holder, people.providers[:4]))
+    entries = [job, lease, people.submitter.record("note", 1), holder.record("note", 1)]
+    for entry in entries:
+        ledger.add(entry)
+        marks.count()
+    marks.mark()
+    for _ in range(8):
+        ledger.add(people.submitter.record("note", "later"))
+        marks.count()
+    whole, without = marks.cut(0), marks.cut(0, without={job.hash})
+    assert whole is not None and without is None, "nothing is left to be covered"
+    assert {author: base.seq for author, base in whole.items()} == {people.submitter.peer: 1, holder.peer: 1}
