@@ -160,7 +160,7 @@ LIMITS: tuple[Limit, ...] = (
         "half_bytes_max",
         8192,
         "bytes",
-        "of a stranger's job or of its settlement: who holds the one keeps so much room for the other",
+        "an honest job, or its settlement: who holds one of a stranger's keeps so much room for the other",
     ),
     Limit(
         "certificates_per_job_max",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from mesh_core.config import limit
 from mesh_core.crypto import Verifier
 from mesh_core.identity.statement import KINDS, VOTES, StatementError, check, encode
 from mesh_core.ledger.award import award_is_sound
@@ -163,7 +164,8 @@ class Ledger:
         if isinstance(body, st.LeaseCertificate):
             has_part, epoch = body.holder == entry.author, body.epoch
         else:
-            has_part, epoch = weight_of(job.job, (entry.author,)) > 0, SETTLEMENT
+            is_honest = len(entry.signed) <= limit("half_bytes_max")
+            has_part, epoch = is_honest and weight_of(job.job, (entry.author,)) > 0, SETTLEMENT
         return has_part and self.budget.may_carry(entry, job.submitter, job.id, epoch)
 
     def _decides(self, entry: Entry, body: st.LeaseCertificate | st.SettleCertificate) -> bool:
@@ -361,7 +363,7 @@ class Ledger:
         carries = self._may_carry(job, entry, body)
         if is_repeated and not carries:
             return
-        if entry.hash not in self.proven:
+        if entry.hash not in self.proven and (known is None or known[1].hash != entry.hash):
             check_lease(self.verifier, self.network, job.job, body)
         if carries:
             self.budget.carry(entry, job.submitter, job.id, body.epoch)
@@ -379,7 +381,7 @@ class Ledger:
         carries = self._may_carry(job, entry, body)
         if is_repeated and not carries:
             return
-        if entry.hash not in self.proven:
+        if entry.hash not in self.proven and (job.settle is None or job.settle.hash != entry.hash):
             check_settlement(self.verifier, self.network, job.job, body)
         if carries:
             self.budget.carry(entry, job.submitter, job.id, SETTLEMENT)

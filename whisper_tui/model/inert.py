@@ -36,9 +36,8 @@ def inert(text: object, chars_max: int = 1_000) -> str:
     for char in cut:
         category = unicodedata.category(char)
         marks = marks + 1 if category in ("Mn", "Me") else 0
-        unseen = char in _UNSEEN and not (
-            char in _SELECTORS and before == "So"
-        )  # which choose how a pictogram looks
+        chooses_a_look = char in _SELECTORS and before == "So"  # how the pictogram before it is drawn
+        unseen = char in _UNSEEN and not chooses_a_look
         before = "" if unseen else category
         if char in _SPACE:
             kept.append(" ")

@@ -154,6 +154,7 @@ def test_members_have_room_for_a_settlement_that_somebody_else_has_recorded_alre
     assert ledger.budget.size == charged
     full = people.providers[2]
     fill(ledger, full)
+    assert not offer(ledger, full, "settle", padded(settled)), "nor do they need room for more"
     assert offer(ledger, full, "settle", settled)
     assert not offer(ledger, full, "settle", settled), "once is enough"
     forged = people.settlement(job.id, people.value(people.providers[0]), people.providers[:3])
