@@ -79,9 +79,13 @@ class Candidate:
         if rank == 0 and wait == 0.0 and outlook.losses == 0:
             self.claim(now, job)
             return
-        jitter = self._context.doors.rng.uniform(0.0, outlook.jitter_s)
-        wait += rank * self._context.timing.rank_step_s * outlook.distance + jitter
-        self._context.timers.set(go, now + wait)
+        apart = rank * self._context.timing.rank_step_s * outlook.distance
+        apart += self._context.doors.rng.uniform(0.0, outlook.jitter_s)
+        if job.tolerates_lies:
+            # Witnesses keep a job for those who have had fewer turns, but no longer than so: who stood further back would
+            # leave it, time after time, to a liar that asks without end.
+            apart = min(apart, self._context.timing.turn_s * self._context.doors.rng.uniform(0.0, 1.0))
+        self._context.timers.set(go, now + wait + apart)
 
     def _until_open(self, now: float, instance: Instance, rank: float) -> float:
         """Seconds until witnesses may promise a job that nobody was promised, as far as this node has heard."""
