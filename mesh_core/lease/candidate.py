@@ -81,10 +81,11 @@ class Candidate:
             return
         apart = rank * self._context.timing.rank_step_s * outlook.distance
         apart += self._context.doors.rng.uniform(0.0, outlook.jitter_s)
-        if job.tolerates_lies:
+        turn_s = self._context.timing.turn_s
+        if job.tolerates_lies and apart > turn_s:
             # Witnesses keep a job for those who have had fewer turns, but no longer than so: who stood further back would
             # leave it, time after time, to a liar that asks without end.
-            apart = min(apart, self._context.timing.turn_s * self._context.doors.rng.uniform(0.0, 1.0))
+            apart = self._context.doors.rng.uniform(0.0, turn_s)
         self._context.timers.set(go, now + wait + apart)
 
     def _until_open(self, now: float, instance: Instance, rank: float) -> float:
