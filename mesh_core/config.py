@@ -269,7 +269,24 @@ LIMITS: tuple[Limit, ...] = (
         "snapshot_open_jobs_max",
         1_000,
         "jobs",
-        "open ones that a cut covers; it leaves out the others' records",
+        "open ones of trusted submitters that a cut covers; it leaves out the others' records",
+    ),
+    Limit("snapshot_open_bytes_max", 4 << 20, "bytes", "of their records"),
+    Limit(
+        "earner_jobs_max",
+        64,
+        "jobs",
+        "open ones of a submitter without credit that a node takes in, and a snapshot keeps",
+    ),
+    Limit("earner_bytes_max", 512 << 10, "bytes", "of their records that a snapshot keeps"),
+    Limit(
+        "earners_bytes_max", 2 << 20, "bytes", "… of all such submitters, of those first who have earned most"
+    ),
+    Limit(
+        "snapshot_apart_max",
+        4096,
+        "jobs",
+        "that are decided while one of their records cannot be covered; others hold back what concerns them",
     ),
     Limit(
         "snapshot_decided_max",
@@ -280,11 +297,11 @@ LIMITS: tuple[Limit, ...] = (
     Limit("trusted_max", 256, "submitters", "that electors trust"),
     Limit(
         "snapshot_payees_max",
-        32_768,
+        16_384,
         "accounts",
         "that a snapshot tells apart of those whom submitters without credit of their own have paid, shared alike by these",
     ),
-    Limit("snapshot_proofs_bytes_max", 2 << 20, "bytes", "of proofs that a snapshot keeps"),
+    Limit("snapshot_proofs_bytes_max", 1 << 20, "bytes", "of proofs that a snapshot keeps"),
     Limit(
         "handovers_max",
         64,

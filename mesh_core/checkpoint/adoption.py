@@ -12,7 +12,7 @@ from mesh_core.checkpoint.electors import Certificate
 from mesh_core.checkpoint.findings import Findings, Found
 from mesh_core.checkpoint.marks import Marks
 from mesh_core.checkpoint.newest import Newest
-from mesh_core.checkpoint.snapshot import Snapshot, encoded
+from mesh_core.checkpoint.snapshot import encoded
 from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import DropStatements, DropVotes, PeerId
@@ -32,9 +32,9 @@ LOST = st.Value("failed", b"", 0, "decided while this node was away, too long ag
 """What a job is taken to have come to when the mesh has forgotten it."""
 
 DROPPED = st.Value(
-    "failed", b"", 0, "dropped by a checkpoint: the electors do not trust its submitter", b"", 0
+    "failed", b"", 0, "dropped by a checkpoint: its submitter has no credit, or too many open jobs", b"", 0
 )
-"""What an open job ends as when its submitter is nobody whose books are kept: no elector has taken it in."""
+"""What an open job ends as that no snapshot keeps: nobody who goes by the rules has taken it in, or not for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +90,26 @@ class Adoption:
         }
         records = [read_record(signed) for signed in snapshot.records]
         kept = {entry.hash for entry in records}
-        gone = [job for job in ledger.jobs.values() if _covers(cut, job.entry) and job.id not in kept]
+        apart = snapshot.jobs_apart
+        gone = [
+            job
+            for job in ledger.jobs.values()
+            if job.id in apart or (_covers(cut, job.entry) and job.id not in kept)
+        ]
         orphaned = [
             job
             for job in ledger.jobs.values()
             if job.settle is not None
             and _covers(cut, job.settle)
             and job.settle.hash not in kept
+            and job.id not in apart
             and (job.id in kept or not _covers(cut, job.entry))
         ]
         backed = [job for job in orphaned if ledger.budget.is_backed(job.submitter)]
         strange = [job for job in orphaned if not ledger.budget.is_backed(job.submitter)]
         ledger.forget([*gone, *strange], cut)
         ledger.collapse(snapshot.settled, snapshot.opened_accounts(), snapshot.jobs)
+        ledger.set_apart(apart)
         for entry in records:
             ledger.fold(entry)
         if strange:
@@ -114,7 +121,7 @@ class Adoption:
         self._findings.begin()
         self._cuts.drop_unused()
         self._marks.keep_beyond(self._newest.covered)
-        self._tell(gone, snapshot)
+        self._tell(gone, found)
         for job in backed if self._context.ready else ():
             # It was on a side of a fork that has lost: without a record it would count here and nowhere else. A stranger's
             # job is open again instead: what strangers decide among themselves is not for others to record.
@@ -157,9 +164,10 @@ class Adoption:
             if name in self._blobs and not self._keeps(name):
                 self._blobs.drop(name)
 
-    def _tell(self, gone: Iterable[LedgerJob], snapshot: Snapshot) -> None:
-        """Jobs that were open here are decided, or dropped with their submitter."""
-        payers = snapshot.payers
+    def _tell(self, gone: Iterable[LedgerJob], found: Found) -> None:
+        """Jobs that were open here are decided, or dropped; where they have been decided elsewhere, nobody knows which."""
+        snapshot = found.snapshot
+        payers = frozenset() if found.own else snapshot.payers
         decided: dict[PeerId, dict[bytes, st.Value | None]] = {}
         for job in gone:
             if job.final:

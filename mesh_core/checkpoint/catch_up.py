@@ -156,7 +156,7 @@ class CatchUp:
         if behind or named != (finding.cut, finding.state_root, self._context.config.network):
             self._context.dropped["bad_snapshot"] += 1
             return None
-        return Found(snapshot, data, frozenset())
+        return Found(snapshot, data)
 
     def _can_compare(self, now: float, need: TakeSnapshot, snapshot: Snapshot) -> bool:
         """Whether this node has all the records itself: then it goes by what it finds, and needs the cut only."""

@@ -208,7 +208,7 @@ class Elector:
         without: frozenset[JobId] = frozenset()
         for _ in range(2):
             bases = self._marks.cut(self._newest.covered, strangers=strangers, without=without)
-            found = self._findings.at(bases) if bases is not None else None
+            found = self._findings.at(bases, self._marks.beyond(bases)) if bases is not None else None
             ending = self._ending(found) if found is not None else frozenset()
             if not ending:
                 return found
@@ -216,16 +216,16 @@ class Elector:
         return None
 
     def _ending(self, found: Found) -> frozenset[JobId]:
-        """Jobs that this elector has taken in and that would end with a cut, undecided: it trusts the submitter, or knows of
-        a payment, of which the cut knows nothing."""
-        bases, payers = found.snapshot.cut.bases, found.snapshot.payers
-        return frozenset(
+        """Jobs that this elector has taken in and that would end with a cut, undecided: it knows of a payment of which the cut
+        knows nothing, or their submitter has more open jobs than there is room for. For ever they stop nobody."""
+        bases = found.snapshot.cut.bases
+        covered = [
             job.id
             for job in self._ledger.open_jobs.values()
-            if self._is_taken(job.id)
-            and job.submitter not in payers
-            and job.entry.seq <= bases.get(job.submitter, Base()).seq
-        )
+            if job.entry.seq <= bases.get(job.submitter, Base()).seq
+            if self._is_taken(job.id) and not self._marks.is_old(job.id)
+        ]
+        return frozenset(covered) - found.snapshot.open_jobs() if covered else frozenset()
 
     def _is_welcome(self, now: float, finding: st.Finding, present: set[PeerId]) -> bool:
         """Whether this elector backs what another proposes and is true: it makes enough room and not too much, trusts whom
@@ -242,6 +242,7 @@ class Elector:
             cut.records >= self._newest.covered + self._marks.step
             and held - cut.records >= self._context.config.retained_records // 2
             and _fits(found)
+            and len(found.snapshot.apart) <= limit("snapshot_apart_max")
             and trusted <= found.submitters
             and all(self._findings.is_trusted(one) == (one in trusted) for one in others)
             and not self._ending(found)

@@ -9,6 +9,7 @@ from mesh_core.checkpoint.cuts import Cuts
 from mesh_core.checkpoint.look import RETRY_S, look_at
 from mesh_core.checkpoint.newest import Newest
 from mesh_core.checkpoint.snapshot import (
+    Below,
     Cut,
     Snapshot,
     SnapshotError,
@@ -30,11 +31,12 @@ _FOUND_KEPT = 2
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A snapshot this node has computed, its bytes, and all submitters that it could tell of."""
+    """A snapshot, its bytes, and all submitters that it could tell of; `own` if this node has computed it itself."""
 
     snapshot: Snapshot
     data: bytes
-    submitters: frozenset[PeerId]
+    submitters: frozenset[PeerId] = frozenset()
+    own: bool = False
 
     def says(self, electors: tuple[PeerId, ...]) -> st.Finding:
         """What a vote for it says, with who is to elect next."""
@@ -65,21 +67,22 @@ class Findings:
         found = self._found.get(digest(encoded(cut)))
         if found is None:
             base = self._newest.read()
-            scratch = folded(self._ledger, base, cut.bases)
-            if scratch is None:
+            below = folded(self._ledger, base, cut.bases, cut.beyond)
+            if below is None:
                 return None
-            found = self._remember(scratch, base, cut, frozenset(submitters(scratch, base)))
+            found = self._remember(below, base, cut, frozenset(submitters(below.ledger, base)))
         return found
 
-    def at(self, bases: Mapping[PeerId, Base]) -> Found | None:
-        """The same for a cut of its own, at these places, which trusts whom this node trusts."""
+    def at(self, bases: Mapping[PeerId, Base], beyond: tuple[bytes, ...]) -> Found | None:
+        """The same for a cut of its own, at these places, which names these records beyond it and trusts whom this node
+        trusts."""
         base = self._newest.read()
-        scratch = folded(self._ledger, base, bases)
-        if scratch is None:
+        below = folded(self._ledger, base, bases, beyond)
+        if below is None:
             return None
-        known = frozenset(submitters(scratch, base))
-        cut = Cut.of(bases, filter(self.is_trusted, known))
-        return self._remember(scratch, base, cut, known)
+        known = frozenset(submitters(below.ledger, base))
+        cut = Cut.of(bases, filter(self.is_trusted, known), beyond)
+        return self._remember(below, base, cut, known)
 
     def is_trusted(self, peer: PeerId) -> bool:
         """Whether a submitter is trusted with money here, or has been at the cut before."""
@@ -90,9 +93,9 @@ class Findings:
         earned = self._ledger.account(peer).earned_micro.items()
         return self.is_trusted(peer) or any(micro > 0 and self.is_trusted(payer) for payer, micro in earned)
 
-    def _remember(self, scratch: Ledger, base: Snapshot | None, cut: Cut, known: frozenset[PeerId]) -> Found:
-        snapshot = taken(scratch, base, cut)
-        found = Found(snapshot, encoded(snapshot), known)
+    def _remember(self, below: Below, base: Snapshot | None, cut: Cut, known: frozenset[PeerId]) -> Found:
+        snapshot = taken(below, base, cut)
+        found = Found(snapshot, encoded(snapshot), known, own=True)
         while len(self._found) >= _FOUND_KEPT:
             del self._found[next(iter(self._found))]
         self._found[digest(encoded(cut))] = found

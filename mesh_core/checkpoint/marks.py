@@ -3,6 +3,11 @@
 Which cut is taken is up to who proposes it; that it does not tear apart what belongs together is seen to here. A record
 about a job is covered together with the job's own or not at all; the last record of a chain stays, because it tells a
 participant that was set back to an old backup of its past.
+
+That ends where a place cannot be covered for long: beyond a fork or a gap, behind a job that stays open, at the end of a
+chain whose author has gone. What was written about the same jobs elsewhere would stay for ever with it, then what was
+written about other jobs behind that, and so on. So a job is held together for so many marks; after that the others go, and
+the cut names the one record that is left and counts nevertheless (`beyond`).
 """
 
 from __future__ import annotations
@@ -19,7 +24,11 @@ from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.record import Entry
 
 _PATIENCE_MARKS = 2
-"""A record that has waited for its job through so many marks waits for one that is dropped, or never was."""
+"""A record that has waited for its job through so many marks waits for one that is dropped, or never was; a job of which
+some records could be covered and others not is held together through so many."""
+
+_OLD_MARKS = 8
+"""A job that has been open through so many marks is no reason any more to leave it out of a cut that would end it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +42,17 @@ class _Mark:
 @dataclass(eq=False)
 class Marks:
     """Remembers where the chains were while records come. `_retained` records are to be left above every cut; jobs of
-    those whom `_may_pay` does not name end with it."""
+    those whom `_may_pay` does not name end with it, and `_is_trusted` names those who need no earnings to pay."""
 
     _ledger: Ledger
     _retained: int
     _may_pay: Callable[[PeerId], bool]
+    _is_trusted: Callable[[PeerId], bool]
     _added: int = 0
     _marks: deque[_Mark] = field(default_factory=deque)
     _waits: dict[bytes, int] = field(default_factory=dict)
+    _torn: dict[JobId, int] = field(default_factory=dict)
+    _ages: dict[JobId, int] = field(default_factory=dict)
 
     @property
     def step(self) -> int:
@@ -70,8 +82,18 @@ class Marks:
 
     def mark(self) -> None:
         """Remember where the chains are."""
-        held = self._ledger.chains.authors.items()
-        self._mark(self._added, {author: chain.head_seq for author, chain in held})
+        heads = {author: chain.head_seq for author, chain in self._ledger.chains.authors.items()}
+        waiting = [entry.hash for entry in self._ledger.waiting()]
+        self._waits = {name: self._waits.get(name, 0) + 1 for name in waiting}
+        places = self._reach(heads)
+        torn = [job.id for job in self._ledger.jobs.values() if self._is_torn(job, places)]
+        self._torn = {name: self._torn.get(name, 0) + 1 for name in torn}
+        self._ages = {name: self._ages.get(name, 0) + 1 for name in self._ledger.open_jobs}
+        self._mark(self._added, heads)
+
+    def is_old(self, job: JobId) -> bool:
+        """Whether a job has been open for longer than anybody need wait for it."""
+        return self._ages.get(job, 0) > _OLD_MARKS
 
     def keep_beyond(self, records: int) -> None:
         """A cut of so many records has been taken: those that are behind it are of no use."""
@@ -105,17 +127,45 @@ class Marks:
             bases[author] = Base(seq, name)
         return bases
 
+    def beyond(self, bases: Mapping[PeerId, Base]) -> tuple[bytes, ...]:
+        """Records above these places that a cut there must name: they decide jobs that cannot be held together."""
+        loose = self._loose()
+        held = [chain for _, chain in sorted(self._ledger.chains.authors.items())] if loose else []
+        recorded: dict[JobId, list[Entry]] = {}
+        for entry in (entry for chain in held for entry in chain.entries()):
+            job = self._ledger.jobs.get(getattr(entry.body, "job", b""))
+            if job is not None and job.id in loose and entry.body == job.certificate:
+                recorded.setdefault(job.id, []).append(entry)
+        places = {author: base.seq for author, base in bases.items()}
+        named = (self._left_of(self._ledger.jobs[name], of, places) for name, of in recorded.items())
+        return tuple(sorted(entry.hash for entry in named if entry is not None))
+
+    def _left_of(self, job: LedgerJob, recorded: list[Entry], places: Mapping[PeerId, int]) -> Entry | None:
+        """Of a decided job the record that is left above a cut, where another is below: its own, or that of its settlement,
+        wherever most others will have it."""
+        is_settled = any(_covers(places, entry) for entry in recorded)
+        if is_settled == _covers(places, job.entry):
+            return None
+        full = self._ledger.chains.full()
+        return job.entry if is_settled else min(recorded, key=lambda entry: entry.author in full)
+
     # -------------------------------------------------------------------------------------------- details
 
     def _mark(self, added: int, places: Mapping[PeerId, int]) -> None:
-        waiting = [entry.hash for entry in self._ledger.waiting()]
-        self._waits = {name: self._waits.get(name, 0) + 1 for name in waiting}
-        self._marks.append(_Mark(added, self._fitting(places, strangers=True)))
+        self._marks.append(_Mark(added, self._fitting(places)))
 
     def _fitting(
-        self, wanted: Mapping[PeerId, int], *, strangers: bool, without: Container[JobId] = ()
+        self, wanted: Mapping[PeerId, int], *, strangers: bool = True, without: Container[JobId] = ()
     ) -> dict[PeerId, int]:
         """Where a cut may go that goes no further than `wanted`."""
+        places = self._reach(wanted, strangers=strangers, without=without)
+        self._leave_uncovered(places)
+        return places
+
+    def _reach(
+        self, wanted: Mapping[PeerId, int], *, strangers: bool = True, without: Container[JobId] = ()
+    ) -> dict[PeerId, int]:
+        """The same, as far as each chain goes for itself."""
         budget = self._ledger.budget
         places: dict[PeerId, int] = {}
         for author, held in self._ledger.chains.authors.items():
@@ -129,8 +179,31 @@ class Marks:
                 self._lower(places, job.entry)
         self._leave_waiting(places)
         self._leave_open(places)
-        self._leave_uncovered(places)
         return places
+
+    def _is_torn(self, job: LedgerJob, places: Mapping[PeerId, int]) -> bool:
+        """Whether some of a job's records can be covered and others, which belong to them, cannot.
+
+        Of an open one leases can wait until it is decided, unless that is up to who has forked, left a gap, or has no credit.
+        """
+        covered = _covers(places, job.entry)
+        if job.settle is not None:
+            return _covers(places, job.settle) != covered
+        chain = self._ledger.chains.authors[job.submitter]
+        is_sound = self._is_trusted(job.submitter) and chain.hash_at(job.entry.seq) == job.id
+        return not covered and not is_sound and any(_covers(places, entry) for entry in _concerning(job))
+
+    def _loose(self) -> set[JobId]:
+        """Jobs that have been torn for so long that they are not held together any more, as many as a snapshot has room to
+        remember."""
+        ledger = self._ledger
+        jobs = [
+            ledger.jobs[name]
+            for name, times in self._torn.items()
+            if times > _PATIENCE_MARKS and name in ledger.jobs
+        ]
+        jobs.sort(key=lambda job: (not self._is_trusted(job.submitter), job.id))
+        return {job.id for job in jobs[: max(0, limit("snapshot_apart_max") - len(ledger.apart))]}
 
     def _may_go(self, last: Entry) -> bool:
         """Whether the last record of a chain need not stay: that of a decided job, because others that concern it could
@@ -154,11 +227,21 @@ class Marks:
                 self._lower(places, entry)
 
     def _leave_open(self, places: dict[PeerId, int]) -> None:
-        """Leave out what would make a snapshot too large: open jobs beyond so many."""
-        room = limit("snapshot_open_jobs_max")
-        covered = [job for job in self._ledger.open_jobs.values() if job.entry.seq <= places[job.submitter]]
-        for job in sorted(covered, key=lambda job: (job.entry.seq, job.id))[room:]:
-            self._lower(places, job.entry)
+        """Leave out what would make a snapshot too large: jobs that are open at the cut beyond so many, or so large. Those
+        of submitters without credit take no room: the snapshot drops what is too much of them."""
+        loose = self._loose()
+        jobs, size = limit("snapshot_open_jobs_max"), limit("snapshot_open_bytes_max")
+        found = [
+            job
+            for job in self._ledger.jobs.values()
+            if _covers(places, job.entry) and job.id not in loose and self._is_trusted(job.submitter)
+            if job.settle is None or not _covers(places, job.settle)
+        ]
+        for job in sorted(found, key=lambda job: (job.entry.seq, job.id)):
+            jobs -= 1
+            size -= sum(len(entry.signed) for entry in (job.entry, *_concerning(job)))
+            if jobs < 0 or size < 0:
+                self._lower(places, job.entry)
 
     def _leave_uncovered(self, places: dict[PeerId, int]) -> None:
         """Leave out records of jobs whose own record is left out, and of those whose own is left out by that, and so on.
@@ -169,14 +252,19 @@ class Marks:
             jobs.setdefault(job.submitter, []).append(job)
         for theirs in jobs.values():
             theirs.sort(key=lambda job: job.entry.seq)
-        lowered = list(jobs)
+        lowered, loose = list(jobs), self._loose()
         while lowered:
             author = lowered.pop()
             theirs = jobs.get(author, [])
             while theirs and theirs[-1].entry.seq > places[author]:
-                for entry in _concerning(theirs.pop()):
+                job = theirs.pop()
+                for entry in _concerning(job) if job.id not in loose else ():
                     if self._lower(places, entry):
                         lowered.append(entry.author)
+
+
+def _covers(places: Mapping[PeerId, int], entry: Entry) -> bool:
+    return entry.seq <= places.get(entry.author, 0)
 
 
 def _concerning(job: LedgerJob) -> Iterator[Entry]:

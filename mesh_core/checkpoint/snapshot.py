@@ -7,7 +7,8 @@ chains are covered, and nothing that comes for such a place counts any more.
 
 Books are kept of *payers*: of the submitters that are trusted, and of whoever they have paid, since that may be spent.
 Of everybody else nothing is kept but those places: neither what they paid to whomever, nor their open jobs, which end with
-the cut. Keys cost nothing, and what strangers certify among themselves must not make a snapshot large.
+the cut. Keys cost nothing, and what strangers certify among themselves must not make a snapshot large. Nor must whoever has
+earned a little: of payers that are not trusted no more is kept than there is room for.
 
 A snapshot follows from its cut and the snapshot before: replicas get the same bytes whether they fold all records at once
 or go from one cut to the next, and whichever cuts they stopped at, as long as the payers have been the same. So it holds
@@ -19,6 +20,7 @@ not below the cut is dropped with the cut.
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import accumulate
 
 import msgspec
@@ -44,16 +46,25 @@ class CutHead(Struct, array_like=True, frozen=True):
 
 
 class Cut(Struct, array_like=True, frozen=True):
-    """What a checkpoint covers, in order of authors, and the submitters that electors trust, in order of their keys."""
+    """What a checkpoint covers, in order of authors, and the submitters that electors trust, in order of their keys.
+
+    `beyond` names records above it that count nevertheless: each decides a job of which other records are covered.
+    """
 
     heads: tuple[CutHead, ...]
     trusted: tuple[st.PeerId, ...]
+    beyond: tuple[bytes, ...] = ()
 
     @classmethod
-    def of(cls, bases: Mapping[st.PeerId, Base], trusted: Iterable[st.PeerId] = ()) -> Cut:
+    def of(
+        cls,
+        bases: Mapping[st.PeerId, Base],
+        trusted: Iterable[st.PeerId] = (),
+        beyond: Iterable[bytes] = (),
+    ) -> Cut:
         """The cut at these places."""
         heads = (CutHead(author, base.seq, base.hash) for author, base in sorted(bases.items()) if base.seq)
-        return cls(tuple(heads), tuple(sorted(set(trusted))))
+        return cls(tuple(heads), tuple(sorted(set(trusted))), tuple(sorted(set(beyond))))
 
     @property
     def bases(self) -> dict[st.PeerId, Base]:
@@ -83,11 +94,21 @@ class Decided(Struct, array_like=True, frozen=True):
     value: st.Value | None
 
 
+class Apart(Struct, array_like=True, frozen=True):
+    """A job that is decided although a record about it, its own or that of its settlement, stands at a place that is not
+    covered yet."""
+
+    author: st.PeerId
+    seq: int
+    job: st.JobId
+
+
 class Snapshot(Struct, array_like=True, frozen=True):
     """The state at a cut. `settled` is the sum behind the state root, `jobs` counts decided jobs.
 
     `decided` lists each submitter's newest decided jobs, as many as it may be waiting for; `records` are those below the
-    cut that still matter: of open jobs, and one proof against each equivocator.
+    cut that still matter: of open jobs, and one proof against each equivocator. What comes about jobs that are `apart`
+    counts no more than if it came for a covered place.
     """
 
     network: str
@@ -97,6 +118,7 @@ class Snapshot(Struct, array_like=True, frozen=True):
     accounts: tuple[AccountState, ...]
     decided: tuple[tuple[st.PeerId, tuple[Decided, ...]], ...]
     records: tuple[st.Signed, ...]
+    apart: tuple[Apart, ...] = ()
 
     @property
     def state_root(self) -> bytes:
@@ -107,8 +129,14 @@ class Snapshot(Struct, array_like=True, frozen=True):
         """Let an empty ledger go on from here."""
         ledger.chains.rebase(self.cut.bases)
         ledger.collapse(self.settled, self.opened_accounts(), self.jobs)
+        ledger.set_apart(self.jobs_apart)
         for signed in self.records:
             ledger.fold(read_record(signed))
+
+    def open_jobs(self) -> frozenset[st.JobId]:
+        """The jobs that it leaves open."""
+        records = map(read_record, self.records)
+        return frozenset(entry.hash for entry in records if isinstance(entry.body, st.Job))
 
     def decided_of(self, submitter: st.PeerId) -> tuple[Decided, ...]:
         """What the newest decided jobs of a submitter came to, in order of its chain."""
@@ -118,6 +146,11 @@ class Snapshot(Struct, array_like=True, frozen=True):
     def payers(self) -> frozenset[st.PeerId]:
         """Whose books it keeps."""
         return _payers(self.opened_accounts(), self.cut.trusted)
+
+    @property
+    def jobs_apart(self) -> frozenset[st.JobId]:
+        """The jobs that are apart."""
+        return frozenset(one.job for one in self.apart)
 
     def results(self) -> frozenset[bytes]:
         """The results of all jobs it lists."""
@@ -170,6 +203,16 @@ def _require_sound(cut: Cut) -> None:
         raise SnapshotError("a cut with impossible heads")
     if list(cut.trusted) != sorted(set(cut.trusted)) or len(cut.trusted) > limit("trusted_max"):
         raise SnapshotError("a cut that trusts an impossible list of submitters")
+    if list(cut.beyond) != sorted(set(cut.beyond)) or len(cut.beyond) > limit("snapshot_apart_max"):
+        raise SnapshotError("a cut that names impossible records beyond it")
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """The records below a cut, folded, and those `beyond` it that count."""
+
+    ledger: Ledger
+    beyond: tuple[Entry, ...]
 
 
 def snapshot_at(ledger: Ledger, base: Snapshot | None, cut: Cut) -> Snapshot | None:
@@ -177,12 +220,15 @@ def snapshot_at(ledger: Ledger, base: Snapshot | None, cut: Cut) -> Snapshot | N
 
     None when the cut is behind the ledger's base, or when records below it are not held.
     """
-    scratch = folded(ledger, base, cut.bases)
-    return taken(scratch, base, cut) if scratch is not None else None
+    below = folded(ledger, base, cut.bases, cut.beyond)
+    return taken(below, base, cut) if below is not None else None
 
 
-def folded(ledger: Ledger, base: Snapshot | None, bases: Mapping[st.PeerId, Base]) -> Ledger | None:
-    """All records at or below `bases`, folded on top of the snapshot at the ledger's own base; None when some are missing."""
+def folded(
+    ledger: Ledger, base: Snapshot | None, bases: Mapping[st.PeerId, Base], beyond: Iterable[bytes] = ()
+) -> Below | None:
+    """All records at or below `bases`, and those `beyond`, folded on top of the snapshot at the ledger's own base; None when
+    some are missing."""
     if base is not None and any(head.author not in bases for head in base.cut.heads):
         return None
     above: list[Entry] = []
@@ -191,13 +237,17 @@ def folded(ledger: Ledger, base: Snapshot | None, bases: Mapping[st.PeerId, Base
         if path is None:
             return None
         above += path
+    named = tuple(entry for entry in map(ledger.chains.get, beyond) if entry is not None)
+    if len(named) < len(tuple(beyond)):
+        return None
     below = [read_record(signed) for signed in base.records] if base is not None else []
     scratch = Ledger(ledger.verifier, ledger.network, proven=ledger.accepted())
     if base is not None:
         scratch.load_accounts(base.settled, base.opened_accounts())
-    for entry in (*below, *above):
+        scratch.set_apart(base.jobs_apart)
+    for entry in (*below, *above, *named):
         scratch.fold(entry)
-    return scratch
+    return Below(scratch, named)
 
 
 def submitters(scratch: Ledger, base: Snapshot | None) -> set[st.PeerId]:
@@ -207,8 +257,9 @@ def submitters(scratch: Ledger, base: Snapshot | None) -> set[st.PeerId]:
     return found | {peer for peer, _ in (base.decided if base is not None else ())}
 
 
-def taken(scratch: Ledger, base: Snapshot | None, cut: Cut) -> Snapshot:
+def taken(below: Below, base: Snapshot | None, cut: Cut) -> Snapshot:
     """The snapshot at `cut` of what has been folded up to there, which is changed by it."""
+    scratch = below.ledger
     found = [job for job in scratch.jobs.values() if job.final]
     payers = _payers(scratch.accounts, cut.trusted)
     _gather(scratch.accounts, payers.difference(cut.trusted))
@@ -220,8 +271,24 @@ def taken(scratch: Ledger, base: Snapshot | None, cut: Cut) -> Snapshot:
         (base.jobs if base is not None else 0) + len(found),
         tuple(_state(peer, account) for peer, account in sorted(scratch.accounts.items())),
         _newest(base.decided if base is not None else (), found, payers, frozenset(cut.trusted)),
-        tuple(entry.signed for entry in _still_matter(scratch, payers)),
+        tuple(entry.signed for entry in _still_matter(scratch, payers, frozenset(cut.trusted))),
+        _apart(below, base, cut),
     )
+
+
+def _apart(below: Below, base: Snapshot | None, cut: Cut) -> tuple[Apart, ...]:
+    """The jobs that are decided by what stands beyond the cut, and those of before whose place it does not cover either."""
+    bases = cut.bases
+    found = (
+        [one for one in base.apart if one.seq > bases.get(one.author, Base()).seq] if base is not None else []
+    )
+    for entry in below.beyond:
+        job = below.ledger.jobs.get(
+            entry.hash if isinstance(entry.body, st.Job) else getattr(entry.body, "job", b"")
+        )
+        if job is not None and job.final:
+            found.append(Apart(entry.author, entry.seq, job.id))
+    return tuple(sorted(found, key=lambda one: (one.author, one.seq, one.job)))
 
 
 def _payers(accounts: Mapping[st.PeerId, Account], trusted: Iterable[st.PeerId]) -> frozenset[st.PeerId]:
@@ -279,12 +346,42 @@ def _newest(
     return tuple(newest)
 
 
-def _still_matter(scratch: Ledger, payers: Container[st.PeerId]) -> Iterable[Entry]:
+def _still_matter(
+    scratch: Ledger, payers: Collection[st.PeerId], trusted: Collection[st.PeerId]
+) -> Iterable[Entry]:
     kept = _within_room(scratch, payers)
     for job in scratch.open_jobs.values():
-        if job.submitter in payers:
-            kept += [job.entry, *job.awards.values(), *(entry for _, entry in job.leases.values())]
+        if job.submitter in trusted:
+            kept += _records_of(job)
+    earners = {peer: _paid_by(trusted, scratch.account(peer)) for peer in payers if peer not in trusted}
+    left = limit("earners_bytes_max")
+    for peer in sorted(earners, key=lambda peer: (-earners[peer], peer)):
+        records, size = _of_earner(scratch, peer, min(left, limit("earner_bytes_max")))
+        kept += records
+        left -= size
     return sorted(kept, key=lambda entry: entry.hash)
+
+
+def _of_earner(scratch: Ledger, peer: st.PeerId, room: int) -> tuple[list[Entry], int]:
+    """Of the open jobs of a submitter without credit the first ones, as many as nodes take in; no more than there is room
+    for, since it may have made them as large as it likes. What is left of them ends with the cut."""
+    kept: list[Entry] = []
+    taken_in, used = 0, 0
+    for job in sorted(scratch.open_jobs.of(peer), key=lambda job: (job.entry.seq, job.id)):
+        records = _records_of(job)
+        size = sum(len(entry.signed) for entry in records)
+        if taken_in < limit("earner_jobs_max") and used + size <= room:
+            kept += records
+            taken_in, used = taken_in + 1, used + size
+    return kept, used
+
+
+def _records_of(job: LedgerJob) -> list[Entry]:
+    return [job.entry, *job.awards.values(), *(entry for _, entry in job.leases.values())]
+
+
+def _paid_by(payers: Container[st.PeerId], account: Account) -> int:
+    return sum(micro for payer, micro in account.earned_micro.items() if payer in payers)
 
 
 def _within_room(scratch: Ledger, payers: Container[st.PeerId]) -> list[Entry]:

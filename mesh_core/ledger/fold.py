@@ -62,7 +62,8 @@ class Account:
 @dataclass(slots=True)
 class Ledger:
     """Chains and the state they fold to. `collapsed` counts the decided jobs that a checkpoint covers: of them, money and
-    the root are left; `budget` bounds what matters to nobody. The certificates in records named by `proven` are not checked again."""
+    the root are left; `apart` are those of them whose own record, or that of whose settlement, it does not cover; `budget`
+    bounds what matters to nobody. The certificates in records named by `proven` are not checked again."""
 
     verifier: Verifier
     network: str
@@ -76,6 +77,7 @@ class Ledger:
     budget: Budget = field(default_factory=Budget)
     proven: frozenset[bytes] = frozenset()
     collapsed: int = 0
+    apart: frozenset[st.JobId] = frozenset()
     _waiting: dict[st.JobId, list[Entry]] = field(default_factory=dict)
     _declined: dict[st.JobId, st.PeerId] = field(default_factory=dict)
     _settled: SetHash = field(default_factory=SetHash)
@@ -192,6 +194,10 @@ class Ledger:
             return False
         return True
 
+    def is_unknown(self, job: st.JobId) -> bool:
+        """Whether nothing is known of a job, not even that it is decided below a cut."""
+        return job not in self.jobs and job not in self.apart
+
     def lacking(self) -> list[st.JobId]:
         """Jobs that are not held although certificates say that they are decided, but for those that would be declined
         again."""
@@ -215,6 +221,8 @@ class Ledger:
         """Let a record count without keeping it."""
         self.budget.charge(entry)
         body = entry.body
+        if (entry.hash if isinstance(body, st.Job) else getattr(body, "job", None)) in self.apart:
+            return
         if isinstance(body, st.Job):
             self._add_job(entry, body)
         elif isinstance(body, st.Award | st.LeaseCertificate | st.SettleCertificate):
@@ -282,6 +290,17 @@ class Ledger:
             if peer in self.accounts:
                 self.accounts[peer].rescued = times
 
+    def set_apart(self, jobs: frozenset[st.JobId]) -> None:
+        """These are decided below a cut although not all of their records are: what comes of them counts no more."""
+        self.apart = jobs
+        for job in jobs.intersection(self._waiting):
+            self._wait_no_more(job)
+
+    def _wait_no_more(self, job: st.JobId) -> None:
+        del self._waiting[job]
+        self._declined.pop(job, None)
+        self.budget.expect_no_more(job)
+
     def forget(self, jobs: Iterable[LedgerJob], cut: Mapping[st.PeerId, Base]) -> None:
         """Drop jobs that are decided below a cut, and the records below it."""
         for job in jobs:
@@ -293,9 +312,7 @@ class Ledger:
             if left:
                 self._waiting[job_id] = left
             else:
-                del self._waiting[job_id]
-                self._declined.pop(job_id, None)
-                self.budget.expect_no_more(job_id)
+                self._wait_no_more(job_id)
         self.chains.rebase(cut)
         self.budget.keep(self.chains.__contains__, self.jobs)
 

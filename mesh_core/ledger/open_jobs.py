@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -53,6 +53,11 @@ class OpenJobs(Mapping[st.JobId, LedgerJob]):
     def newest_first(self) -> Iterator[LedgerJob]:
         """Those that came last before the others."""
         return reversed(self._jobs.values())
+
+    def of(self, submitter: st.PeerId) -> Iterable[LedgerJob]:
+        """Those of one submitter."""
+        held = self._submitters.get(submitter)
+        return held.jobs.values() if held is not None else ()
 
     def add(self, job: LedgerJob) -> None:
         """A job has come."""

@@ -166,7 +166,7 @@ class Replication:
         if entry.author == self._context.me:
             self._found_own(entry)
         self._want_predecessor(now, sender, entry)
-        if isinstance(entry.body, st.SettleCertificate) and entry.body.job not in self._ledger.jobs:
+        if isinstance(entry.body, st.SettleCertificate) and self._ledger.is_unknown(entry.body.job):
             self._want(now, sender, [entry.body.job])
         live = self._live()
         if len(live) > SMALL_MESH:

@@ -40,7 +40,8 @@ class EveryJobEnds(Invariant):
             for host in core:
                 ledger = _node(host).ledger
                 known = ledger.jobs.get(job.id)
-                if known is None and ledger.chains.is_closed(job.submitter, job.seq):
+                closed = ledger.chains.is_closed(job.submitter, job.seq) or job.id in ledger.apart
+                if known is None and closed:
                     continue
                 if known is None or not known.final:
                     state = known.state if known else "unknown"

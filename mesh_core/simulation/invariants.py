@@ -424,7 +424,9 @@ class NoAlarm(Invariant):
         if notify.kind == "alarm" and all(map(self.facts.holds, self.facts.jobs.values())):
             self.fail(f"{host.name}: {notify.fields['text']}")
         if notify.kind == "equivocation" and self.facts.trusts(key_of(notify.fields["author"])):
-            self.fail(f"{host.name} holds a proof against {self.facts.called(key_of(notify.fields['author']))}")
+            self.fail(
+                f"{host.name} holds a proof against {self.facts.called(key_of(notify.fields['author']))}"
+            )
 
 
 class NoKeyRetired(Invariant):

@@ -20,6 +20,7 @@ from mesh_core.wire import statements as st
 
 _HASH_BYTES = 32
 _SELDOM = 0.1
+_HARDLY_EVER = 0.01
 _ABSURD = (0, 1 << 31, 1 << 50, (1 << 53) - 1, 1 << 62)
 
 
@@ -143,7 +144,7 @@ class NamesJunk(_Perjurer):
         first = self.body(self.finding())
         for _ in range(self.rng.choice((1, 3))):
             cut = self.node.blobs.put(self._junk())
-            electors = self.rng.choice((first.finding.electors, (self.rng.randbytes(20_000),)))
+            electors = self.rng.choice((first.finding.electors, (self.rng.randbytes(3_000),)))
             finding = structs.replace(self.finding(), cut=cut, electors=electors)
             yield from self.vote(structs.replace(first, finding=finding))
 
@@ -208,6 +209,55 @@ class PoisonsCertificates(_Perjurer):
         return (Send(effect.to, poisoned, after_disk=False),)
 
 
+class ForksItsChain(_Perjurer):
+    """Signs something else in the place of the first of its jobs, so that nothing that it has written since belongs to
+    its chain: its jobs, on which others have worked, and its own work."""
+
+    about = "forks its chain below what others have to do with"
+
+    def idling(self) -> Iterable[Send]:
+        """Show it to everybody."""
+        chain = self.node.ledger.chains.authors.get(self.me)
+        jobs = (
+            [entry.seq for entry in chain.chain if isinstance(entry.body, st.Job)]
+            if chain is not None
+            else []
+        )
+        if chain is None or not jobs or self.rng.random() >= _HARDLY_EVER:
+            return
+        seq = jobs[0]
+        prev = chain.hash_at(seq - 1) or bytes(_HASH_BYTES)
+        place = (seq, prev, 0, "note", self.rng.randrange(1 << 30))
+        forged = make_record(self.node.context.crypto, self.network, self.me, *place)
+        for peer in self.others():
+            yield Send(peer, ms.Records((forged,)), after_disk=False)
+
+
+class LeavesAGap(_Perjurer):
+    """Shows one of its votes to nobody, so that whatever it writes stands behind a gap from then on."""
+
+    about = "keeps one record to itself, so that the others stand behind a gap"
+
+    def __init__(self, node: Node, rng: Random) -> None:
+        super().__init__(node, rng)
+        self._hidden: set[bytes] = set()
+
+    def doing(self, effect: Effect) -> Iterable[Effect]:
+        """Keep it back."""
+        if not isinstance(effect, Send) or not isinstance(effect.message, ms.Records):
+            return (effect,)
+        shown = tuple(signed for signed in effect.message.records if not self._is_hidden(signed))
+        return (
+            Send(effect.to, structs.replace(effect.message, records=shown), after_disk=effect.after_disk),
+        )
+
+    def _is_hidden(self, signed: bytes) -> bool:
+        entry = read_record(signed)
+        if not self._hidden and entry.author == self.me and isinstance(entry.body, st.Checkpoint):
+            self._hidden.add(entry.hash)
+        return entry.hash in self._hidden
+
+
 PERJURIES: dict[str, type[Vice]] = {
     "calls_cuts": CallsBlobsCuts,
     "absurd": NamesAbsurdNumbers,
@@ -217,5 +267,7 @@ PERJURIES: dict[str, type[Vice]] = {
     "invents_truncation": InventsTruncation,
     "names_junk": NamesJunk,
     "poisons_certificates": PoisonsCertificates,
+    "forks_its_chain": ForksItsChain,
+    "leaves_a_gap": LeavesAGap,
 }
 """Every one of them by its name."""

@@ -49,12 +49,14 @@ class Admission:
     def room_problem(self, job: LedgerJob) -> str:
         """Why there is no room for one more job of this submitter now; empty when there is, or it was taken in already.
 
-        Each has its share: one customer's cheap jobs must not keep the others' out, or fill the disk.
+        Each has its share: one customer's cheap jobs must not keep the others' out, or fill the disk. Of who pays with its
+        earnings no more are taken in than a checkpoint would keep.
         """
         if job.id in self._taken:
             return ""
         held = self._of.get(job.submitter, _Open())
-        crowded = len(self._taken) >= limit("open_jobs_max") or held.jobs >= limit("own_jobs_max")
+        share = "own_jobs_max" if self._credit.is_granted(job.submitter) else "earner_jobs_max"
+        crowded = len(self._taken) >= limit("open_jobs_max") or held.jobs >= limit(share)
         if crowded or held.payload_bytes + job.job.payload_bytes > limit("open_payload_bytes_max"):
             return "too many open jobs here, try again later"
         return ""

@@ -68,10 +68,12 @@ def collapsed(ledger: Ledger, snapshot: Snapshot) -> None:
     gone = [
         job
         for job in ledger.jobs.values()
-        if job.id not in kept and job.entry.seq <= bases.get(job.submitter, Base()).seq
+        if job.id in snapshot.jobs_apart
+        or (job.id not in kept and job.entry.seq <= bases.get(job.submitter, Base()).seq)
     ]
     ledger.forget(gone, bases)
     ledger.collapse(snapshot.settled, snapshot.opened_accounts(), snapshot.jobs)
+    ledger.set_apart(snapshot.jobs_apart)
     for signed in snapshot.records:
         ledger.fold(read_record(signed))
 
@@ -200,3 +202,65 @@ def test_proofs_do_not_make_a_snapshot_large(monkeypatch: pytest.MonkeyPatch) ->
     small = snapshot_at(ledger, None, cut_after(len(entries)))
     assert whole is not None and small is not None
     assert len(whole.records) == len(small.records) + 1
+
+
+# --------------------------------------------------------------------------------- what stands beyond a cut
+
+
+def torn(people: People) -> tuple[list[Entry], Entry, Entry]:
+    """A job and its settlement, which stand at the end of two chains; first all records, then these two."""
+    holder = people.providers[0]
+    job = people.submitter.record("job", people.job())
+    settle = holder.record("settle", people.settlement(job.hash, people.value(holder), people.providers[:4]))
+    return [job, settle], job, settle
+
+
+@pytest.mark.parametrize("left", ["job", "settlement"])
+def test_a_job_that_a_cut_tears_apart_counts_once_whatever_comes_of_it_later(left: str) -> None:
+    people = People()
+    entries, job, settle = torn(people)
+    ledger = people.ledger()
+    for entry in entries:
+        ledger.add(entry)
+    root = ledger.state_root()
+    covered, beyond = (settle, job) if left == "job" else (job, settle)
+    cut = Cut.of({covered.author: Base(1, covered.hash)}, (people.submitter.peer,), (beyond.hash,))
+    snapshot = snapshot_at(ledger, None, cut)
+    assert snapshot is not None and read_snapshot(encoded(snapshot)) == snapshot
+    assert snapshot.jobs == 1 and snapshot.jobs_apart == {job.hash} and not snapshot.open_jobs()
+    assert snapshot.state_root == root
+    collapsed(ledger, snapshot)
+    newcomer = people.ledger()
+    snapshot.begin(newcomer)
+    assert not newcomer.is_unknown(job.hash)
+    for one in (ledger, newcomer):
+        for entry in entries:
+            one.add(entry)
+        assert one.state_root() == root and not one.jobs and not list(one.waiting()) and not one.lacking()
+        whole = Cut.of({entry.author: Base(1, entry.hash) for entry in entries}, (people.submitter.peer,))
+        after = snapshot_at(one, snapshot, whole)
+        assert after is not None and after.state_root == root and after.jobs == 1 and not after.apart
+    assert ledger.chains.vector_hash() == newcomer.chains.vector_hash()
+
+
+def test_a_cut_is_not_known_before_what_it_names_is_held() -> None:
+    people = People()
+    _, job, settle = torn(people)
+    ledger = people.ledger()
+    ledger.add(settle)
+    cut = Cut.of({settle.author: Base(1, settle.hash)}, (people.submitter.peer,), (job.hash,))
+    assert snapshot_at(ledger, None, cut) is None
+    ledger.add(job)
+    assert snapshot_at(ledger, None, cut) is not None
+
+
+def test_a_record_beyond_a_cut_that_decides_nothing_counts_for_nothing_lasting() -> None:
+    people = People()
+    _, job, settle = torn(people)
+    ledger = people.ledger()
+    ledger.add(job)
+    snapshot = snapshot_at(ledger, None, Cut.of({}, (people.submitter.peer,), (job.hash,)))
+    assert snapshot is not None and not snapshot.apart
+    collapsed(ledger, snapshot)
+    ledger.add(settle)
+    assert ledger.jobs[job.hash].final

@@ -229,7 +229,8 @@ class Scenario:
                 fault_bound=fault_bound,
                 submitter_weight=submitter_weight,
             )
-            name = rng.choice((OPERATOR, OPERATOR, OPERATOR, self._providers[0]))
+            provider = next(iter(self.liars), "") if self.profile.perjury else self._providers[0]
+            name = rng.choice((OPERATOR, OPERATOR, OPERATOR, provider or self._providers[0]))
             if self._earners and (name != OPERATOR or self.dice["earners"].random() < 0.4):
                 name, shards = RICHEST, shards[:1]
                 options = replace(options, max_price_micro=EARNERS_PRICE_MICRO)

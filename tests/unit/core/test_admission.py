@@ -8,10 +8,12 @@ from dataclasses import replace
 import pytest
 
 import mesh_core.market.auction as auctions
+from mesh_core import config
 from mesh_core.config import limit
 from mesh_core.crypto import Crypto
 from mesh_core.effects import JobOptions, PeerId, Persist, PutMeta
 from mesh_core.identity.statement import digest
+from mesh_core.ledger.fold import Account
 from mesh_core.secrecy.envelope import Envelope, seal_work
 from mesh_core.simulation.workload import Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
@@ -51,6 +53,22 @@ def test_who_names_the_payload_of_another_job_is_not_let_in_by_it(seat: Seat, pe
     assert "credit" in refusal(seat, people, "stranger")
     assert refusal(seat, people, "submitter") == ""
     assert "credit" in refusal(seat, people, "submitter", max_price_micro=10**12)
+
+
+def test_of_who_pays_with_its_earnings_no_more_jobs_are_taken_in_than_a_checkpoint_would_keep(
+    seat: Seat, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(config._LIMIT, "earner_jobs_max", 2)
+    earner = people.person("earner")
+    seat.node.ledger.accounts[earner.peer] = Account(earned_micro={people.submitter.peer: LIMIT_MICRO})
+    committee = tuple(st.Seat(one.peer, 1) for one in [*people.providers, earner])
+    answers = []
+    for name in "abc":
+        record = earner.record("job", people.job(committee=committee, label=name, max_price_micro=1))
+        answers += seat.tell(earner, ms.StoreJob(record.signed, b""))
+    refused = [answer.refused for answer in answers if isinstance(answer, ms.JobStored)]
+    assert refused[:2] == ["", ""] and "too many open jobs" in refused[2]
+    assert refusal(seat, people, "submitter", label="d", max_price_micro=1) == ""
 
 
 def test_a_stranger_with_a_copied_payload_gets_no_more_favours_than_any_other(

@@ -3,13 +3,14 @@
 import pytest
 from msgspec import structs
 
+from mesh_core import config
 from mesh_core.checkpoint.look import look_at
 from mesh_core.checkpoint.snapshot import Cut, encoded
 from mesh_core.config import limit
 from mesh_core.effects import Effect, JobOptions, Notify, Send, Tick
-from mesh_core.identity.statement import digest
+from mesh_core.identity.statement import body_hash, digest
 from mesh_core.ledger.chain import AuthorChain
-from mesh_core.ledger.record import make_record, read_record
+from mesh_core.ledger.record import Entry, make_record, read_record
 from mesh_core.node import Node
 from mesh_core.simulation.workload import QUICK, Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
@@ -452,6 +453,136 @@ def test_an_elector_agrees_to_no_cut_that_would_end_a_job_it_has_taken_in() -> N
         assert found is not None
         ending[cut.trusted] = elector.checkpoints._elector._ending(found)
     assert ending == {kept.trusted: frozenset(), forgotten.trusted: {own}}
+
+
+# ----------------------------------------------------------------------- what cannot be covered for long
+
+
+def held_open_for_nothing(node: Node) -> int:
+    """Jobs that are decided, and of which the snapshot keeps the records because it does not know."""
+    snapshot = node.checkpoints._newest.read()
+    assert snapshot is not None
+    kept = [read_record(signed).hash for signed in snapshot.records]
+    return sum(name in node.ledger.jobs and node.ledger.jobs[name].final for name in kept)
+
+
+def goes_on_without(world: World, name: str, count: int = 30) -> int:
+    """After many more questions nothing is held back, and all come to the same, also who starts again and who is new;
+    returns how many decided jobs were apart at most."""
+    apart = 0
+    for _ in range(count):
+        ask(world, 1)
+        apart = max(apart, len(node_of(world, OPERATOR).ledger.apart))
+    world.join("late")
+    world.crash("node1" if name != "node1" else "node2")
+    world.run_for(1.0)
+    world.start()
+    world.run_for(6.0)
+    nodes = [node_of(world, other) for other in world.hosts if world.hosts[other].up]
+    assert len({node.ledger.state_root() for node in nodes}) == 1
+    for node in nodes:
+        assert node.checkpoints.height >= 10 and held_open_for_nothing(node) <= 8
+        assert sum(len(held.chain) for held in node.ledger.chains.authors.values()) < 4 * RETAINED
+        assert not node.ledger.apart & node.ledger.jobs.keys()
+    return apart
+
+
+def own_jobs(world: World, name: str, count: int) -> int:
+    """Let a provider ask something, paid with what it has earned, and the others work on it; what it has spent then."""
+    for number in range(count):
+        world.submit(name, "why?", [number], JobOptions(max_price_micro=12_000), f"own {number}")
+        world.run_for(0.6)
+    return node_of(world, OPERATOR).ledger.account(world.hosts[name].peer).spent_micro
+
+
+def test_a_provider_that_forks_its_chain_below_its_jobs_holds_nobody_back() -> None:
+    """What others have written about these jobs would stay for ever, then what was written about others' jobs behind that."""
+    world, name = earning_mesh()
+    key, crypto = world.hosts[name].peer, world.keys.crypto(name)
+    chain = node_of(world, OPERATOR).ledger.chains.authors[key]
+    place = (chain.head_seq + 1, chain.head_hash)
+    spent = own_jobs(world, name, 4)
+    forged = make_record(crypto, "local", key, *place, 0, "note", "other")
+    for other in world.hosts:
+        if other != name:
+            node = node_of(world, other)
+            node.replication.ingest(node.context.now, node.peer, forged)
+    world.run_for(1.0)
+    world.kill(name)
+    assert goes_on_without(world, name) > 1
+    assert node_of(world, "late").ledger.account(key).spent_micro >= spent > 0
+
+
+def test_a_provider_that_keeps_a_record_to_itself_holds_nobody_back() -> None:
+    """What it writes then stands behind a gap, and nobody can prove anything."""
+    world, name = earning_mesh()
+    key = world.hosts[name].peer
+    hidden = node_of(world, name).replication.make("note", "hidden")
+    for other in world.hosts:
+        if other != name:
+            node = node_of(world, other)
+            refuse_record(node, hidden.hash)
+    spent = own_jobs(world, name, 4)
+    chain = node_of(world, OPERATOR).ledger.chains.authors[key]
+    assert chain.extras and chain.forked_at is None
+    world.kill(name)
+    assert goes_on_without(world, name) > 1
+    assert node_of(world, "late").ledger.account(key).spent_micro >= spent > 0
+
+
+def refuse_record(node: Node, name: bytes) -> None:
+    """One record never comes to a node."""
+    ingest = node.replication.ingest
+
+    def without(now: float, sender: bytes, signed: bytes) -> Entry | None:
+        return None if body_hash(signed) == name else ingest(now, sender, signed)
+
+    node.replication.ingest = without  # type: ignore[method-assign]
+
+
+def test_open_jobs_of_a_provider_beyond_what_a_snapshot_keeps_end_and_hold_nobody_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They would stay open for ever, and what it does for others stands behind them."""
+    monkeypatch.setitem(config._LIMIT, "earner_jobs_max", 1)
+    world, name = earning_mesh()
+    node, key = node_of(world, name), world.hosts[name].peer
+    seats = tuple(st.Seat(world.keys.key(f"nobody{number}"), 1) for number in range(6))
+    own = next(job.job for job in node.ledger.jobs.values())
+    for number in range(3):
+        sham = structs.replace(own, label=f"sham {number}", committee=(*seats, st.Seat(key, 1)))
+        node.replication.append(node.context.now, "job", sham)
+    world.run_for(1.0)
+    assert len(node_of(world, OPERATOR).ledger.open_jobs) == 3
+    for _ in range(20):
+        ask(world, 1)
+    for other in world.hosts:
+        held = node_of(world, other)
+        assert held.checkpoints.height >= 10 and held_open_for_nothing(held) <= 8
+        assert [job.job.label for job in held.ledger.open_jobs.values()] == ["sham 0"]
+        assert held.ledger.chains.is_closed(key, held.ledger.chains.authors[key].head_seq - RETAINED)
+
+
+def test_a_job_that_an_elector_has_taken_in_is_left_out_of_a_cut_that_would_end_it_but_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a committee that its submitter has invented but for one seat nobody ever decides it."""
+    world, name = earning_mesh()
+    monkeypatch.setitem(config._LIMIT, "earner_jobs_max", 0)
+    node, key = node_of(world, name), world.hosts[name].peer
+    seats = tuple(st.Seat(world.keys.key(f"nobody{number}"), 1) for number in range(6))
+    own = next(job.job for job in node.ledger.jobs.values())
+    sham = structs.replace(own, label="sham", committee=(*seats, st.Seat(key, 1)))
+    name_of_it = node.replication.append(node.context.now, "job", sham).hash
+    world.run_for(1.0)
+    nodes = [node_of(world, host) for host in world.hosts]
+    for one in nodes:
+        one.admission.take(one.ledger.jobs[name_of_it])
+    height = nodes[0].checkpoints.height
+    ask(world, 3)
+    assert all(one.checkpoints.height > height and name_of_it in one.ledger.open_jobs for one in nodes)
+    ask(world, 20)
+    assert all(name_of_it not in one.ledger.jobs and name_of_it not in one.admission for one in nodes)
 
 
 def test_newcomers_that_have_worked_become_electors_and_who_is_gone_ceases_to_be_one() -> None:

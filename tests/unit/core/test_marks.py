@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import pytest
 from msgspec import structs
 
+from mesh_core import config
 from mesh_core.checkpoint.marks import Marks
 from mesh_core.ledger.budget import Budget
 from mesh_core.ledger.fold import Ledger
@@ -13,7 +15,7 @@ from tests.unit.core.people import People, Person
 
 
 def marks_of(ledger: Ledger, retained: int = 4) -> Marks:
-    return Marks(ledger, retained, lambda peer: True)
+    return Marks(ledger, retained, lambda peer: True, lambda peer: True)
 
 
 def record_all(ledger: Ledger, marks: Marks, count: int) -> None:
@@ -143,3 +145,95 @@ def test_a_job_that_is_to_be_left_out_is_left_out_with_what_concerns_it() -> Non
     whole, without = marks.cut(0), marks.cut(0, without={job.hash})
     assert whole is not None and without is None, "nothing is left to be covered"
     assert {author: base.seq for author, base in whole.items()} == {people.submitter.peer: 1, holder.peer: 1}
+
+
+def forked_below_a_job(people: People, ledger: Ledger) -> tuple[Entry, Entry]:
+    """A provider's job that another has settled, and a fork below it."""
+    liar, holder = people.providers[1], people.providers[0]
+    settlement = people.settlement
+    first = liar.record("note", 1)
+    job = liar.record("job", people.job())
+    settle = holder.record("settle", settlement(job.hash, people.value(holder), people.providers[:4]))
+    fork = liar.record("note", "other", seq=job.seq, prev=first.hash)
+    for entry in (first, job, settle, holder.record("note", 1), fork):
+        ledger.add(entry)
+    return job, settle
+
+
+def marks_passed(marks: Marks, ledger: Ledger, people: People, count: int) -> None:
+    """So many marks, each behind as many records of the submitter as a mark takes."""
+    for _ in range(count):
+        for _ in range(marks.step):
+            ledger.add(people.submitter.record("note", 1))
+            marks.count()
+        marks.mark()
+
+
+@pytest.mark.parametrize("patient", [True, False])
+def test_a_job_beyond_a_fork_is_held_together_for_a_while_and_then_named(patient: bool) -> None:
+    people = People()
+    ledger = people.ledger()
+    job, settle = forked_below_a_job(people, ledger)
+    marks = marks_of(ledger)
+    marks_passed(marks, ledger, people, 2 if patient else 4)
+    for _ in range(4):
+        ledger.add(people.submitter.record("note", 1))
+        marks.count()
+    bases = marks.cut(0)
+    assert bases is not None and bases[job.author].seq == 0
+    assert bases[settle.author].seq == (0 if patient else settle.seq)
+    assert marks.beyond(bases) == (() if patient else (job.hash,))
+
+
+def test_a_settlement_that_cannot_be_covered_is_named_unless_it_is_recorded_elsewhere_too() -> None:
+    """Its author has forked below it, or has written nothing since: the last record of a chain stays."""
+    people = People()
+    ledger = people.ledger()
+    job = people.submitter.record("job", people.job())
+    holder, other = people.providers[:2]
+    certificate = people.settlement(job.hash, people.value(holder), people.providers[:4])
+    settle = holder.record("settle", certificate)
+    for entry in (job, settle):
+        ledger.add(entry)
+    marks = marks_of(ledger)
+    marks_passed(marks, ledger, people, 8)
+    bases = marks.cut(0)
+    assert bases is not None and bases[people.submitter.peer].seq > job.seq
+    assert marks.beyond(bases) == (settle.hash,)
+    for entry in (other.record("settle", certificate), other.record("note", 1)):
+        ledger.add(entry)
+    marks_passed(marks, ledger, people, 8)
+    bases = marks.cut(0)
+    assert bases is not None and bases[other.peer].seq == 1 and marks.beyond(bases) == ()
+
+
+def test_no_more_jobs_are_let_go_than_a_snapshot_can_remember(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(config._LIMIT, "snapshot_apart_max", 0)
+    people = People()
+    ledger = people.ledger()
+    _, settle = forked_below_a_job(people, ledger)
+    marks = marks_of(ledger)
+    marks_passed(marks, ledger, people, 8)
+    bases = marks.cut(0)
+    assert bases is not None and bases[settle.author].seq == 0 and marks.beyond(bases) == ()
+
+
+def test_what_is_open_at_a_cut_is_counted_whether_it_is_decided_above_it_or_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(config._LIMIT, "snapshot_open_jobs_max", 2)
+    people = People()
+    ledger = people.ledger()
+    holder = people.providers[0]
+    jobs = [people.submitter.record("job", people.job(label=f"{number}")) for number in range(4)]
+    for job in jobs:
+        ledger.add(job)
+    marks = marks_of(ledger)
+    marks_passed(marks, ledger, people, 1)
+    for job in jobs:
+        value = people.value(holder, job.hash)
+        ledger.add(holder.record("settle", people.settlement(job.hash, value, people.providers[:4])))
+        marks.count()
+    marks_passed(marks, ledger, people, 2)
+    bases = marks.cut(0)
+    assert bases is not None and bases[people.submitter.peer].seq == jobs[2].seq - 1

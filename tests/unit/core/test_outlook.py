@@ -17,7 +17,9 @@ def test_who_was_left_behind_has_not_lost() -> None:
     assert outlook.losses == 0
 
 
-def test_who_was_left_behind_after_losses_comes_back_as_soon_as_at_first_and_stands_no_further_apart() -> None:
+def test_who_was_left_behind_after_losses_comes_back_as_soon_as_at_first_and_stands_no_further_apart() -> (
+    None
+):
     outlook = Outlook()
     for _ in range(5):
         outlook.lost()
