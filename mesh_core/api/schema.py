@@ -251,8 +251,9 @@ class Counters(Struct, frozen=True):
     """Totals over jobs, counted from certificates: those of one node's replica, or of all stores of a mesh.
 
     `jobs_settled_twice`: jobs of submitters with credit that have certificates for two values. `jobs_lost`: settled,
-    and unreadable to their submitter. `executions`: leases under which somebody had to run the job. `rescued`: jobs with a result that was decided
-    under a later lease than the first.
+    and unreadable to their submitter. `executions`: leases under which somebody had to run the job. `rescued`: jobs with a
+    result that was decided under a later lease than the first. The last two are counted over jobs whose records are held: a
+    checkpoint keeps of older ones only what they came to.
     """
 
     jobs_submitted: int

@@ -24,6 +24,11 @@ from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import WORKING
 
 
+RETAINED_RECORDS = 1 << 16
+"""Enough for some seven thousand jobs: what a script reports is counted from what stores hold, and a checkpoint would leave
+of older jobs only what they came to."""
+
+
 def wishes_of(script: Script, corpus: str | None, axl_node: str | None, *, light: bool) -> Wishes:
     """The mesh a script asks for, with what the command line said put over it (see `prepare.read_place`)."""
     return Wishes(
@@ -34,6 +39,7 @@ def wishes_of(script: Script, corpus: str | None, axl_node: str | None, *, light
         axl_node=axl_node,
         auto_ports=True,
         light=light or not script.mesh.model,
+        retained_records=RETAINED_RECORDS,
     )
 
 

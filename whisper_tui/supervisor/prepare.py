@@ -57,6 +57,7 @@ class Wishes(msgspec.Struct, frozen=True):
     auto_ports: bool | None = None
     light: bool | None = None
     credit: dict[str, int] | None = None
+    retained_records: int | None = None
 
     def said(self) -> dict[str, Any]:
         """Field and value of everything that was asked for, as fields of a plan."""
