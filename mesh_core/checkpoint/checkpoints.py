@@ -117,7 +117,8 @@ class Checkpoints:
         """An elector goes on with rounds of a height that is decided here: what decided it may have come here only."""
         newest = self._newest
         late = body.height < newest.height or (body.height == newest.height and body.round > newest.round)
-        if late and self._elector.elects and self._context.ready and author != self._context.me:
+        others = set(newest.electors) - {self._context.me}
+        if late and author in others and self._elector.elects and self._context.ready:
             self.catch_up.offer(self._context.now, author)
 
     def on_backed(self, now: float, sender: PeerId, message: Backed) -> None:

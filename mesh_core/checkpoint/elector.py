@@ -18,6 +18,7 @@ from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId
 from mesh_core.ledger.chain import Base
 from mesh_core.ledger.fold import Ledger
+from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.proofs import Prove
 from mesh_core.ledger.record import Entry, read_record
 from mesh_core.ledger.sync import Replication
@@ -133,7 +134,9 @@ class Elector:
             finding = self._choice(now, round_, present)
             if finding is not None:
                 self._vote(now, round_, finding, locked=False)
-        if not self._waits():
+        if self._waits():
+            self._since = None
+        else:
             look_at(self._context.timers, self._ends())
 
     def _current_round(self, now: float) -> int:
@@ -141,7 +144,7 @@ class Elector:
         reached = max(self.rounds.reached(), self.rounds.backed_in)
         if self._since is None or reached > self._round:
             self._round, self._since = max(self._round, reached), now
-        elif now >= self._ends() and not self._waits():
+        elif now >= self._ends():
             self._round, self._since = self._round + 1, now
             self._show_bound()
         return self._round
@@ -204,32 +207,35 @@ class Elector:
         return found.says(successors(self.rounds.electors, present, liars, eligible(found.snapshot)))
 
     def _found(self, *, strangers: bool) -> Found | None:
-        """What there is at that cut, which leaves out whatever would end a job that this elector has taken in."""
+        """What there is at that cut, which leaves out whatever this elector would not agree to forget."""
         without: frozenset[JobId] = frozenset()
         for _ in range(2):
             bases = self._marks.cut(self._newest.covered, strangers=strangers, without=without)
             found = self._findings.at(bases, self._marks.beyond(bases)) if bases is not None else None
-            ending = self._ending(found) if found is not None else frozenset()
-            if not ending:
+            forgotten = self._forgotten(found) if found is not None else frozenset()
+            if not forgotten:
                 return found
-            without |= ending
+            without |= forgotten
         return None
 
-    def _ending(self, found: Found) -> frozenset[JobId]:
-        """Jobs that this elector has taken in and that would end with a cut, undecided: it knows of a payment of which the cut
-        knows nothing, or their submitter has more open jobs than there is room for. For ever they stop nobody."""
+    def _forgotten(self, found: Found) -> frozenset[JobId]:
+        """Jobs that a cut would cover and tell nothing of, although they have been paid by somebody who may pay, or are
+        undecided and were taken in here: the cut knows nothing of a payment to their submitter or of their settlement, or
+        there are more of them than there is room for. Open ones stop nobody for ever."""
         bases = found.snapshot.cut.bases
-        covered = [
+        return frozenset(
             job.id
-            for job in self._ledger.open_jobs.values()
-            if job.entry.seq <= bases.get(job.submitter, Base()).seq
-            if self._is_taken(job.id) and not self._marks.is_old(job.id)
-        ]
-        return frozenset(covered) - found.snapshot.open_jobs() if covered else frozenset()
+            for job in self._ledger.jobs.values()
+            if job.entry.seq <= bases.get(job.submitter, Base()).seq and not found.tells_of(job)
+            if (self._findings.may_pay(job.submitter) if job.final else self._is_awaited(job))
+        )
+
+    def _is_awaited(self, job: LedgerJob) -> bool:
+        return self._is_taken(job.id) and not self._marks.is_old(job.id)
 
     def _is_welcome(self, now: float, finding: st.Finding, present: set[PeerId]) -> bool:
         """Whether this elector backs what another proposes and is true: it makes enough room and not too much, trusts whom
-        this one trusts, ends no job that this one has taken in, and names electors this one agrees to."""
+        this one trusts, forgets no job that this one does not, and names electors this one agrees to."""
         cut = self.cut_of(now, finding)
         found = self._findings.compute(cut) if cut is not None else None
         if cut is None or found is None:
@@ -245,7 +251,7 @@ class Elector:
             and len(found.snapshot.apart) <= limit("snapshot_apart_max")
             and trusted <= found.submitters
             and all(self._findings.is_trusted(one) == (one in trusted) for one in others)
-            and not self._ending(found)
+            and not self._forgotten(found)
             and acceptable(
                 finding.electors,
                 self.rounds.electors,

@@ -19,10 +19,11 @@ from mesh_core.checkpoint.snapshot import (
     taken,
 )
 from mesh_core.context import Context
-from mesh_core.effects import PeerId
+from mesh_core.effects import JobId, PeerId
 from mesh_core.identity.statement import digest
 from mesh_core.ledger.chain import Base
 from mesh_core.ledger.fold import Ledger
+from mesh_core.ledger.job import LedgerJob
 from mesh_core.wire import statements as st
 
 _FOUND_KEPT = 2
@@ -31,12 +32,20 @@ _FOUND_KEPT = 2
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A snapshot, its bytes, and all submitters that it could tell of; `own` if this node has computed it itself."""
+    """A snapshot and its bytes. Of one that this node has computed itself (`own`) also all submitters that it could tell of,
+    the payers that it tells of, and the jobs of theirs: those it leaves open, and those `decided` since the one before."""
 
     snapshot: Snapshot
     data: bytes
-    submitters: frozenset[PeerId] = frozenset()
     own: bool = False
+    submitters: frozenset[PeerId] = frozenset()
+    payers: frozenset[PeerId] = frozenset()
+    open: frozenset[JobId] = frozenset()
+    decided: frozenset[JobId] = frozenset()
+
+    def tells_of(self, job: LedgerJob) -> bool:
+        """Whether a job that is covered counts at the cut."""
+        return job.id in self.open or (job.id in self.decided and job.submitter in self.payers)
 
     def says(self, electors: tuple[PeerId, ...]) -> st.Finding:
         """What a vote for it says, with who is to elect next."""
@@ -94,8 +103,10 @@ class Findings:
         return self.is_trusted(peer) or any(micro > 0 and self.is_trusted(payer) for payer, micro in earned)
 
     def _remember(self, below: Below, base: Snapshot | None, cut: Cut, known: frozenset[PeerId]) -> Found:
+        decided = frozenset(job.id for job in below.ledger.jobs.values() if job.final)
         snapshot = taken(below, base, cut)
-        found = Found(snapshot, encoded(snapshot), known, own=True)
+        data, payers, left_open = encoded(snapshot), snapshot.payers, snapshot.open_jobs()
+        found = Found(snapshot, data, True, known, payers, left_open, decided)
         while len(self._found) >= _FOUND_KEPT:
             del self._found[next(iter(self._found))]
         self._found[digest(encoded(cut))] = found

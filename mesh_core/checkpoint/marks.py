@@ -128,17 +128,28 @@ class Marks:
         return bases
 
     def beyond(self, bases: Mapping[PeerId, Base]) -> tuple[bytes, ...]:
-        """Records above these places that a cut there must name: they decide jobs that cannot be held together."""
-        loose = self._loose()
-        held = [chain for _, chain in sorted(self._ledger.chains.authors.items())] if loose else []
-        recorded: dict[JobId, list[Entry]] = {}
-        for entry in (entry for chain in held for entry in chain.entries()):
-            job = self._ledger.jobs.get(getattr(entry.body, "job", b""))
-            if job is not None and job.id in loose and entry.body == job.certificate:
-                recorded.setdefault(job.id, []).append(entry)
+        """Records above these places that a cut there must name: they decide jobs that cannot be held together, and jobs of
+        submitters without credit, of which a snapshot does not keep all that are open."""
         places = {author: base.seq for author, base in bases.items()}
-        named = (self._left_of(self._ledger.jobs[name], of, places) for name, of in recorded.items())
+        loose = self._loose()
+        torn = [job for job in self._ledger.jobs.values() if self._needs_naming(job, places, loose)]
+        torn.sort(key=lambda job: job.id not in loose)
+        recorded: dict[JobId, list[Entry]] = {job.id: [] for job in torn[: self._room_apart()]}
+        held = [chain for _, chain in sorted(self._ledger.chains.authors.items())] if recorded else []
+        for entry in (entry for chain in held for entry in chain.entries()):
+            job_id = getattr(entry.body, "job", b"")
+            if job_id in recorded and entry.body == self._ledger.jobs[job_id].certificate:
+                recorded[job_id].append(entry)
+        named = (self._left_of(self._ledger.jobs[name], of, places) for name, of in recorded.items() if of)
         return tuple(sorted(entry.hash for entry in named if entry is not None))
+
+    def _needs_naming(self, job: LedgerJob, places: Mapping[PeerId, int], loose: Container[JobId]) -> bool:
+        covered = _covers(places, job.entry)
+        if job.settle is None or _covers(places, job.settle) == covered:
+            return False
+        return job.id in loose or (
+            covered and not self._is_trusted(job.submitter) and self._may_pay(job.submitter)
+        )
 
     def _left_of(self, job: LedgerJob, recorded: list[Entry], places: Mapping[PeerId, int]) -> Entry | None:
         """Of a decided job the record that is left above a cut, where another is below: its own, or that of its settlement,
@@ -174,7 +185,7 @@ class Marks:
             known = budget.is_trusted(author) or budget.is_elector(author) or budget.is_backed(author)
             if not strangers and not known:
                 places[author] = held.base.seq
-        for job in self._ledger.open_jobs.values():
+        for job in self._ledger.jobs.values():
             if job.id in without:
                 self._lower(places, job.entry)
         self._leave_waiting(places)
@@ -203,7 +214,10 @@ class Marks:
             if times > _PATIENCE_MARKS and name in ledger.jobs
         ]
         jobs.sort(key=lambda job: (not self._is_trusted(job.submitter), job.id))
-        return {job.id for job in jobs[: max(0, limit("snapshot_apart_max") - len(ledger.apart))]}
+        return {job.id for job in jobs[: self._room_apart()]}
+
+    def _room_apart(self) -> int:
+        return max(0, limit("snapshot_apart_max") - len(self._ledger.apart))
 
     def _may_go(self, last: Entry) -> bool:
         """Whether the last record of a chain need not stay: that of a decided job, because others that concern it could

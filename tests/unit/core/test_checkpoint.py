@@ -5,17 +5,19 @@ from msgspec import structs
 
 from mesh_core import config
 from mesh_core.checkpoint.look import look_at
-from mesh_core.checkpoint.snapshot import Cut, encoded
+from mesh_core.checkpoint.marks import Marks
+from mesh_core.checkpoint.snapshot import Cut, encoded, snapshot_at
 from mesh_core.config import limit
 from mesh_core.effects import Effect, JobOptions, Notify, Send, Tick
 from mesh_core.identity.statement import body_hash, digest
-from mesh_core.ledger.chain import AuthorChain
+from mesh_core.ledger.chain import AuthorChain, Base
 from mesh_core.ledger.record import Entry, make_record, read_record
 from mesh_core.node import Node
 from mesh_core.simulation.workload import QUICK, Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
 from mesh_core.wire import statements as st
 from mesh_core.wire.messages import Backed, BlobChunk, Truncated
+from tests.unit.core.people import People
 
 RETAINED = 24
 
@@ -435,24 +437,50 @@ def test_a_question_that_a_provider_pays_with_its_earnings_is_not_ended_by_a_cut
     assert query.finished and not query.failed
 
 
-def test_an_elector_agrees_to_no_cut_that_would_end_a_job_it_has_taken_in() -> None:
+def test_an_elector_agrees_to_no_cut_that_would_forget_a_job_it_has_taken_in_or_that_was_paid() -> None:
     """The payment that lets its submitter spend may stand above the cut."""
     world, name = earning_mesh(Appetite(6.0, 8.0))
     world.run_for(20.0)
     world.submit(name, "why?", [0], JobOptions(max_price_micro=12_000), "own")
     world.run_for(1.0)
-    elector = node_of(world, "node2" if name == "node1" else "node1")
-    everything = a_cut(elector)
-    kept, forgotten = (
-        structs.replace(everything, trusted=who) for who in ((world.hosts[OPERATOR].peer,), ())
-    )
-    (own,) = [job.id for job in elector.ledger.open_jobs.values() if job.submitter == world.hosts[name].peer]
-    ending = {}
-    for cut in (kept, forgotten):
+    elector, key = node_of(world, "node2" if name == "node1" else "node1"), world.hosts[name].peer
+
+    def forgotten(*trusted: bytes) -> list[str]:
+        cut = structs.replace(a_cut(elector), trusted=trusted)
         found = elector.checkpoints.findings.compute(cut)
         assert found is not None
-        ending[cut.trusted] = elector.checkpoints._elector._ending(found)
-    assert ending == {kept.trusted: frozenset(), forgotten.trusted: {own}}
+        jobs = map(elector.ledger.jobs.__getitem__, elector.checkpoints._elector._forgotten(found))
+        return sorted(job.job.label for job in jobs if job.submitter == key)
+
+    assert forgotten() == ["own.1"] and forgotten(world.hosts[OPERATOR].peer) == []
+    world.run_for(40.0)
+    assert node_of(world, name).queries.queries.popitem()[1].finished
+    assert forgotten() == ["own.1", "own.c"] and forgotten(world.hosts[OPERATOR].peer) == []
+
+
+def test_what_a_provider_owes_for_a_job_is_not_forgotten_although_it_has_too_many_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was open at the cut and is decided above it: a snapshot that did not keep it would let it go unpaid."""
+    monkeypatch.setitem(config._LIMIT, "earner_jobs_max", 0)
+    people = People()
+    ledger = people.ledger()
+    earner, holder = people.providers[:2]
+    work = people.submitter.record("job", people.job())
+    paid = earner.record("settle", people.settlement(work.hash, people.value(earner), people.providers[:4]))
+    own = earner.record("job", people.job(label="own"))
+    settle = holder.record("settle", people.settlement(own.hash, people.value(holder), people.providers[:4]))
+    for entry in (work, paid, own, settle):
+        ledger.add(entry)
+    trusted = (people.submitter.peer,)
+    marks = Marks(ledger, 4, lambda peer: True, lambda peer: peer in trusted)
+    bases = {work.author: Base(1, work.hash), own.author: Base(2, own.hash)}
+    assert marks.beyond(bases) == (settle.hash,)
+    forgetful = snapshot_at(ledger, None, Cut.of(bases, trusted))
+    snapshot = snapshot_at(ledger, None, Cut.of(bases, trusted, marks.beyond(bases)))
+    assert forgetful is not None and snapshot is not None
+    assert forgetful.opened_accounts()[earner.peer].spent_micro == 0 and not forgetful.open_jobs()
+    assert snapshot.opened_accounts()[earner.peer].spent_micro == 10_000
 
 
 # ----------------------------------------------------------------------- what cannot be covered for long
