@@ -16,6 +16,7 @@ from unittest import mock
 
 from mesh_core import node as node_module
 from mesh_core.checkpoint.cuts import Cuts
+from mesh_core.checkpoint.elector import Elector
 from mesh_core.checkpoint.snapshot import Cut
 from mesh_core.context import Doors, NodeConfig
 from mesh_core.effects import Effect, PeerId, PutVote, Send, Stored, Write
@@ -33,6 +34,7 @@ from mesh_core.simulation.host import HostSpec
 from mesh_core.simulation.invariants import (
     Invariant,
     NoEquivocation,
+    NothingEndsUndecided,
     OneProposal,
     OneSettledValue,
     SharesOnlyAtHolders,
@@ -247,6 +249,15 @@ def _only_the_trusted_pay() -> AbstractContextManager[Any]:
     return mock.patch("mesh_core.checkpoint.snapshot._payers", trusted_only)
 
 
+@contextmanager
+def _nobody_minds_what_is_forgotten() -> Iterator[None]:
+    def nothing(self: Elector, found: object) -> frozenset[bytes]:
+        return frozenset()
+
+    with _only_the_trusted_pay(), mock.patch.object(Elector, "_forgotten", nothing):
+        yield
+
+
 def _with_vices(*vices: type[Vice]) -> Callable[[HostSpec], HostSpec]:
     """Makes the liar of a control."""
 
@@ -332,6 +343,7 @@ _EARNING = replace(
     PROFILES["forgetful"],
     ranges={**PROFILES["calm"].ranges, "short_memory": (1.0, 1.0), "earners": (1.0, 1.0)},
 )
+_EARNING_SLOWLY = replace(_EARNING, ranges={**_EARNING.ranges, "slow_disks": (1.0, 1.0), "loss": (0.1, 0.3)})
 
 CONTROLS = (
     Control("no fsync before a vote", NoEquivocation, _AMBUSH, _eager_disk, scenario=VotersCrash),
@@ -380,5 +392,11 @@ CONTROLS = (
         BooksAreKept,
         _EARNING,
         patch=_only_the_trusted_pay,
+    ),
+    Control(
+        "a checkpoint ends open jobs that electors have taken in",
+        NothingEndsUndecided,
+        _EARNING_SLOWLY,
+        patch=_nobody_minds_what_is_forgotten,
     ),
 )
