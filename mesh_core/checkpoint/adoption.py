@@ -96,18 +96,11 @@ class Adoption:
             for job in ledger.jobs.values()
             if job.id in apart or (_covers(cut, job.entry) and job.id not in kept)
         ]
-        orphaned = [
-            job
-            for job in ledger.jobs.values()
-            if job.settle is not None
-            and _covers(cut, job.settle)
-            and job.settle.hash not in kept
-            and job.id not in apart
-            and (job.id in kept or not _covers(cut, job.entry))
-        ]
+        ledger.forget(gone, cut)
+        orphaned = ledger.unrecorded()
         backed = [job for job in orphaned if ledger.budget.is_backed(job.submitter)]
         strange = [job for job in orphaned if not ledger.budget.is_backed(job.submitter)]
-        ledger.forget([*gone, *strange], cut)
+        ledger.forget(strange, {})
         ledger.collapse(snapshot.settled, snapshot.opened_accounts(), snapshot.jobs)
         ledger.set_apart(apart)
         for entry in records:
@@ -126,7 +119,7 @@ class Adoption:
             # It was on a side of a fork that has lost: without a record it would count here and nowhere else. A stranger's
             # job is open again instead: what strangers decide among themselves is not for others to record.
             if self._context.me in members(job.job):
-                self._replication.append(now, "settle", job.certificate)
+                job.settle = self._replication.append(now, "settle", job.certificate)
         self._elector.hear_again(now)
 
     def _move(self, found: Found, decision: TakeSnapshot, moved: Mapping[PeerId, Base]) -> None:

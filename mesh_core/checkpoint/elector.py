@@ -16,7 +16,6 @@ from mesh_core.checkpoint.snapshot import Cut, encoded
 from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId
-from mesh_core.ledger.chain import Base
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.proofs import Prove
@@ -219,14 +218,21 @@ class Elector:
         return None
 
     def _forgotten(self, found: Found) -> frozenset[JobId]:
-        """Jobs that a cut would cover and tell nothing of, although they have been paid by somebody who may pay, or are
-        undecided and were taken in here: the cut knows nothing of a payment to their submitter or of their settlement, or
-        there are more of them than there is room for. Open ones stop nobody for ever."""
-        bases = found.snapshot.cut.bases
+        """Jobs that a cut would tell nothing of although it covers them, or their settlement: jobs that somebody has paid who
+        may pay, and undecided ones that were taken in here. The cut knows nothing of a payment to their submitter, or of
+        their settlement, or there are more of them than there is room for. Open ones stop nobody for ever."""
+        places = {head.author: head.seq for head in found.snapshot.cut.heads}
+
+        def is_covered(job: LedgerJob) -> bool:
+            settle = (
+                job.settle if job.settle is not None and job.settle.hash in self._ledger.chains else job.entry
+            )
+            return any(entry.seq <= places.get(entry.author, 0) for entry in (job.entry, settle))
+
         return frozenset(
             job.id
             for job in self._ledger.jobs.values()
-            if job.entry.seq <= bases.get(job.submitter, Base()).seq and not found.tells_of(job)
+            if is_covered(job) and not found.tells_of(job)
             if (self._findings.may_pay(job.submitter) if job.final else self._is_awaited(job))
         )
 

@@ -8,16 +8,8 @@ from dataclasses import dataclass, field
 from mesh_core.checkpoint.cuts import Cuts
 from mesh_core.checkpoint.look import RETRY_S, look_at
 from mesh_core.checkpoint.newest import Newest
-from mesh_core.checkpoint.snapshot import (
-    Below,
-    Cut,
-    Snapshot,
-    SnapshotError,
-    encoded,
-    folded,
-    submitters,
-    taken,
-)
+from mesh_core.checkpoint.snapshot import Cut, Snapshot, SnapshotError, encoded
+from mesh_core.checkpoint.taking import Below, folded, submitters, taken
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId
 from mesh_core.identity.statement import digest

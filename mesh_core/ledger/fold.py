@@ -316,6 +316,21 @@ class Ledger:
         self.chains.rebase(cut)
         self.budget.keep(self.chains.__contains__, self.jobs)
 
+    def unrecorded(self) -> list[LedgerJob]:
+        """Decided jobs of whose settlement no record is held any more; of those that are recorded elsewhere as well, that
+        record is the one that counts from now on."""
+        lost = {
+            job.id: job
+            for job in self.jobs.values()
+            if job.settle is not None and job.settle.hash not in self.chains
+        }
+        for entry in (entry for chain in self.chains.authors.values() for entry in chain.entries()):
+            job = lost.get(getattr(entry.body, "job", b""))
+            if job is not None and entry.body == job.certificate:
+                job.settle = entry
+                del lost[job.id]
+        return list(lost.values())
+
     def fold_again(self, jobs: Container[st.JobId]) -> None:
         """Begin anew, with what is held, with jobs that were forgotten."""
         held = [entry for chain in self.chains.authors.values() for entry in chain.entries()]

@@ -103,8 +103,8 @@ class VotesTwice(_Perjurer):
 
 
 class ProposesBadCuts(_Perjurer):
-    """Proposes cuts that are true but not welcome: everything at once, next to nothing, with friends as electors or as
-    submitters to be trusted."""
+    """Proposes cuts that are true but not welcome: everything at once, next to nothing, all but what one has written, with
+    friends as electors or as submitters to be trusted."""
 
     about = "proposes cuts that are true and do harm"
 
@@ -115,8 +115,9 @@ class ProposesBadCuts(_Perjurer):
             return
         bases: dict[PeerId, Base] = {}
         share = rng.choice((0.1, 1.0))
+        left_out = rng.choice((None, *node.ledger.chains.authors))
         for author, held in node.ledger.chains.authors.items():
-            seq = held.base.seq + int(share * len(held.chain))
+            seq = held.base.seq + int(share * len(held.chain)) * (author != left_out)
             name = held.hash_at(seq)
             if name is not None:
                 bases[author] = Base(seq, name)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from mesh_core.checkpoint.snapshot import Cut, Snapshot, encoded, snapshot_at
+from mesh_core.checkpoint.snapshot import Cut, Snapshot, encoded
+from mesh_core.checkpoint.taking import snapshot_at
 from mesh_core.config import DEFAULT
 from mesh_core.effects import JobOptions
 from mesh_core.ledger.chain import Base

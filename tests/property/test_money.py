@@ -7,7 +7,8 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from mesh_core.checkpoint.snapshot import Cut, encoded, read_snapshot, snapshot_at
+from mesh_core.checkpoint.snapshot import Cut, encoded, read_snapshot
+from mesh_core.checkpoint.taking import snapshot_at
 from mesh_core.config import limit
 from mesh_core.ledger.chain import Base
 from mesh_core.ledger.fold import Account, Ledger

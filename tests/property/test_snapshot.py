@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from mesh_core import config
-from mesh_core.checkpoint.snapshot import Cut, Snapshot, encoded, read_snapshot, snapshot_at
+from mesh_core.checkpoint.snapshot import Cut, Snapshot, encoded, read_snapshot
+from mesh_core.checkpoint.taking import snapshot_at
 from mesh_core.ledger.chain import Base
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.record import Entry, read_record
@@ -264,3 +265,18 @@ def test_a_record_beyond_a_cut_that_decides_nothing_counts_for_nothing_lasting()
     collapsed(ledger, snapshot)
     ledger.add(settle)
     assert ledger.jobs[job.hash].final
+
+
+def test_a_settlement_whose_record_is_dropped_counts_by_another_that_says_the_same() -> None:
+    """Else it would be recorded once more with every checkpoint, for as long as its job's own record stays."""
+    people = People()
+    _, job, settle = torn(people)
+    again, other = people.providers[1].record("settle", settle.body), people.providers[2].record("note", 1)
+    ledger = people.ledger()
+    for entry in (job, settle, again, other):
+        ledger.add(entry)
+    assert not ledger.unrecorded()
+    ledger.forget([], {settle.author: Base(1, settle.hash)})
+    assert not ledger.unrecorded() and ledger.jobs[job.hash].settle == again
+    ledger.forget([], {again.author: Base(1, again.hash)})
+    assert [one.id for one in ledger.unrecorded()] == [job.hash]

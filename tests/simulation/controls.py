@@ -242,11 +242,15 @@ def _cuts_are_what_is_called_so() -> Iterator[None]:
         yield
 
 
-def _only_the_trusted_pay() -> AbstractContextManager[Any]:
+@contextmanager
+def _only_the_trusted_pay() -> Iterator[None]:
     def trusted_only(accounts: object, trusted: Iterable[PeerId]) -> frozenset[PeerId]:
         return frozenset(trusted)
 
-    return mock.patch("mesh_core.checkpoint.snapshot._payers", trusted_only)
+    with ExitStack() as patches:
+        for module in ("snapshot", "taking"):
+            patches.enter_context(mock.patch(f"mesh_core.checkpoint.{module}.payers_of", trusted_only))
+        yield
 
 
 @contextmanager

@@ -15,8 +15,8 @@ from mesh_core.checkpoint.snapshot import (
     encoded,
     read_cut,
     read_snapshot,
-    snapshot_at,
 )
+from mesh_core.checkpoint.taking import snapshot_at
 from mesh_core.crypto import SecrecyError
 from mesh_core.ledger.chain import Base
 from mesh_core.ledger.fold import Ledger

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from mesh_core.checkpoint.snapshot import Cut, encoded, read_snapshot, snapshot_at
+from mesh_core.checkpoint.snapshot import Cut, encoded, read_snapshot
+from mesh_core.checkpoint.taking import snapshot_at
 from mesh_core.identity.statement import StatementError
 from mesh_core.ledger.chain import Base
 from mesh_core.ledger.fold import Ledger

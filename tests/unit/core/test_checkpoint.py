@@ -6,7 +6,8 @@ from msgspec import structs
 from mesh_core import config
 from mesh_core.checkpoint.look import look_at
 from mesh_core.checkpoint.marks import Marks
-from mesh_core.checkpoint.snapshot import Cut, encoded, snapshot_at
+from mesh_core.checkpoint.snapshot import Cut, encoded
+from mesh_core.checkpoint.taking import snapshot_at
 from mesh_core.config import limit
 from mesh_core.effects import Effect, JobOptions, Notify, Send, Tick
 from mesh_core.identity.statement import body_hash, digest

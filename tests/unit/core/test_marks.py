@@ -73,19 +73,19 @@ def test_records_about_a_job_that_is_left_out_are_left_out_too_however_long_the_
     looks = _count_looks(marks)
     places = {author.peer: ledger.chains.authors[author.peer].head_seq for author in authors}
     places[authors[0].peer] = 0
-    marks._leave_uncovered(places)
+    marks._places._leave_uncovered(places, marks._places._settlements(), set())
     assert all(places[author.peer] == 0 for author in authors), "one after the other"
     assert looks[0] <= 2 * len(authors)
 
 
 def _count_looks(marks: Marks) -> list[int]:
-    looks, lower = [0], marks._lower
+    looks, lower = [0], marks._places._lower
 
     def counted(places: dict[bytes, int], entry: object) -> bool:
         looks[0] += 1
         return lower(places, entry)  # type: ignore[arg-type]
 
-    marks._lower = counted  # type: ignore[method-assign]
+    marks._places._lower = counted  # type: ignore[method-assign]
     return looks
 
 
@@ -237,3 +237,19 @@ def test_what_is_open_at_a_cut_is_counted_whether_it_is_decided_above_it_or_not(
     marks_passed(marks, ledger, people, 2)
     bases = marks.cut(0)
     assert bases is not None and bases[people.submitter.peer].seq == jobs[2].seq - 1
+
+
+def test_all_records_of_a_settlement_are_left_out_with_the_job() -> None:
+    people = People()
+    ledger = people.ledger()
+    job = people.submitter.record("job", people.job())
+    first, second = people.providers[:2]
+    certificate = people.settlement(job.hash, people.value(first), people.providers[:4])
+    settles = [one.record("settle", certificate) for one in (first, second)]
+    for entry in (job, *settles, first.record("note", 1), second.record("note", 1)):
+        ledger.add(entry)
+    marks = marks_of(ledger)
+    heads = {author: chain.head_seq for author, chain in ledger.chains.authors.items()}
+    assert all(marks._places.fitting(heads)[one.author] == 1 for one in settles)
+    left = marks._places.fitting(heads, without={job.hash})
+    assert all(left[one.author] == 0 for one in settles)
