@@ -108,7 +108,7 @@ class Checkpoints:
             self._help_along(entry.author, entry.body)
             return
         self._marks.count()
-        if self._context.ready and self._marks.is_full():
+        if self._context.ready and self.electors and self._marks.is_full():
             self._marks.mark()
             if self._elector.is_due():
                 look_at(self._context.timers, self._context.now)
