@@ -170,7 +170,8 @@ def _judge(disks: Sequence[_Disk]) -> Audit:
     everything = reader.fold(disks)
     proven = reader.fold(survivors)
     credited = frozenset[bytes]().union(*(disk.credited for disk in disks))
-    jobs = [_prove(job, everything.jobs[job.id], disks, credited) for job in proven.jobs.values()]
+    # Somebody who is gone may have been a checkpoint further: what that covers only survivors tell of.
+    jobs = [_prove(job, everything.jobs.get(job.id, job), disks, credited) for job in proven.jobs.values()]
     counted = [job for job in jobs if bytes.fromhex(job.submitter) in credited]
     return Audit(
         counters=Counters(

@@ -10,17 +10,22 @@ import pytest
 from axl.keys import from_seed
 from mesh_core.api.reports import Audit, JobProof
 from mesh_core.api.schema import Counters
-from mesh_core.effects import PutBlob, PutStatement, Write
+from mesh_core.checkpoint.newest import Newest
+from mesh_core.checkpoint.snapshot import Cut, encoded
+from mesh_core.checkpoint.taking import snapshot_at
+from mesh_core.effects import PutBlob, PutMeta, PutStatement, Write
 from mesh_core.identity.statement import digest
 from mesh_core.io.audit import AuditError, audit, main
 from mesh_core.io.crypto import KeyCrypto
 from mesh_core.io.store import Store
+from mesh_core.ledger.chain import Base
 from mesh_core.ledger.record import Entry
 from mesh_core.secrecy.envelope import Envelope, seal_work
 from mesh_core.wire import statements as st
 from mesh_core.wire.messages import Work
 from mesh_core.work.result import CitedPassage, encode_answer, make_answer
 from tests.unit.core.people import NETWORK, People, Person
+from tests.unit.core.test_blobs import Desk
 
 QUESTION = "what is attention?"
 
@@ -55,8 +60,8 @@ class Mesh:
     people: RealPeople = field(default_factory=RealPeople)
     credit_micro: int = 1_000_000
 
-    def keep(self, person: Person, *kept: Entry | bytes) -> Path:
-        """Write the directory of `person` with these records and blobs on its disk; returns provider.toml."""
+    def keep(self, person: Person, *kept: Entry | bytes | PutMeta) -> Path:
+        """Write the directory of `person` with these on its disk, records and blobs; returns provider.toml."""
         home = self.folder / person.name
         home.mkdir(exist_ok=True)
         (home / "key.pem").write_bytes(from_seed(seed_of(person.name)).pem())
@@ -66,12 +71,14 @@ class Mesh:
             'axl_url = "http://127.0.0.1:9"\ncontrol_port = 0\ntoken_file = "token"\nlog = "log"\n'
             f'[credit]\n"{self.people.submitter.peer.hex()}" = {self.credit_micro}\n'
         )
-        writes: list[Write] = [
-            PutBlob(digest(item), item)
-            if isinstance(item, bytes)
-            else PutStatement(item.author, item.seq, item.hash, item.signed)
-            for item in kept
-        ]
+        writes: list[Write] = []
+        for item in kept:
+            if isinstance(item, bytes):
+                writes.append(PutBlob(digest(item), item))
+            elif isinstance(item, Entry):
+                writes.append(PutStatement(item.author, item.seq, item.hash, item.signed))
+            else:
+                writes.append(item)
         store = Store.open(home / "store.db", person.peer)
         store.start(Listener())
         store.submit(writes)
@@ -152,6 +159,26 @@ def test_two_certificates_for_different_values_are_found_though_one_lies_on_a_de
     found = audit([alive], [dead])
     assert found.counters.jobs_settled_twice == 1
     assert (only_job(found).values, only_job(found).contradiction) == (2, "settled twice")
+
+
+def test_a_job_is_counted_although_a_checkpoint_on_a_dead_disk_covers_it(mesh: Mesh) -> None:
+    """Whoever is gone may have come to a checkpoint first."""
+    people = mesh.people
+    job = submit(people)
+    settled = settle(people, job, people.providers[0])
+    ledger = people.ledger()
+    for entry in (job.entry, settled):
+        ledger.add(entry)
+    bases = {entry.author: Base(entry.seq, entry.hash) for entry in (job.entry, settled)}
+    snapshot = snapshot_at(ledger, None, Cut.of(bases, (people.submitter.peer,)))
+    assert snapshot is not None
+    newest = Newest(Desk().blobs, ())
+    newest.snapshot = digest(encoded(snapshot))
+    alive = mesh.keep(people.submitter, job.entry, settled, job.envelope.payload, job.result)
+    dead = mesh.keep(people.providers[1], encoded(snapshot), newest.stored(()))
+    found = audit([alive], [dead])
+    assert only_job(found).state == "settled" and found.counters.jobs_settled == 1
+    assert [replica.settled for replica in found.replicas] == [1, 1]
 
 
 def test_a_job_of_a_submitter_without_credit_is_its_own_business(mesh: Mesh) -> None:
