@@ -23,7 +23,6 @@ from whisper_tui.supervisor.prepare import Wishes, read_place
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import WORKING
 
-
 RETAINED_RECORDS = 1 << 16
 """Enough for some seven thousand jobs: what a script reports is counted from what stores hold, and a checkpoint would leave
 of older jobs only what they came to."""
