@@ -54,7 +54,7 @@ class Checkpoints:
         self._context = context
         self._newest = newest = Newest(blobs, tuple(sorted(set(config.electors[: limit("committee_max")]))))
         self._cuts = cuts = Cuts(context, blobs, newest, lambda blob: keeps(blob) or blob in ledger.blobs())
-        self.findings = findings = Findings(context, ledger, newest, cuts)
+        self.findings = findings = Findings(context, ledger, replication, newest, cuts)
         self._marks = marks = Marks(ledger, config.retained_records, findings.may_pay, findings.is_trusted)
         self._elector = elector = Elector(
             context, ledger, replication, live, prove, is_taken, newest, marks, cuts, findings

@@ -9,13 +9,14 @@ from mesh_core.checkpoint.cuts import Cuts
 from mesh_core.checkpoint.look import RETRY_S, look_at
 from mesh_core.checkpoint.newest import Newest
 from mesh_core.checkpoint.snapshot import Cut, Snapshot, SnapshotError, encoded
-from mesh_core.checkpoint.taking import Below, folded, submitters, taken
+from mesh_core.checkpoint.taking import Below, folded, is_held, submitters, taken
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId
 from mesh_core.identity.statement import digest
 from mesh_core.ledger.chain import Base
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
+from mesh_core.ledger.sync import Replication
 from mesh_core.wire import statements as st
 
 _FOUND_KEPT = 2
@@ -51,6 +52,7 @@ class Findings:
 
     _context: Context
     _ledger: Ledger
+    _replication: Replication
     _newest: Newest
     _cuts: Cuts
     _found: dict[bytes, Found] = field(default_factory=dict)
@@ -66,7 +68,7 @@ class Findings:
     def compute(self, cut: Cut) -> Found | None:
         """This node's own snapshot at a cut; None when records are missing."""
         found = self._found.get(digest(encoded(cut)))
-        if found is None:
+        if found is None and is_held(self._ledger, cut):
             base = self._newest.read()
             below = folded(self._ledger, base, cut.bases, cut.beyond)
             if below is None:
@@ -115,6 +117,8 @@ class Findings:
                 return self._verdicts.get(finding)
             own = self.compute(cut)
             if own is None:
+                # Of an author that is full the others may hold what no comparison tells of.
+                self._replication.fetch(now, sources, cut.beyond)
                 look_at(self._context.timers, now + RETRY_S)
                 return None
             self._verdicts[finding] = own.says(finding.electors) == finding

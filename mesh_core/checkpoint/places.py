@@ -82,7 +82,9 @@ class Places:
 
     def _is_torn(self, job: LedgerJob, settlements: Collection[Entry], places: Mapping[PeerId, int]) -> bool:
         """Of an open job leases can wait until it is decided, unless that is up to who has forked, left a gap, or has no
-        credit."""
+        credit. Of jobs that nobody pays nothing is kept anyway."""
+        if not self._may_pay(job.submitter):
+            return False
         covered = _covers(places, job.entry)
         if job.settle is not None:
             return any(_covers(places, entry) for entry in settlements) != covered

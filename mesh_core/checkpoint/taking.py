@@ -36,6 +36,13 @@ def snapshot_at(ledger: Ledger, base: Snapshot | None, cut: Cut) -> Snapshot | N
     return taken(below, base, cut) if below is not None else None
 
 
+def is_held(ledger: Ledger, cut: Cut) -> bool:
+    """Whether all records are held that a cut covers beyond the ledger's base, and that it names."""
+    chains = ledger.chains
+    covered = all(chains.path(head.author, Base(head.seq, head.hash)) is not None for head in cut.heads)
+    return covered and all(name in chains for name in cut.beyond)
+
+
 def folded(
     ledger: Ledger, base: Snapshot | None, bases: Mapping[st.PeerId, Base], beyond: Iterable[bytes] = ()
 ) -> Below | None:

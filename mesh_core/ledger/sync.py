@@ -130,6 +130,13 @@ class Replication:
         """Send as many of these records as one message holds, whoever wrote them."""
         self._send_records(to, entries)
 
+    def fetch(self, now: float, sources: Iterable[PeerId], names: Iterable[bytes]) -> None:
+        """Get records that some decision needs, by name, from those who know of it."""
+        lacked = [name for name in names if name not in self._ledger.chains]
+        others = (source for source in sources if source != self._context.me)
+        for source in islice(others, limit("fetch_tries_max")):
+            self._want(now, source, lacked[: limit("records_per_message_max")])
+
     # -------------------------------------------------------------------------------------- messages
 
     def on_records(self, now: float, sender: PeerId, message: Records) -> None:

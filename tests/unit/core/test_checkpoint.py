@@ -17,7 +17,7 @@ from mesh_core.node import Node
 from mesh_core.simulation.workload import QUICK, Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
 from mesh_core.wire import statements as st
-from mesh_core.wire.messages import Backed, BlobChunk, Truncated
+from mesh_core.wire.messages import Backed, BlobChunk, FetchRecords, Truncated
 from tests.unit.core.people import People
 
 RETAINED = 24
@@ -567,6 +567,19 @@ def refuse_record(node: Node, name: bytes) -> None:
         return None if body_hash(signed) == name else ingest(now, sender, signed)
 
     node.replication.ingest = without  # type: ignore[method-assign]
+
+
+def test_a_record_that_a_cut_names_is_fetched_from_those_who_vote_for_it() -> None:
+    """Its author may be one of whom nobody compares what stands beyond a fork."""
+    world = mesh(1, retained=4096)
+    node = node_of(world, "node1")
+    cut = structs.replace(a_cut(node), beyond=(digest(b"some record"),))
+    body = st.Checkpoint(1, 0, False, a_finding(node, node.blobs.put(encoded(cut))))
+    effects = hear(node, world, signed_by(world, ["node2", "node3"], body))
+    for _ in range(4):
+        effects += node.step(node.context.now + 1.0, Tick())
+    asked = {send.to for send in effects if isinstance(send, Send) and isinstance(send.message, FetchRecords)}
+    assert asked and asked <= {world.hosts["node2"].peer, world.hosts["node3"].peer}
 
 
 def test_open_jobs_of_a_provider_beyond_what_a_snapshot_keeps_end_and_hold_nobody_back(
