@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mesh_core.config import DEFAULT
 from mesh_core.context import Doors, NodeConfig
-from mesh_core.effects import FrameReceived, Persist
+from mesh_core.effects import FrameReceived, PeerId, Persist
 from mesh_core.identity.statement import encode
 from mesh_core.io.crypto import KeyCrypto
 from mesh_core.io.store import Store
@@ -47,7 +47,7 @@ def _merge(folder: Path) -> float:
     author, me = KeyCrypto(os.urandom(32)), KeyCrypto(os.urandom(32))
     frames = _frames(author, me)
     store = Store.open(folder / "store.db", me.peer)
-    node = _lone_node(me, store)
+    node = _lone_node(me, store, trusts=author.peer)
     node.start(0.0)
     durable = _Durable()
     store.start(durable)
@@ -106,8 +106,10 @@ def _frames(author: KeyCrypto, receiver: KeyCrypto) -> list[bytes]:
     ]
 
 
-def _lone_node(me: KeyCrypto, store: Store) -> Node:
-    config = NodeConfig("local", me.peer, DEFAULT, Announcement("n", "provider", (), 0, (), (), ""), True, {})
+def _lone_node(me: KeyCrypto, store: Store, *, trusts: PeerId) -> Node:
+    """Of whoever has no credit it would keep little."""
+    announcement = Announcement("n", "provider", (), 0, (), (), "")
+    config = NodeConfig("local", me.peer, DEFAULT, announcement, True, {trusts: 1_000_000})
     return Node(config, Doors(me, random.Random(1), lambda: 0), store.load(), 1)
 
 

@@ -247,18 +247,13 @@ def _only_the_trusted_pay() -> Iterator[None]:
     def trusted_only(accounts: object, trusted: Iterable[PeerId]) -> frozenset[PeerId]:
         return frozenset(trusted)
 
-    with ExitStack() as patches:
-        for module in ("snapshot", "taking"):
-            patches.enter_context(mock.patch(f"mesh_core.checkpoint.{module}.payers_of", trusted_only))
-        yield
-
-
-@contextmanager
-def _nobody_minds_what_is_forgotten() -> Iterator[None]:
     def nothing(self: Elector, found: object) -> frozenset[bytes]:
         return frozenset()
 
-    with _only_the_trusted_pay(), mock.patch.object(Elector, "_forgotten", nothing):
+    with ExitStack() as patches:
+        for module in ("snapshot", "taking"):
+            patches.enter_context(mock.patch(f"mesh_core.checkpoint.{module}.payers_of", trusted_only))
+        patches.enter_context(mock.patch.object(Elector, "_forgotten", nothing))  # they would elect no such cut
         yield
 
 
@@ -401,6 +396,6 @@ CONTROLS = (
         "a checkpoint ends open jobs that electors have taken in",
         NothingEndsUndecided,
         _EARNING_SLOWLY,
-        patch=_nobody_minds_what_is_forgotten,
+        patch=_only_the_trusted_pay,
     ),
 )
