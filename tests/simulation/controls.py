@@ -253,7 +253,8 @@ def _only_the_trusted_pay() -> Iterator[None]:
     with ExitStack() as patches:
         for module in ("snapshot", "taking"):
             patches.enter_context(mock.patch(f"mesh_core.checkpoint.{module}.payers_of", trusted_only))
-        patches.enter_context(mock.patch.object(Elector, "_forgotten", nothing))  # they would elect no such cut
+        # Otherwise they would elect no such cut.
+        patches.enter_context(mock.patch.object(Elector, "_forgotten", nothing))
         yield
 
 
