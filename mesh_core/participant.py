@@ -21,7 +21,7 @@ from axl.keys import PrivateKey
 from mesh_core.api.commands import Commands
 from mesh_core.api.hub import EventHub
 from mesh_core.api.receipt import make_receipt
-from mesh_core.api.schema import MOMENTS, State
+from mesh_core.api.schema import MOMENTS, CheckedRecord, RecordView, State
 from mesh_core.api.server import ControlServer
 from mesh_core.api.view import About, NodeViews
 from mesh_core.config import DEFAULT, FAST
@@ -228,6 +228,25 @@ class Participant:
     def result(self, job: bytes) -> bytes | None:
         """The opened result of one of this node's own jobs, None while there is none."""
         return self._node.queries.opened(job)
+
+    def records_of_job(self, job: bytes) -> list[RecordView]:
+        """The newest records about a job that are held."""
+        return self._views.records.of_job(job)
+
+    def records_of_author(self, author: bytes) -> list[RecordView]:
+        """The newest records by an author that are held."""
+        return self._views.records.of_author(author)
+
+    async def record(self, name: bytes) -> CheckedRecord | None:
+        """One signed record and every check of it. Like a receipt, one of its own leaves once it is durable."""
+        checked = self._views.records.checked(name)
+        if checked is None or checked.record.author != self._node.peer.hex():
+            return checked
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WRITTEN_S):
+                await self._runtime.written()
+                return checked
+        return None
 
     async def command(self, name: str, args: dict[str, Any]) -> dict[str, Any]:
         """Carry out a command and tell of it."""

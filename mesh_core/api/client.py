@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import h11
 import msgspec
 
-from mesh_core.api.schema import Event, State
+from mesh_core.api.schema import CheckedRecord, Event, RecordView, State
 from mesh_core.http_exchange import HttpExchange
 
 CONNECT_S = 2.0
@@ -27,6 +27,11 @@ EVENT_BYTES_MAX = 16 << 20
 
 _event: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _state: msgspec.json.Decoder[State] = msgspec.json.Decoder(State)
+_record: msgspec.json.Decoder[CheckedRecord] = msgspec.json.Decoder(CheckedRecord)
+_any: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
+_records: msgspec.json.Decoder[list[RecordView]] = msgspec.json.Decoder(list[RecordView])
+
+T = TypeVar("T")
 
 
 class ControlError(Exception):
@@ -72,6 +77,18 @@ class ControlClient:
     async def result(self, job: str | bytes) -> bytes:
         """The opened result of a job that this participant submitted. ControlError without one."""
         return await self._exchange("GET", f"/jobs/{_hex(job)}/result")
+
+    async def record(self, name: str) -> CheckedRecord:
+        """One signed record by its hash, and every check of it. ControlError when it is not held there."""
+        return _read(await self._exchange("GET", f"/records/{_hex(name)}"), _record)
+
+    async def records_of_job(self, job: str) -> list[RecordView]:
+        """The newest records about a job that are held there."""
+        return _read(await self._exchange("GET", f"/jobs/{_hex(job)}/records"), _records)
+
+    async def records_of_author(self, peer: str) -> list[RecordView]:
+        """The newest records by a member that are held there."""
+        return _read(await self._exchange("GET", f"/members/{_hex(peer)}/records"), _records)
 
     async def get(self, path: str) -> bytes:
         """What stands at `path`, for APIs that show more than a participant's."""
@@ -171,14 +188,18 @@ def _decoded(data: bytes) -> Event:
 
 
 def _object(body: bytes) -> dict[str, Any]:
+    return _read(body, _any)
+
+
+def _read(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
-        return msgspec.json.decode(body, type=dict[str, Any])
+        return decoder.decode(body)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise ControlUnavailable(f"an answer that cannot be read: {error}") from None
 
 
-def _hex(job: str | bytes) -> str:
-    return job.hex() if isinstance(job, bytes) else quote(job, safe="")
+def _hex(name: str | bytes) -> str:
+    return name.hex() if isinstance(name, bytes) else quote(name, safe="")
 
 
 def _reason(error: BaseException) -> str:

@@ -185,6 +185,41 @@ class RecordView(Struct, frozen=True):
     bytes: int
 
 
+class Check(Struct, frozen=True):
+    """One thing that was checked of a record (`signature`, `hash`, `link`, …): whether it holds, and what was found."""
+
+    what: str
+    holds: bool
+    told: str
+
+
+class CheckedStatement(Struct, frozen=True):
+    """A signed statement inside a record: a bid, a promise, a vote. `problem` is empty when its author signed it; of one
+    that nobody can be shown to have signed there is only that."""
+
+    kind: str
+    author: str
+    says: dict[str, Any]
+    problem: str
+
+
+class CheckedRecord(Struct, frozen=True):
+    """`GET /records/HASH`: one signed record and what comes of checking it with the asked participant's replica.
+
+    `says` is its body, bytes in hexadecimal; the signed statements that it holds are in `statements`. `raw` are the signed
+    bytes in hexadecimal, the signature last.
+    """
+
+    record: RecordView
+    network: str
+    version: int
+    prev: str
+    says: dict[str, Any]
+    statements: list[CheckedStatement]
+    checks: list[Check]
+    raw: str
+
+
 class ReplicaView(Struct, frozen=True):
     """View `replica`: the reporting node's own replica, and what others last said of theirs.
 
@@ -350,6 +385,30 @@ MOMENTS: tuple[MomentKind, ...] = (
     MomentKind("command", ("name", "args"), "command {name} {args}"),
 )
 """Moments a provider reports. Fields named peer, by, holder, winner and author are peer ids."""
+
+
+@dataclass(frozen=True)
+class RouteSpec:
+    """Something that the control API answers to `GET`, and what it answers."""
+
+    path: str
+    answers: str
+
+
+ROUTES: tuple[RouteSpec, ...] = (
+    RouteSpec("/health", "whether it works, in a few words; needs no token"),
+    RouteSpec("/metrics", "counters as Prometheus text; needs no token"),
+    RouteSpec("/state", "all views at once"),
+    RouteSpec("/events", "views and moments as they come"),
+    RouteSpec("/jobs/ID/certificate", "a settled job's receipt, for `verify receipt`"),
+    RouteSpec("/jobs/ID/result", "the opened result of one of its own jobs"),
+    RouteSpec("/jobs/ID/records", "views of the newest 200 records about a job"),
+    RouteSpec("/members/PEER/records", "views of the newest 200 records by a member"),
+    RouteSpec(
+        "/records/HASH", "one signed record: what it says, each check of it with this replica, its bytes"
+    ),
+)
+"""What is read; ids, peers and hashes are 64 hexadecimal characters."""
 
 
 @dataclass(frozen=True)

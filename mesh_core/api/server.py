@@ -13,12 +13,13 @@ import msgspec
 
 from mesh_core.api.http import Answer, HttpError, Request, Server
 from mesh_core.api.hub import EventHub
-from mesh_core.api.schema import COMMANDS, State
+from mesh_core.api.schema import COMMANDS, ROUTES, CheckedRecord, RecordView, State
 
 OPEN_TO_ALL = frozenset({"/health", "/metrics"})
 """What every user of this machine may read: that a participant works, and numbers."""
 
-_JOB_BYTES = 32
+_ID_BYTES = 32
+_BRANCHES = ("/jobs/", "/members/", "/records/", "/commands/")
 
 
 class CommandRefusedError(Exception):
@@ -42,6 +43,15 @@ class Participant(Protocol):
 
     def result(self, job: bytes) -> bytes | None:
         """The opened result of one of this node's own jobs, None while there is none."""
+
+    def records_of_job(self, job: bytes) -> list[RecordView]:
+        """The newest records about a job that are held."""
+
+    def records_of_author(self, author: bytes) -> list[RecordView]:
+        """The newest records by an author that are held."""
+
+    async def record(self, name: bytes) -> CheckedRecord | None:
+        """One signed record and every check of it, None while it is not held, or its own and not on disk."""
 
     async def command(self, name: str, args: dict[str, Any]) -> dict[str, Any]:
         """Carry out a command of `schema.COMMANDS`. Raises CommandRefusedError."""
@@ -82,21 +92,27 @@ class ControlServer:
         match request.method, request.path.strip("/").split("/"):
             case "GET", ["jobs", job, "certificate"]:
                 return _file(
-                    await self._participant.certificate(_job_id(job)),
+                    await self._participant.certificate(_id(job, "a job id")),
                     f"job {job} has no certificate yet, or this node's disk does not",
                 )
             case "GET", ["jobs", job, "result"]:
                 return _file(
-                    self._participant.result(_job_id(job)), f"job {job} has no result that this node can open"
+                    self._participant.result(_id(job, "a job id")),
+                    f"job {job} has no result that this node can open",
                 )
+            case "GET", ["jobs", job, "records"]:
+                return _json(self._participant.records_of_job(_id(job, "a job id")))
+            case "GET", ["members", peer, "records"]:
+                return _json(self._participant.records_of_author(_id(peer, "a peer id")))
+            case "GET", ["records", name]:
+                return await self._record(name)
             case "POST", ["commands", name]:
                 return await self._command(name, request)
         known = {path for _, path in self._routes}
-        if request.path in known or request.path.startswith(("/jobs/", "/commands/")):
+        if request.path in known or request.path.startswith(_BRANCHES):
             raise HttpError(405, f"{request.method} is not answered at {request.path}")
-        raise HttpError(
-            404, f"nothing at {request.path}; there are {', '.join(sorted(known))}, /jobs and /commands"
-        )
+        there_are = ", ".join(route.path for route in ROUTES)
+        raise HttpError(404, f"nothing at {request.path}; there are {there_are} and /commands")
 
     async def _health(self, _request: Request) -> Answer:
         return _json(self._participant.health())
@@ -113,6 +129,14 @@ class ControlServer:
             raise HttpError(400, "Last-Event-ID is the id of an event: a whole number")
         position = int(last_seen[:20]) if last_seen is not None else None
         return Answer(content_type="text/event-stream", stream=self._hub.stream(position))
+
+    async def _record(self, name: str) -> Answer:
+        record = await self._participant.record(_id(name, "a record's hash"))
+        if record is None:
+            raise HttpError(
+                404, f"no record {name} is held here: it was never seen, or a snapshot has taken its place"
+            )
+        return _json(record)
 
     async def _command(self, name: str, request: Request) -> Answer:
         if name not in {spec.name for spec in COMMANDS}:
@@ -135,11 +159,11 @@ def _file(content: bytes | None, absent: str) -> Answer:
     return Answer(content, content_type="application/octet-stream")
 
 
-def _job_id(text: str) -> bytes:
+def _id(text: str, what: str) -> bytes:
     try:
-        job = bytes.fromhex(text)
+        found = bytes.fromhex(text)
     except ValueError:
-        job = b""
-    if len(job) != _JOB_BYTES:
-        raise HttpError(400, "a job id is 64 hexadecimal characters")
-    return job
+        found = b""
+    if len(found) != _ID_BYTES:
+        raise HttpError(400, f"{what} is 64 hexadecimal characters")
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from mesh_core.api.affects import AFFECTS
 from mesh_core.api.hub import Entity, Shown
 from mesh_core.api.job_view import JobViews
 from mesh_core.api.memories import Memories
+from mesh_core.api.record_view import RECORDS_SHOWN, RecordViews
 from mesh_core.api.schema import (
     AnswerView,
     Counters,
@@ -23,13 +23,10 @@ from mesh_core.api.schema import (
     PassageView,
     QueryState,
     QueryView,
-    RecordView,
     ReplicaView,
     State,
 )
-from mesh_core.api.times import told_ms
 from mesh_core.effects import PeerId
-from mesh_core.ledger.record import Entry
 from mesh_core.market.query import Query
 from mesh_core.membership.members import Member
 from mesh_core.membership.own import INCARNATIONS_PER_BOOT_BITS
@@ -40,7 +37,6 @@ from mesh_core.work.result import decode_answer
 
 V = TypeVar("V")
 
-RECORDS_SHOWN = 200
 JOBS_SHOWN = 2000
 STRANGERS_JOBS_SHOWN = 100
 QUERIES_SHOWN = 500
@@ -85,6 +81,7 @@ class NodeViews:
         self._started_ms = wall_ms()
         self._memories = Memories()
         self._jobs = JobViews(node, self._memories, wall_ms)
+        self.records = RecordViews(node, about.name, wall_ms)
         self._answers: dict[bytes, AnswerView] = {}
         self._tail: deque[bytes] = deque(maxlen=RECORDS_SHOWN)
         self._builders: dict[str, Callable[[bytes], Shown]] = {
@@ -92,7 +89,7 @@ class NodeViews:
             "member": self._member,
             "job": self._job,
             "query": self._query,
-            "record": self._record,
+            "record": self.records.view,
             "replica": lambda _: self.replica(),
             "answer": self._opened,
             "open_jobs": lambda _: self._open_jobs(),
@@ -100,13 +97,7 @@ class NodeViews:
 
     def restored(self) -> None:
         """The node has taken back its records: show the newest."""
-        entries = (
-            entry
-            for chain in self._node.ledger.chains.authors.values()
-            for entry in (*chain.chain[-RECORDS_SHOWN:], *chain.extras.values())
-        )
-        newest = heapq.nlargest(RECORDS_SHOWN, entries, key=self._told_ms)
-        self._tail.extend(entry.hash for entry in reversed(newest))
+        self._tail.extend(self.records.newest())
 
     def observe(self, kind: str, fields: Mapping[str, Any], at_ms: float) -> None:
         """Remember what a moment shows and the ledger does not keep."""
@@ -165,7 +156,7 @@ class NodeViews:
             members=_present(map(self._member, members)),
             jobs=[self._jobs.view(self._node.ledger.jobs[job], self._now()) for job in self._shown_jobs()],
             queries=_present(map(self._query, self._shown_queries())),
-            records=_present(map(self._record, self._tail)),
+            records=_present(map(self.records.view, self._tail)),
             replica=self.replica(),
             counters=self.counters(),
             traffic=traffic,
@@ -368,58 +359,6 @@ class NodeViews:
         newest = list(self._node.queries.queries.values())[-ANSWERS_SHOWN:]
         jobs = [job for query in newest for job in (*query.state.jobs, query.state.combine) if job]
         return jobs[-ANSWERS_SHOWN:]
-
-    # ---------------------------------------------------------------------------------------- records
-
-    def _record(self, name: bytes) -> RecordView | None:
-        entry = self._node.ledger.chains.get(name)
-        if entry is None:
-            return None
-        job = self._job_of(entry)
-        return RecordView(
-            hash=entry.hash.hex(),
-            author=entry.author.hex(),
-            seq=entry.seq,
-            kind=entry.head.kind,
-            job=job.hex(),
-            summary=self._summary(entry),
-            at_ms=self._told_ms(entry),
-            bytes=len(entry.signed),
-        )
-
-    def _told_ms(self, entry: Entry) -> float:
-        return told_ms(entry.head.written_ms, self._wall_ms())
-
-    def _job_of(self, entry: Entry) -> bytes:
-        if isinstance(entry.body, st.Job):
-            return entry.hash
-        named: bytes = getattr(entry.body, "job", b"")
-        return named
-
-    def _summary(self, entry: Entry) -> str:
-        """What a record says, in a few words. Names that came from others are data."""
-        job = self._node.ledger.jobs.get(self._job_of(entry))
-        label = job.job.label if job is not None else ""
-        match entry.body:
-            case st.Job():
-                return f"{entry.body.label} {entry.body.kind}, at most {entry.body.max_price_micro} micro-AXL"
-            case st.Award(bids=bids, ranking=ranking):
-                return f"{label} to {self._name(ranking[0]) if ranking else 'nobody'}, {len(bids)} {'bid' if len(bids) == 1 else 'bids'}"
-            case st.LeaseCertificate(epoch=epoch, holder=holder, promises=promises):
-                return f"{label} epoch {epoch} to {self._name(holder)}, {len(promises)} promises"
-            case st.SettleCertificate(epoch=epoch, value=value, votes=votes):
-                return f"{label} {value.outcome} at epoch {epoch}, {len(votes)} votes"
-            case st.Equivocation(kind=kind):
-                return f"two contradicting {kind}s"
-            case st.Checkpoint(height=height, round=number, locked=locked):
-                return f"{'locks' if locked else 'backs'} height {height} in round {number}"
-        return "of a kind that this version does not know"
-
-    def _name(self, peer: PeerId) -> str:
-        if peer == self._node.peer:
-            return self._about.name
-        member = self._node.membership.members.get(peer)
-        return member.announcement.name if member is not None else peer.hex()[:8]
 
 
 def answer_view(result: bytes) -> AnswerView:

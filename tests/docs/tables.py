@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from mesh_core.api.schema import COMMANDS, MOMENTS, VIEWS
+from mesh_core.api.schema import COMMANDS, MOMENTS, ROUTES, VIEWS
 from mesh_core.config import LIMITS, timing_rows
 from mesh_core.lease.claim import TRANSITIONS as CLAIM_TRANSITIONS
 from mesh_core.lease.claim import UNDER_WAY
@@ -158,6 +158,11 @@ def views() -> str:
     return _rows(("view", "meaning"), ((f"`{kind}`", _first_line(view)) for kind, view in VIEWS.items()))
 
 
+def routes() -> str:
+    """What the control API answers to GET."""
+    return _rows(("GET", "answer"), ((f"`{one.path}`", one.answers) for one in ROUTES))
+
+
 def moments() -> str:
     """What the control API tells when it happens."""
     return _rows(
@@ -217,6 +222,7 @@ TABLES: dict[str, Callable[[], str]] = {
         phases,
         tolerances,
         views,
+        routes,
         moments,
         commands,
         profiles,

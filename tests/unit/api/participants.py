@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from mesh_core.api.hub import Entity, Shown
-from mesh_core.api.schema import Counters, NodeView, ReplicaView, State
+from mesh_core.api.schema import CheckedRecord, Counters, NodeView, RecordView, ReplicaView, State
 from mesh_core.api.server import CommandRefusedError
 
 PEER = bytes(range(32))
@@ -53,6 +53,7 @@ class FakeParticipant:
         self.commands: list[tuple[str, dict[str, Any]]] = []
         self.certificates: dict[bytes, bytes] = {}
         self.results: dict[bytes, bytes] = {}
+        self.records: dict[bytes, CheckedRecord] = {}
 
     def state(self) -> State:
         replica = ReplicaView("root", "vector", 0, {}, 0, {}, [])
@@ -69,6 +70,15 @@ class FakeParticipant:
 
     def result(self, job: bytes) -> bytes | None:
         return self.results.get(job)
+
+    def records_of_job(self, job: bytes) -> list[RecordView]:
+        return [found.record for found in self.records.values() if found.record.job == job.hex()]
+
+    def records_of_author(self, author: bytes) -> list[RecordView]:
+        return [found.record for found in self.records.values() if found.record.author == author.hex()]
+
+    async def record(self, name: bytes) -> CheckedRecord | None:
+        return self.records.get(name)
 
     async def command(self, name: str, args: dict[str, Any]) -> dict[str, Any]:
         if args.get("refuse"):

@@ -11,8 +11,9 @@ import pytest
 
 from mesh_core.api import http
 from mesh_core.api.client import ControlClient, ControlError, ControlUnavailable
+from mesh_core.api.schema import Check, CheckedRecord, RecordView
 from tests.unit.api.conftest import Running
-from tests.unit.api.participants import TOKEN
+from tests.unit.api.participants import PEER, TOKEN
 
 JOB = b"\x07" * 32
 
@@ -50,6 +51,9 @@ async def test_health_and_metrics_are_all_that_is_read_without_the_token(running
         "GET /nothing",
         f"GET /jobs/{JOB.hex()}/certificate",
         f"GET /jobs/{JOB.hex()}/result",
+        f"GET /jobs/{JOB.hex()}/records",
+        f"GET /members/{JOB.hex()}/records",
+        f"GET /records/{JOB.hex()}",
         "POST /commands/submit",
         "POST /commands/nothing",
     ],
@@ -88,6 +92,24 @@ async def test_certificates_and_results_are_handed_out_by_job(running: Running) 
         await owner.certificate(b"\x08" * 32)
     with pytest.raises(ControlError, match="64 hexadecimal"):
         await owner.certificate("..%2Ftoken")
+
+
+async def test_records_are_handed_out_by_hash_by_job_and_by_author(running: Running) -> None:
+    view = RecordView(JOB.hex(), PEER.hex(), 1, "job", JOB.hex(), "q1.1 answer", 5.0, 100)
+    checks = [Check("signature", False, "record is not signed by its author")]
+    record = CheckedRecord(view, "local", 1, "00" * 32, {"label": "q1.1"}, [], checks, "ab" * 100)
+    running.participant.records[JOB] = record
+    owner = ControlClient(running.url, TOKEN)
+    assert await owner.record(JOB.hex()) == record
+    assert await owner.records_of_job(JOB.hex()) == [view]
+    assert await owner.records_of_author(PEER.hex()) == [view]
+    assert await owner.records_of_author(JOB.hex()) == []
+    with pytest.raises(ControlError, match=r"no record (08)+ is held here: it was never seen, or a snapshot"):
+        await owner.record("08" * 32)
+    with pytest.raises(ControlError, match="a record's hash is 64 hexadecimal characters"):
+        await owner.record("..%2F..%2Ftoken")
+    with pytest.raises(ControlError, match="a peer id is 64 hexadecimal characters"):
+        await owner.records_of_author("node1")
 
 
 async def test_events_are_streamed_and_resumed(running: Running) -> None:
