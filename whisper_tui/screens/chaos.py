@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
-from whisper_tui.keymap import keys_of
 from whisper_tui.model.inert import inert
 from whisper_tui.model.views.base import Span, between, line_cells
 from whisper_tui.screens.dialog import Dialog
+from whisper_tui.widgets.bindings import bindings_of
 from whisper_tui.widgets.lines import LinesPane
 from whisper_tui.widgets.painting import Painter
 
@@ -22,9 +22,7 @@ WITHOUT_NODES: frozenset[str] = frozenset({"heal", "add"})
 class ChaosMenu(Dialog[str]):
     """Answers the id of a key of the context `chaos`. It only chooses: what it chose is asked about next."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(key.keys, f"choose('{key.id}')", key.help, show=False) for key in keys_of("chaos")
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("chaos", action="choose('{}')")
 
     def __init__(self, names: Sequence[str], painter: Painter, monotonic: Callable[[], float]) -> None:
         super().__init__(monotonic)
@@ -38,9 +36,9 @@ class ChaosMenu(Dialog[str]):
     def redraw(self) -> None:
         """Whom it is about, and the choices there are."""
         pane = self.query_one(LinesPane)
-        offered = [key for key in keys_of("chaos") if self._names or key.id in WITHOUT_NODES]
+        offered = [key for key in self.keymap.of("chaos") if self._names or key.id in WITHOUT_NODES]
         choices = [Span(" chaos ", "warn")]
-        for shown, does in [*((key.shown, key.hint) for key in offered), ("esc", "back")]:
+        for shown, does in [*((key.shown, key.hint) for key in offered), (self.keymap.shown("back"), "back")]:
             choices += [Span(f" {shown} ", "accent"), Span(f"{does} ")]
         target = Span(f"{', '.join(self._names)} " if self._names else "no node chosen ", "strong")
         room = pane.size.width - line_cells(tuple(choices))

@@ -8,13 +8,13 @@ from typing import ClassVar
 from msgspec import Struct
 from msgspec.structs import replace
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from whisper_tui.keymap import keys_of
 from whisper_tui.model.views.base import Line, Span, wrap
 from whisper_tui.screens.dialog import Dialog
+from whisper_tui.widgets.bindings import bindings_of
 from whisper_tui.widgets.lines import LinesPane
 from whisper_tui.widgets.painting import Painter
 
@@ -34,9 +34,7 @@ class ConfirmDialog(Dialog[bool]):
     """Answers True for yes. Ignores Enter and whatever comes in its first 300 ms. `impact` says anew what would happen:
     the mesh goes on while the question stands."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(key.keys, key.id, key.help, show=False) for key in keys_of("confirm")
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("confirm")
 
     def __init__(
         self,
@@ -75,14 +73,24 @@ class ConfirmDialog(Dialog[bool]):
             return [*lines, self._how_to_type()]
         return [
             *lines,
-            (Span("y", "accent"), Span(" do it    "), Span("esc", "accent"), Span(" leave it  (default)")),
+            (
+                Span(self.keymap.shown("yes"), "accent"),
+                Span(" do it    "),
+                Span(self.keymap.shown("back"), "accent"),
+                Span(" leave it  (default)"),
+            ),
         ]
 
     def _how_to_type(self) -> Line:
         wanted = Span(f"“{self._question.typed}”", "accent")
         if self._missed:
-            return (Span("that is not ", "warn"), wanted, Span("; nothing was done, esc leaves"))
-        return (Span("type "), wanted, Span(" and press enter to do it, esc leaves"))
+            return (
+                Span("that is not ", "warn"),
+                wanted,
+                Span("; nothing was done, "),
+                Span(f"{self.keymap.shown('back')} leaves"),
+            )
+        return (Span("type "), wanted, Span(f" and press enter to do it, {self.keymap.shown('back')} leaves"))
 
     def action_yes(self) -> None:
         """Do it."""

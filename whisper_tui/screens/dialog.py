@@ -9,7 +9,8 @@ from typing import ClassVar, Generic, TypeVar
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
-from whisper_tui.keymap import keys_of
+from whisper_tui.keymap import DEFAULT_KEYMAP, Keymap
+from whisper_tui.widgets.bindings import bindings_of
 from whisper_tui.widgets.lines import LinesPane
 
 R = TypeVar("R")
@@ -22,7 +23,7 @@ class Dialog(ModalScreen[R], Generic[R], inherit_bindings=False):
     """A dialog; escape and Ctrl-C leave it with the answer None, which means no."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(key.keys, key.id, key.help, show=False) for key in keys_of("dialog")),
+        *bindings_of("dialog"),
         Binding("ctrl+c", "back", show=False, priority=True),
     ]
 
@@ -47,6 +48,11 @@ class Dialog(ModalScreen[R], Generic[R], inherit_bindings=False):
     @abstractmethod
     def redraw(self) -> None:
         """Fill the panes."""
+
+    @property
+    def keymap(self) -> Keymap:
+        """The keys in force."""
+        return getattr(self.app, "keymap", DEFAULT_KEYMAP)
 
     def listens(self) -> bool:
         """Whether the operator has had time to see the dialog."""

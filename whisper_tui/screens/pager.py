@@ -9,10 +9,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
-from whisper_tui.keymap import keys_of
 from whisper_tui.model.views.base import Frame, Lines, Span, rule
 from whisper_tui.model.views.header import keys
 from whisper_tui.screens.dialog import Dialog
+from whisper_tui.widgets.bindings import bindings_of
 from whisper_tui.widgets.lines import LinesPane
 from whisper_tui.widgets.painting import Painter
 
@@ -26,9 +26,9 @@ class Pager(Dialog[str]):
     """Scrolls through lines that are made anew for every frame. Answers the id of an action, if there is one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(key.keys, key.id, key.help, show=False) for key in keys_of("tables") if key.id in _MOVES),
+        *bindings_of("tables", only=_MOVES),
         Binding("q,question_mark", "back", show=False),
-        *(Binding(key.keys, f"choose('{key.id}')", key.help, show=False) for key in keys_of("job")),
+        *bindings_of("job", action="choose('{}')"),
     ]
 
     def __init__(
@@ -66,10 +66,13 @@ class Pager(Dialog[str]):
         below = self._length - self._top - rows
         note = (Span(f"{below} more below", "dim"),) if below > 0 else ()
         self._head.sync((rule(self._title(frame), self._head.size.width, frame.glyphs, note),))
-        hints = [("esc", "back"), ("j k", "scroll")]
+        hints = [(self.keymap.shown("back"), "back"), (self._moves(), "scroll")]
         if self._can_cancel():
-            hints.append(("C", "cancel job"))
+            hints.append((self.keymap.shown("cancel_job"), "cancel job"))
         self._foot.sync(keys(hints, self._foot.size.width))
+
+    def _moves(self) -> str:
+        return " ".join(self.keymap.shown(id).split()[0] for id in ("cursor_down", "cursor_up"))
 
     def redraw(self) -> None:
         """The same frame again."""

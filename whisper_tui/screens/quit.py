@@ -10,9 +10,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
-from whisper_tui.keymap import keys_of
+from whisper_tui.keymap import Keymap
 from whisper_tui.model.views.base import Lines, Span
 from whisper_tui.screens.dialog import Dialog
+from whisper_tui.widgets.bindings import bindings_of
 from whisper_tui.widgets.lines import LinesPane
 from whisper_tui.widgets.painting import Painter
 
@@ -28,7 +29,7 @@ class QuitDialog(Dialog[ExitChoice]):
     """Leave running, stop, or stay. Quitting twice in a row means: leave it running."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(key.keys, key.id, key.help, show=False) for key in keys_of("quit")),
+        *bindings_of("quit"),
         Binding("ctrl+c", "leave", show=False, priority=True),
     ]
 
@@ -43,18 +44,18 @@ class QuitDialog(Dialog[ExitChoice]):
         super().__init__(monotonic)
         self._painter = painter
         self._stopped = stopped
-        self._body = _lines(typed, stopped=stopped)
+        self._typed = typed
 
     def compose(self) -> ComposeResult:
         """The choices there are."""
         with Vertical(id="dialog"):
-            body = LinesPane(self._painter, id="dialog-body")
-            body.styles.height = len(self._body)
-            yield body
+            yield LinesPane(self._painter, id="dialog-body")
 
     def redraw(self) -> None:
         """The choices there are."""
-        self.query_one(LinesPane).sync(self._body)
+        body, pane = _lines(self._typed, self.keymap, stopped=self._stopped), self.query_one(LinesPane)
+        pane.styles.height = len(body)
+        pane.sync(body)
 
     def action_leave(self) -> None:
         """Quit, the mesh goes on."""
@@ -67,18 +68,19 @@ class QuitDialog(Dialog[ExitChoice]):
             self.dismiss(ExitChoice.STOP)
 
 
-def _lines(typed: Callable[[str], str], *, stopped: bool) -> Lines:
+def _lines(typed: Callable[[str], str], keymap: Keymap, *, stopped: bool) -> Lines:
     """The choices, each with the command that takes it back."""
 
-    def choice(key: str, does: str, command: str = "") -> Lines:
+    def choice(id: str, does: str, command: str = "") -> Lines:
+        key = keymap.shown(id).split()[0]
         line = (Span(f"{key:<5}", "accent"), Span(does))
         return (line, (Span(f"     {typed(command)}", "dim"),)) if command else (line,)
 
     if stopped:
-        leave = choice("l", "leave; the mesh was stopped, this starts it again:", "whisper-tui up")
+        leave = choice("leave", "leave; the mesh was stopped, this starts it again:", "whisper-tui up")
     else:
         leave = (
-            *choice("l", "leave the mesh running; this comes back to it:", "whisper-tui attach"),
-            *choice("s", "stop the mesh; keys, ledgers and open jobs stay on disk"),
+            *choice("leave", "leave the mesh running; this comes back to it:", "whisper-tui attach"),
+            *choice("stop", "stop the mesh; keys, ledgers and open jobs stay on disk"),
         )
-    return ((Span("Quit the console", "title"),), (), *leave, *choice("esc", "stay here  (default)"))
+    return ((Span("Quit the console", "title"),), (), *leave, *choice("back", "stay here  (default)"))

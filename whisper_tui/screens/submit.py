@@ -8,14 +8,14 @@ from typing import ClassVar
 
 from msgspec import Struct
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Input
 
 from mesh_core.config import MICRO_PER_AXL
-from whisper_tui.keymap import keys_of
 from whisper_tui.model.views.base import Lines, Span
 from whisper_tui.screens.dialog import Dialog
+from whisper_tui.widgets.bindings import bindings_of
 from whisper_tui.widgets.lines import LinesPane
 from whisper_tui.widgets.painting import Painter
 
@@ -47,9 +47,7 @@ class SubmitDialog(Dialog[Submission]):
     """A question and, if wanted, the highest price of each of its jobs. `note` says anew who would answer: the mesh goes
     on while somebody types."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(key.keys, key.id, key.help, show=False) for key in keys_of("form") if key.id == "next_field"
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("form", only={"next_field"})
 
     def __init__(self, painter: Painter, monotonic: Callable[[], float], note: Callable[[], str]) -> None:
         super().__init__(monotonic)
@@ -72,9 +70,19 @@ class SubmitDialog(Dialog[Submission]):
     def redraw(self) -> None:
         """Heading and hint."""
         head: Lines = ((Span("Ask the mesh", "title"), Span(f"   {self._note()}", "dim")),)
-        hint = Span(self._error, "warn") if self._error else Span("tab next field", "dim")
+        hint = (
+            Span(self._error, "warn")
+            if self._error
+            else Span(f"{self.keymap.shown('next_field')} next field", "dim")
+        )
         foot: Lines = (
-            (Span("enter", "accent"), Span(" ask    "), Span("esc", "accent"), Span(" leave    "), hint),
+            (
+                Span("enter", "accent"),
+                Span(" ask    "),
+                Span(self.keymap.shown("back"), "accent"),
+                Span(" leave    "),
+                hint,
+            ),
         )
         self.query_one("#form-head", LinesPane).sync(head)
         self.query_one("#form-foot", LinesPane).sync(foot)
