@@ -58,14 +58,20 @@ class Candidate:
                 self.claim(now, ballot.job)
 
     def consider_all(self, now: float) -> None:
-        """Something has changed for many jobs at once, such as a member that died."""
+        """Something has changed for many jobs at once, such as a member that died: a place that is waited for already may be
+        nearer now. Where several die together, the first one found dead must not keep this node behind the others."""
         for instance in list(self._instances.values()):
-            self.consider(now, instance.ballot.job)
+            self._consider(now, instance)
 
     def consider(self, now: float, job: LedgerJob) -> None:
         """Look at a job: claim it when it is this node's turn, or wait as long as its rank asks."""
-        go, instance = ("candidate", "go", job.id), self._instances.get(job.id)
-        if instance is None or job.final or job.id in self._instances.claims or go in self._context.timers:
+        instance = self._instances.get(job.id)
+        if instance is not None and ("candidate", "go", job.id) not in self._context.timers:
+            self._consider(now, instance)
+
+    def _consider(self, now: float, instance: Instance) -> None:
+        job = instance.ballot.job
+        if job.final or job.id in self._instances.claims:
             return
         if not self._may_execute(job) or not self._free(now, instance):
             return
@@ -86,7 +92,14 @@ class Candidate:
             # Witnesses keep a job for those who have had fewer turns, but no longer than so: who stood further back would
             # leave it, time after time, to a liar that asks without end.
             apart = self._context.doors.rng.uniform(0.0, turn_s)
-        self._context.timers.set(go, now + wait + apart)
+        self._go_by(now + wait + apart, job)
+
+    def _go_by(self, when: float, job: LedgerJob) -> None:
+        """Claim a job then, unless that is due earlier already."""
+        go = ("candidate", "go", job.id)
+        due = self._context.timers.deadline(go)
+        if due is None or when < due:
+            self._context.timers.set(go, when)
 
     def _until_open(self, now: float, instance: Instance, rank: float) -> float:
         """Seconds until witnesses may promise a job that nobody was promised, as far as this node has heard."""
@@ -333,7 +346,7 @@ class Candidate:
             return
         if len(self._instances.claims) >= self._context.config.slots and not instance.outlook.gave_way:
             instance.outlook.gave_way = True
-            self._context.timers.set(key, now + self._context.timing.rank_step_s)
+            self._context.timers.set(key, now + _STEPS_BACK_WHEN_FULL * self._context.timing.rank_step_s)
             return
         self.claim(now, instance.ballot.job)
 
