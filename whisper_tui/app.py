@@ -20,14 +20,15 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.screen import Screen
 
 from mesh_core.api.schema import FINAL_STATES, Event, JobView
-from whisper_tui import themes
 from whisper_tui.errors import UserError
 from whisper_tui.intents import Actions, Intents
+from whisper_tui.keymap import Bound, Keymap
 from whisper_tui.model.access import Hindrance, against_asking, against_disturbing
+from whisper_tui.model.chosen import peers_of_rows
 from whisper_tui.model.glyphs import ASCII, UNICODE, Glyphs
 from whisper_tui.model.inert import inert_message
 from whisper_tui.model.reducer import reduce
-from whisper_tui.model.selectors import STRANGE, open_jobs, operator_of, question_id
+from whisper_tui.model.selectors import STRANGE, operator_of
 from whisper_tui.model.state import State, initial_state
 from whisper_tui.model.views.base import Frame, Lines, Role, Span
 from whisper_tui.model.views.header import Running, is_slow, moves
@@ -39,8 +40,11 @@ from whisper_tui.screens.dialog import Dialog
 from whisper_tui.screens.main import MainScreen
 from whisper_tui.screens.pager import Pager
 from whisper_tui.screens.quit import ExitChoice, QuitDialog
+from whisper_tui.screens.view import Kit
 from whisper_tui.terminal.driver import TerminalDriver
 from whisper_tui.terminal.link import Link
+from whisper_tui.themes import DEFAULT, MONO, THEMES, Theme
+from whisper_tui.widgets.css_theme import css_theme
 from whisper_tui.widgets.painting import Painter
 from whisper_tui.widgets.table import LineTable
 
@@ -57,7 +61,7 @@ PAGES: Mapping[str, tuple[Callable[[Frame, str], str], Callable[[Frame, str, int
     "node": (node_title, node_detail),
     "question": (question_title, question_detail),
     "job": (job_title, job_detail),
-    "help": (lambda _, __: "Help", lambda frame, _, width: help_lines(frame.glyphs, width)),
+    "help": (lambda _, __: "Help", lambda frame, _, width: help_lines(frame.glyphs, frame.keymap, width)),
 }
 """What can be opened: title and lines about an id."""
 
@@ -79,7 +83,7 @@ class ConsoleOptions(Struct, frozen=True):
 
     `primary` is the operator's peer id, `exec_delay_ms` the configured delay of executions. `greeting` is said at first.
     `typed` turns
-    `whisper-tui COMMAND` into what works in the operator's shell. `wall_ms` and `monotonic` are the clocks;
+    `whisper-tui COMMAND` into what works in the operator's shell. `keys` are those bound otherwise. `wall_ms` and `monotonic` are the clocks;
     tests stop them.
     """
 
@@ -88,9 +92,10 @@ class ConsoleOptions(Struct, frozen=True):
     greeting: str = ""
     read_only: bool = False
     ascii: bool = False
-    no_color: bool = False
+    theme: str = DEFAULT.name
     hz: int = 0
     typed: Callable[[str], str] = str
+    keys: Mapping[str, Bound] = {}
     wall_ms: Callable[[], float] = lambda: time.time() * 1000
     monotonic: Callable[[], float] = time.monotonic
 
@@ -131,14 +136,14 @@ class Console(App[ExitChoice], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "quit", show=False)]
 
     def __init__(self, source: EventSource, actions: Actions, options: ConsoleOptions) -> None:
-        plain = options.no_color or "NO_COLOR" in os.environ
-        if plain:
-            os.environ["NO_COLOR"] = "1"  # Textual takes it from there
-        super().__init__(ansi_color=True if plain else None)
+        # Only a console in native colours from its start has them taken away whole; others would turn grey.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self._source = source
         self._options = options
+        self.keymap = Keymap(options.keys)
+        self.set_keymap({id: bound.keys for id, bound in options.keys.items()})
         self._glyphs: Glyphs = ASCII if options.ascii else UNICODE
-        self._painter = Painter(themes.MONOCHROME if plain else themes.COLOUR, ascii_only=options.ascii)
+        self._painter = Painter(ascii_only=options.ascii)
         self._hz = options.hz or _hz()
         self._read_only = options.read_only
         self._state = initial_state(primary=options.primary, exec_delay_ms=options.exec_delay_ms)
@@ -156,14 +161,22 @@ class Console(App[ExitChoice], inherit_bindings=False):
             typed=options.typed,
             monotonic=options.monotonic,
         )
-        self.set_class(plain, "-plain")
+        for theme in THEMES.values():
+            self.register_theme(css_theme(theme))
+        self.wear(MONO if self.no_color else THEMES[options.theme])
         self.set_class(options.ascii, "-ascii")
+
+    def wear(self, theme: Theme) -> None:
+        """Look like this from now on."""
+        self._painter.wear(theme.styles)
+        self.theme = theme.name
+        self.set_class(theme.native, "-native")
 
     # ---------------------------------------------------------------------------------------- life cycle
 
     def get_default_screen(self) -> Screen[Any]:
         """The screen under everything."""
-        return MainScreen(self._painter, self._glyphs, self._options.monotonic)
+        return MainScreen(Kit(self._painter, self._glyphs, self._options.monotonic))
 
     def on_ready(self) -> None:
         """There is a screen to draw on: begin to listen and to draw."""
@@ -196,8 +209,11 @@ class Console(App[ExitChoice], inherit_bindings=False):
     def frame(self) -> Frame:
         """What is shown now."""
         if self._frozen is not None:
-            return Frame(self._frozen.state, self._frozen.now_ms, self._glyphs, self._options.typed)
-        return Frame(self._state, self._options.wall_ms(), self._glyphs, self._options.typed)
+            return self._frame_of(self._frozen.state, self._frozen.now_ms)
+        return self._frame_of(self._state, self._options.wall_ms())
+
+    def _frame_of(self, state: State, now_ms: float) -> Frame:
+        return Frame(state, now_ms, self._glyphs, self._options.typed, self.keymap)
 
     def tick(self) -> None:
         """Draw a frame, unless it would be the one before."""
@@ -257,23 +273,19 @@ class Console(App[ExitChoice], inherit_bindings=False):
 
     # ------------------------------------------------------------------------------------------- viewing
 
-    def action_view_overview(self) -> None:
-        """Show the overview."""
-        self.main.show("Overview")
-
-    def action_view_log(self) -> None:
-        """Show the log."""
-        self.main.show("Log")
+    def action_view(self, id: str) -> None:
+        """Show the view that this key is for."""
+        self.main.show(id)
 
     def action_next_pane(self) -> None:
         """To the next pane."""
-        if self.main.view == "Overview":
-            self.main.overview.next_pane()
-            self.call_after_refresh(self.draw)
+        self.main.shown.next_pane()
+        self.call_after_refresh(self.draw)
 
     def action_previous_pane(self) -> None:
-        """To the previous pane; there are two."""
-        self.action_next_pane()
+        """To the pane before."""
+        self.main.shown.next_pane(-1)
+        self.call_after_refresh(self.draw)
 
     def action_freeze(self) -> None:
         """Stop the display, or let it catch up."""
@@ -292,14 +304,12 @@ class Console(App[ExitChoice], inherit_bindings=False):
         self._page(self._pager("help", ""))
 
     def on_line_table_opened(self, message: LineTable.Opened) -> None:
-        """Open a node, a question or a job."""
-        key = message.key
-        if message.table is self.main.overview.nodes:
-            self._page(self._pager("node", key))
-        elif key in self._state.jobs:
-            self._page(self._pager("job", key, lambda: self._can_cancel(key)), partial(self._cancel, key))
+        """Open what a row stands for."""
+        page, key = message.page, message.key
+        if page == "job":
+            self._page(self._pager(page, key, lambda: self._can_cancel(key)), partial(self._cancel, key))
         else:
-            self._page(self._pager("question", key))
+            self._page(self._pager(page, key))
 
     def _pager(self, kind: str, key: str, can_cancel: Callable[[], bool] = lambda: False) -> Pager:
         title, lines = PAGES[kind]
@@ -362,22 +372,10 @@ class Console(App[ExitChoice], inherit_bindings=False):
     def action_chaos(self) -> None:
         """Choose what happens to the chosen nodes; they are bound now, by peer id."""
         if self._may_act(against_disturbing):
-            self._intents.disturb(self._chosen(), self.main.overview.nodes.clear_marks)
-
-    def _chosen(self) -> tuple[str, ...]:
-        """Peers of the marked nodes, else of the one under the cursor; among jobs, who holds the one there, of a
-        question all who hold a job of it."""
-        overview = self.main.overview
-        if self.main.view != "Overview":
-            return ()
-        if overview.jobs.has_focus:
-            here = overview.jobs.cursor
-            operator = operator_of(self._state)
-            jobs = [job for job in open_jobs(self._state) if here in (job.job, question_id(job, operator))]
-            return tuple(dict.fromkeys(job.holder for job in jobs if job.holder))
-        if overview.nodes.marks:
-            return tuple(key for key in overview.nodes.table.keys if key in overview.nodes.marks)
-        return (overview.nodes.cursor,) if overview.nodes.cursor else ()
+            table = self.screen.focused
+            chosen = table.chosen if isinstance(table, LineTable) else ()
+            acted = table.clear_marks if isinstance(table, LineTable) else _nothing
+            self._intents.disturb(peers_of_rows(self._state, chosen), acted)
 
     def _cancel(self, job: str, chosen: str | None) -> None:
         if chosen == "cancel_job" and self._may_act(against_asking):
@@ -386,9 +384,13 @@ class Console(App[ExitChoice], inherit_bindings=False):
     def _may_act(self, against: Callable[[State], Hindrance | None]) -> bool:
         """Whether nothing stands against it; what does is said."""
         if self._read_only:
-            self.say("read-only: W allows actions", "warn")
+            self.say(f"read-only: {self.keymap.shown('read_only')} allows actions", "warn")
             return False
         hindrance = against(self._state)
         if hindrance is not None:
             self.say(self._options.typed(hindrance.told), "warn")
         return hindrance is None
+
+
+def _nothing() -> None:
+    """There was nothing to unmark."""

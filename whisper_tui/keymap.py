@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
 Context: TypeAlias = Literal[
-    "everywhere", "tables", "chaos", "log", "job", "dialog", "confirm", "quit", "form"
+    "views", "everywhere", "tables", "chaos", "log", "job", "dialog", "confirm", "quit", "form"
 ]
 
 
@@ -22,8 +22,9 @@ class Key(NamedTuple):
 
 
 KEYS: tuple[Key, ...] = (
-    Key("view_overview", "1", "1", "overview: nodes, jobs, leases, replicas, events", "everywhere"),
-    Key("view_log", "2", "2", "log: everything that happened", "everywhere"),
+    Key("view_overview", "1", "1", "overview: nodes, jobs, leases, replicas, events", "views"),
+    Key("view_nodes", "2", "2", "nodes: every participant in figures", "views"),
+    Key("view_log", "8", "8", "log: everything that happened", "views"),
     Key("next_pane", "tab", "tab", "next pane", "everywhere", "panes"),
     Key("previous_pane", "shift+tab", "shift+tab", "previous pane", "everywhere"),
     Key("submit", "s", "s", "ask the mesh a question", "everywhere", "submit"),
@@ -61,6 +62,7 @@ KEYS: tuple[Key, ...] = (
 )
 
 TITLES: Mapping[Context, str] = {
+    "views": "Views",
     "everywhere": "Everywhere",
     "tables": "In tables and lists",
     "chaos": "After X",
@@ -78,7 +80,38 @@ def keys_of(context: Context) -> tuple[Key, ...]:
     return tuple(key for key in KEYS if key.context == context)
 
 
-def hints_of(*contexts: Context, without: Collection[str] = ()) -> list[tuple[str, str]]:
-    """(key, what it does) of the keys worth a hint, for the line at the bottom."""
-    found = [key for context in contexts for key in keys_of(context) if key.hint and key.id not in without]
-    return [(key.shown, key.hint) for key in found]
+class Keymap:
+    """The keys in force: those of the table, some of which the operator has `bound` otherwise, by their ids."""
+
+    def __init__(self, bound: Mapping[str, Bound] | None = None) -> None:
+        self.bound: Mapping[str, Bound] = bound or {}
+
+    def of(self, context: Context) -> tuple[Key, ...]:
+        """The keys of one context, in the order of the table."""
+        return tuple(self._in_force(key) for key in keys_of(context))
+
+    def hints(self, *contexts: Context, without: Collection[str] = ()) -> list[tuple[str, str]]:
+        """(key, what it does) of the keys worth a hint, for the line at the bottom."""
+        found = [
+            key for context in contexts for key in self.of(context) if key.hint and key.id not in without
+        ]
+        return [(key.shown, key.hint) for key in found]
+
+    def shown(self, id: str) -> str:
+        """How the key with this id is written; KeyError when there is none."""
+        return self._in_force(_BY_ID[id]).shown
+
+    def _in_force(self, key: Key) -> Key:
+        bound = self.bound.get(key.id)
+        return key if bound is None else key._replace(keys=bound.keys, shown=bound.shown)
+
+
+class Bound(NamedTuple):
+    """Keys in place of others: as Textual names them, comma-separated, and as the operator wrote them."""
+
+    keys: str
+    shown: str
+
+
+_BY_ID = {key.id: key for key in KEYS}
+DEFAULT_KEYMAP = Keymap()

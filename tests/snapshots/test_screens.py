@@ -35,7 +35,7 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         pytest.param("confirmed", LARGE, (), {}, id="overview_large_orphaned"),
         pytest.param("end", LARGE, (), {}, id="overview_large_end"),
         pytest.param("rescued", SMALL, ("tab",), {"ascii": True}, id="overview_small_ascii"),
-        pytest.param("end", LARGE, ("2",), {}, id="log_large"),
+        pytest.param("end", LARGE, ("8",), {}, id="log_large"),
         pytest.param("running", SMALL, ("j", "X"), {}, id="chaos_menu"),
         pytest.param("running", SMALL, ("j", "X", "k"), {}, id="kill_one"),
         pytest.param("rescued", SMALL, ("space", "X", "k"), {}, id="kill_a_quorum"),

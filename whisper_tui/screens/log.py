@@ -6,38 +6,42 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container
+from textual.widget import Widget
 from textual.widgets import Input
 
-from whisper_tui.keymap import keys_of
-from whisper_tui.model.glyphs import Glyphs
 from whisper_tui.model.views.base import Frame, Span, rule
 from whisper_tui.model.views.log import LogReader
+from whisper_tui.screens.view import Kit, View
+from whisper_tui.widgets.bindings import bindings_of
 from whisper_tui.widgets.lines import LinesPane
-from whisper_tui.widgets.painting import Painter
 
 _MOVES = frozenset({"cursor_down", "cursor_up", "page_down", "page_up", "first", "last"})
 
 
-class LogView(Container, can_focus=True):
+class LogView(View, can_focus=True):
     """Follows the newest entry until scrolled away from it; `/` filters, escape shows everything again."""
 
+    TITLE = "Log"
+    HINTS = ("log", "everywhere")
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(key.keys, key.id, key.help, show=False) for key in keys_of("tables") if key.id in _MOVES),
-        *(Binding(key.keys, key.id, key.help, show=False) for key in keys_of("log")),
+        *bindings_of("tables", only=_MOVES),
+        *bindings_of("log"),
         Binding("escape", "clear", show=False),
     ]
 
-    def __init__(self, painter: Painter, glyphs: Glyphs) -> None:
-        super().__init__(id="log")
-        self._glyphs = glyphs
+    def __init__(self, kit: Kit) -> None:
+        super().__init__(kit)
         self._reader = LogReader()
-        self._frame: Frame | None = None
-        self._title = LinesPane(painter, id="log-title", classes="title")
-        self._body = LinesPane(painter, id="log-body")
+        self._title = LinesPane(kit.painter, id="log-title", classes="title")
+        self._body = LinesPane(kit.painter, id="log-body")
         self._field = Input(
             placeholder="words, !without, regular expressions", id="log-filter", max_length=200
         )
+
+    @property
+    def panes(self) -> tuple[Widget, ...]:
+        """Itself."""
+        return (self,)
 
     def compose(self) -> ComposeResult:
         """A heading, the entries, and a field that shows itself when it is needed."""
@@ -46,9 +50,8 @@ class LogView(Container, can_focus=True):
         yield self._body
         yield self._field
 
-    def sync(self, frame: Frame) -> None:
-        """Draw this frame."""
-        self._frame = frame
+    def draw(self, frame: Frame) -> None:
+        """The entries there is room for, and how many there are."""
         size = self._body.size
         self._body.sync(self._reader.page(frame, size.height, size.width))
         shown, total = self._reader.count(frame.state)
@@ -58,16 +61,8 @@ class LogView(Container, can_focus=True):
         if frame.state.rejected:
             note += f", {frame.state.rejected} not understood"
         name = f"Log  /{self._reader.pattern}" if self._reader.pattern else "Log"
-        line = rule(name, self._title.size.width, self._glyphs, (Span(note, "dim"),))
+        line = rule(name, self._title.size.width, frame.glyphs, (Span(note, "dim"),))
         self._title.sync((line,))
-
-    def on_resize(self) -> None:
-        """Draw again in the new size."""
-        self.call_after_refresh(self._again)
-
-    def _again(self) -> None:
-        if self._frame is not None:
-            self.sync(self._frame)
 
     @property
     def _rows(self) -> int:
@@ -76,7 +71,7 @@ class LogView(Container, can_focus=True):
     def _scroll(self, by: int) -> None:
         if self._frame is not None:
             self._reader.scroll(self._frame.state, by, self._rows)
-            self._again()
+            self.again()
 
     def action_cursor_down(self) -> None:
         """An entry down."""
@@ -105,7 +100,7 @@ class LogView(Container, can_focus=True):
     def action_follow(self) -> None:
         """Follow the newest entry."""
         self._reader.anchor = None
-        self._again()
+        self.again()
 
     def action_filter(self) -> None:
         """Ask for a filter."""
@@ -117,7 +112,7 @@ class LogView(Container, can_focus=True):
         """The filter works while it is typed."""
         event.stop()
         self._reader.filter(event.value)
-        self._again()
+        self.again()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Keep the filter."""
@@ -128,7 +123,7 @@ class LogView(Container, can_focus=True):
         """Show everything."""
         self._reader.filter("")
         self._close_field()
-        self._again()
+        self.again()
 
     def _close_field(self) -> None:
         self._field.display = False

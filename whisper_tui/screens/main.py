@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container
 from textual.events import Click, Resize
 from textual.screen import Screen
 
-from whisper_tui.keymap import hints_of, keys_of
+from whisper_tui.keymap import DEFAULT_KEYMAP, Keymap
 from whisper_tui.model.access import against_asking, against_disturbing, interrupted, withheld
-from whisper_tui.model.glyphs import Glyphs
 from whisper_tui.model.inert import inert_message
 from whisper_tui.model.views import header
 from whisper_tui.model.views.base import Frame, Span
-from whisper_tui.screens.log import LogView
 from whisper_tui.screens.overview import Overview
+from whisper_tui.screens.view import Kit, View
+from whisper_tui.screens.views import VIEWS, tabs_of, view_id
+from whisper_tui.widgets.bindings import bindings_of
 from whisper_tui.widgets.lines import LinesPane
-from whisper_tui.widgets.painting import Painter
-
-VIEWS: tuple[tuple[str, str], ...] = (("1", "Overview"), ("2", "Log"))
-"""Key and title of the views there are."""
 
 TINY = (40, 10)
 """Below this many columns or lines there is room for the status, said line by line, and nothing else."""
@@ -33,48 +29,58 @@ class MainScreen(Screen[None], inherit_bindings=False):
     """Shows one view at a time. What its keys do to the mesh is the application's to decide."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(key.keys, f"app.{key.id}", key.help, show=False, id=key.id) for key in keys_of("everywhere")
+        *bindings_of("views", action="app.view('{}')"),
+        *bindings_of("everywhere", action="app.{}"),
     ]
 
-    def __init__(self, painter: Painter, glyphs: Glyphs, monotonic: Callable[[], float]) -> None:
+    def __init__(self, kit: Kit) -> None:
         super().__init__()
-        self._view = "Overview"
+        self._kit = kit
         self._message: Span | None = None
         self._frame: Frame | None = None
         self._condition = header.Running(hz=0)
-        self._header = LinesPane(painter, id="header")
-        self._tabs = LinesPane(painter, id="tabs")
-        self._keys = LinesPane(painter, id="keys")
-        self._tiny = LinesPane(painter, id="tiny")
-        self.overview = Overview(painter, glyphs, monotonic)
-        self.log_view = LogView(painter, glyphs)
+        self._header = LinesPane(kit.painter, id="header")
+        self._tabs = LinesPane(kit.painter, id="tabs")
+        self._keys = LinesPane(kit.painter, id="keys")
+        self._tiny = LinesPane(kit.painter, id="tiny")
+        self._views = Container(id="views")
+        self.overview = Overview(kit)
+        self._shown: View = self.overview
+        self._made: dict[str, View] = {view_id(Overview): self._shown}
 
     def compose(self) -> ComposeResult:
         """Two lines above, one below, the views between."""
-        self.log_view.display = False
         yield self._header
         yield self._tiny
         yield self._tabs
-        with Container(id="views"):
+        with self._views:
             yield self.overview
-            yield self.log_view
         yield self._keys
 
-    def show(self, view: str) -> None:
-        """Switch to the view with this title."""
-        self._view = view
-        self.overview.display = view == "Overview"
-        self.log_view.display = view == "Log"
-        if view == "Log":
-            self.log_view.focus()
-        else:
-            self.overview.focus_main()
-        self.call_after_refresh(self._again)
+    def show(self, id: str) -> None:
+        """Switch to the view that this key is for. It is made when it is wanted for the first time."""
+        view = self._made.get(id)
+        if view is None:
+            wanted = next(kind for kind in VIEWS if view_id(kind) == id)
+            view = self._made[id] = wanted(self._kit)
+            view.fit_terminal(*self.size)
+            self._views.mount(view)
+        self._shown.display = False
+        self._shown = view
+        view.display = True
+        if view.is_mounted:
+            view.focus_main()
+        view.call_after_refresh(self._again)
 
     @property
     def view(self) -> str:
         """Title of the view that is shown."""
-        return self._view
+        return self._shown.TITLE
+
+    @property
+    def shown(self) -> View:
+        """The view that is shown."""
+        return self._shown
 
     def say(self, message: Span | None) -> None:
         """Show a message in the line of keys; none shows the keys again."""
@@ -93,23 +99,26 @@ class MainScreen(Screen[None], inherit_bindings=False):
         if interruption is not None:
             # What was running then may not run now: time in the picture stops where knowledge of it ends.
             frame = frame._replace(now_ms=min(frame.now_ms, interruption.since_ms))
-        if self._view == "Log":
-            self.log_view.sync(frame)
-        else:
-            self.overview.sync(frame)
+        if self._shown.is_mounted:
+            self._shown.sync(frame)
 
     def on_click(self, event: Click) -> None:
         """A click on the name of a view shows it."""
         if event.widget is self._tabs:
-            shown = header.tab_at(VIEWS, event.x)
-            if shown:
-                self.show(shown)
+            title = header.tab_at(tabs_of(self._keymap), self.view, event.x, self._tabs.size.width)
+            if title:
+                self.show(f"view_{title.lower()}")
+
+    @property
+    def _keymap(self) -> Keymap:
+        return self._frame.keymap if self._frame is not None else DEFAULT_KEYMAP
 
     def on_resize(self, event: Resize) -> None:
         """Choose the layout for the new size, then draw again."""
         tiny = event.size.width < TINY[0] or event.size.height < TINY[1]
         self.set_class(tiny, "-tiny")
-        self.overview.fit_terminal(event.size.width, event.size.height)
+        for view in self._made.values():
+            view.fit_terminal(event.size.width, event.size.height)
         self.call_after_refresh(self._again)
 
     def _again(self) -> None:
@@ -121,7 +130,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         if frame is None:
             return
         self._header.sync((header.header(frame, self._condition, self._header.size.width),))
-        self._tabs.sync((header.tabs(VIEWS, self._view, self._tabs.size.width),))
+        self._tabs.sync((header.tabs(tabs_of(self._keymap), self.view, self._tabs.size.width),))
         self._sync_keys()
 
     def _withheld(self) -> frozenset[str]:
@@ -140,12 +149,12 @@ class MainScreen(Screen[None], inherit_bindings=False):
     def _sync_keys(self) -> None:
         pane = self._keys
         without = set(self._withheld())
-        if self._view == "Log":
-            hints = hints_of("log", "everywhere", without={"next_pane", *without})
-        else:
-            hints = hints_of("everywhere", "tables", without=without)
+        keymap = self._keymap
+        if len(self._shown.panes) < 2:
+            without.add("next_pane")
+        hints = keymap.hints(*self._shown.HINTS, without=without)
         if self._condition.read_only:
-            hints.append(("W", "allow actions"))
+            hints.append((keymap.shown("read_only"), "allow actions"))
         lines = header.keys(hints, pane.size.width, self._message or self._hindrance())
         pane.styles.height = len(lines)
         pane.sync(lines)

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.events import Click
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from whisper_tui.keymap import keys_of
 from whisper_tui.model.glyphs import Glyphs
 from whisper_tui.model.views.base import Column, Line, Span, Table, fit, fit_line
+from whisper_tui.widgets.bindings import bindings_of
 from whisper_tui.widgets.painting import Painter, changed_cells
 
 FOLLOW_AFTER_S = 5.0
@@ -33,21 +33,14 @@ class LineTable(Widget, can_focus=True):
     Messages: `Opened` and `Copied` carry the key.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(key.keys, key.id, key.help, show=False) for key in keys_of("tables")
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("tables")
 
     class Opened(Message):
-        """A row was opened."""
+        """A row was opened: `page` is the kind of page it opens, `key` what that is about."""
 
-        def __init__(self, table: LineTable, key: str) -> None:
+        def __init__(self, page: str, key: str) -> None:
             super().__init__()
-            self.table, self.key = table, key
-
-        @property
-        def control(self) -> LineTable:
-            """The table it happened in."""
-            return self.table
+            self.page, self.key = page, key
 
     class Copied(Message):
         """The row's id is wanted on the clipboard."""
@@ -110,6 +103,13 @@ class LineTable(Widget, can_focus=True):
     def marks(self) -> frozenset[str]:
         """Keys of the marked rows."""
         return self._marks
+
+    @property
+    def chosen(self) -> tuple[tuple[str, str], ...]:
+        """The marked rows, else the one under the cursor, as (kind of page, key)."""
+        marked = [key for key in self._table.keys if key in self._marks]
+        keys = marked or ([self._cursor] if self._cursor is not None else [])
+        return tuple((self._table.page(key), key) for key in keys)
 
     def clear_marks(self) -> None:
         """Unmark every row."""
@@ -245,8 +245,8 @@ class LineTable(Widget, can_focus=True):
 
     def action_open(self) -> None:
         """Open the row."""
-        if self._cursor is not None:
-            self.post_message(self.Opened(self, self._cursor))
+        if self._cursor is not None and (page := self._table.page(self._cursor)):
+            self.post_message(self.Opened(page, self._cursor))
 
     def action_copy(self) -> None:
         """Copy the row's id."""

@@ -46,8 +46,8 @@ async def test_all_six_up_is_said_in_the_header() -> None:
 async def test_views_are_switched_by_number(size: tuple[int, int]) -> None:
     bench = Bench(rescue_story())
     async with bench.console.run_test(size=size) as pilot:
-        await bench.press(pilot, "2")
-        assert "[2 Log]" in bench.text() and "result opened by its submitter" in bench.text()
+        await bench.press(pilot, "8")
+        assert "[8 Log]" in bench.text() and "result opened by its submitter" in bench.text()
         await bench.press(pilot, "1")
         assert "[1 Overview]" in bench.text() and "NODE" in bench.text()
 
@@ -241,8 +241,8 @@ async def test_asking_a_question() -> None:
 async def test_keys_typed_into_a_form_are_not_commands() -> None:
     bench = Bench(rescue_story(until="running"))
     async with bench.console.run_test(size=(80, 24)) as pilot:
-        await bench.press(pilot, "s", "q", "2", "X")
-        assert "Ask the mesh" in bench.text() and "q2X" in bench.text()
+        await bench.press(pilot, "s", "q", "8", "X")
+        assert "Ask the mesh" in bench.text() and "q8X" in bench.text()
 
 
 async def test_read_only_refuses_actions_until_it_is_lifted() -> None:
@@ -273,7 +273,7 @@ async def test_quitting_asks_whether_the_mesh_stays_up(keys: tuple[str, ...], ch
     assert bench.console.return_value is choice
 
 
-@pytest.mark.parametrize("opener", [("s",), ("enter",), ("X",), ("question_mark",), ("2", "slash")])
+@pytest.mark.parametrize("opener", [("s",), ("enter",), ("X",), ("question_mark",), ("8", "slash")])
 async def test_ctrl_c_never_ends_the_console_by_itself(opener: tuple[str, ...]) -> None:
     bench = Bench(rescue_story())
     async with bench.console.run_test(size=(80, 24)) as pilot:
@@ -338,7 +338,7 @@ async def test_a_node_opens_with_what_others_see_of_it() -> None:
 async def test_the_log_is_filtered_and_scrolled() -> None:
     bench = Bench(rescue_story())
     async with bench.console.run_test(size=(80, 24)) as pilot:
-        await bench.press(pilot, "2", "slash", *"dead", "space", *"!node4", "enter")
+        await bench.press(pilot, "8", "slash", *"dead", "space", *"!node4", "enter")
         shown = bench.text()
         assert "node2 confirmed dead" in shown and "node4 confirmed dead" not in shown and "2 of 69" in shown
         await bench.press(pilot, "escape", "g")
@@ -465,7 +465,7 @@ async def test_commands_are_shown_as_they_work_in_this_shell_or_not_at_all() -> 
         await bench.press(pilot, "y")
         assert f"{shell} kill node1" in last_line(bench)
         mesh.action("pause", ["node2"], "whisper-tui pause node2")
-        await bench.press(pilot, "2")
+        await bench.press(pilot, "8")
         assert f"node2 paused by you  {shell} pause node2" in bench.text()
         bench.clock.seconds += 10
         await pilot.resize_terminal(80, 24)

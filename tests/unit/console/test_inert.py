@@ -95,7 +95,7 @@ async def test_hostile_names_texts_and_reasons_are_shown_inert_everywhere(size: 
             ("tab",),
             ("enter",),
             ("escape",),
-            ("2",),
+            ("8",),
             ("1",),
             ("G", "enter"),
             ("escape", "X", "k"),
@@ -104,7 +104,7 @@ async def test_hostile_names_texts_and_reasons_are_shown_inert_everywhere(size: 
             shown = bench.text()
             assert not any(unicodedata.category(char)[0] == "C" for char in shown.replace("\n", ""))
         assert bench.console.is_running
-        await bench.press(pilot, "escape", "2")
+        await bench.press(pilot, "escape", "8")
         assert "[red]x[/] [@click=app.quit]y[/]" in bench.text()
 
 

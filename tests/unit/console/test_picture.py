@@ -107,7 +107,7 @@ async def test_the_console_is_on_the_terminal_as_it_was_drawn(
     monkeypatch.setattr("textual.app.App.get_driver_class", lambda _: CountingDriver)
     bench, terminal = Bench(rescue_story(until="running")), Terminal(*size)
     async with bench.console.run_test(size=size, headless=False) as pilot:
-        for keys in (("tab",), ("j", "enter"), ("escape",), ("X", "k"), ("escape",), ("2",), ("1",)):
+        for keys in (("tab",), ("j", "enter"), ("escape",), ("X", "k"), ("escape",), ("8",), ("1",)):
             await bench.press(pilot, *keys)
             bench.mesh.stream("q1.1", 400)
             await bench.settle(pilot)

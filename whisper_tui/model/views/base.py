@@ -11,6 +11,8 @@ from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 from unicodedata import combining, east_asian_width
 
+from whisper_tui.keymap import DEFAULT_KEYMAP, Keymap
+from whisper_tui.model.evidence import Evidence
 from whisper_tui.model.glyphs import UNICODE, Glyphs
 from whisper_tui.model.state import State
 
@@ -36,11 +38,19 @@ Role: TypeAlias = Literal[
 ]
 
 
+class Target(NamedTuple):
+    """A page that can be opened: its kind (`node`, `job`, `record`, …), and the id of what it is about."""
+
+    page: str
+    key: str
+
+
 class Span(NamedTuple):
-    """A piece of text and what it means."""
+    """A piece of text and what it means. On a page one with a target can be gone to, and opened."""
 
     text: str
     role: Role = "text"
+    target: Target | None = None
 
 
 Line: TypeAlias = tuple[Span, ...]
@@ -50,13 +60,16 @@ Lines: TypeAlias = tuple[Line, ...]
 class Frame(NamedTuple):
     """One picture: a state, the moment it is drawn (wall-clock ms), and the signs to draw it with.
 
-    `typed` turns `whisper-tui COMMAND` into what works in the operator's shell.
+    `typed` turns `whisper-tui COMMAND` into what works in the operator's shell; `evidence` is what participants answered
+    when they were asked for signed records.
     """
 
     state: State
     now_ms: float
     glyphs: Glyphs = UNICODE
     typed: Callable[[str], str] = str
+    keymap: Keymap = DEFAULT_KEYMAP
+    evidence: Evidence = {}
 
 
 class Column(NamedTuple):
@@ -72,13 +85,14 @@ class Table(NamedTuple):
     """A table: the ids its rows stand for, and how to make a row's cells, which is done for visible rows only.
 
     A row of fewer cells than there are columns gives its last cell all that is left. `empty` is shown while there
-    is no row.
+    is no row. `page` is the kind of page that a row opens (`node`, `job`, …); empty where it opens none.
     """
 
     columns: tuple[Column, ...]
     keys: tuple[str, ...]
     row: Callable[[str], tuple[Line, ...]]
     empty: str = ""
+    page: Callable[[str], str] = lambda _: ""
 
 
 @lru_cache(8192)

@@ -207,24 +207,38 @@ def _problem(frame: Frame) -> str:
 
 
 def tabs(views: Sequence[tuple[str, str]], current: str, width: int) -> Line:
-    """The views there are, as (key, title), the current one marked by its brackets as well as by colour."""
-    spans: list[Span] = [Span(" ")]
-    for key, title in views:
+    """The views there are, as (key, title), the current one marked by its brackets as well as by colour. Where there is
+    little room the others' titles are cut, then left out."""
+    spans = [Span(" ")]
+    for (_, title), told in zip(views, _told(views, current, width), strict=True):
         shown = title == current
-        spans.append(Span(f"[{key} {title}]" if shown else f" {key} {title} ", "accent" if shown else "dim"))
-        spans.append(Span(" "))
+        spans.append(Span(f"[{told}]" if shown else f" {told} ", "accent" if shown else "dim"))
     return fit_line(tuple(spans), width)
 
 
-def tab_at(views: Sequence[tuple[str, str]], column: int) -> str:
+def tab_at(views: Sequence[tuple[str, str]], current: str, column: int, width: int) -> str:
     """Title of the view whose name `tabs` puts at this column; empty if there is none."""
     start = 1
-    for key, title in views:
-        end = start + len(f"[{key} {title}]")
+    for (_, title), told in zip(views, _told(views, current, width), strict=True):
+        end = start + len(told) + 2
         if start <= column < end:
             return title
-        start = end + 1
+        start = end
     return ""
+
+
+_TITLES_CUT_TO = (99, 4, 0)
+"""Letters of titles that are not current, as room allows."""
+
+
+def _told(views: Sequence[tuple[str, str]], current: str, width: int) -> list[str]:
+    """What the tabs say, between brackets or blanks."""
+    told: list[str] = []
+    for letters in _TITLES_CUT_TO:
+        told = [f"{key} {title if title == current else title[:letters]}".rstrip() for key, title in views]
+        if 1 + sum(len(each) + 2 for each in told) <= width:
+            break
+    return told
 
 
 MESSAGE_LINES_MAX = 4

@@ -47,7 +47,10 @@ def jobs_table(frame: Frame, width: int) -> Table:
         label, state, *rest = cells_of(frame, view, words)
         return ((Span(" "), *label), state, waterfall(frame, view, axis, timeline), *rest)
 
-    return Table(columns, keys, row, "no question yet: press s to ask one")
+    def page(key: str) -> str:
+        return "question" if key in found else "job"
+
+    return Table(columns, keys, row, "no question yet: press s to ask one", page)
 
 
 def cells_of(frame: Frame, job: JobView, words: int) -> tuple[Line, Line, Line, Line, Line]:

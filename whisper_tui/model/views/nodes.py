@@ -27,7 +27,11 @@ def nodes_table(frame: Frame) -> Table:
     """Every participant, providers first."""
     found = {node.peer: node for node in nodes(frame.state)}
     return Table(
-        COLUMNS, tuple(found), lambda peer: _row(frame, found[peer]), "no participant has reported yet"
+        COLUMNS,
+        tuple(found),
+        lambda peer: _row(frame, found[peer]),
+        "no participant has reported yet",
+        lambda _: "node",
     )
 
 
