@@ -80,7 +80,12 @@ class ControlClient:
 
     async def record(self, name: str) -> CheckedRecord:
         """One signed record by its hash, and every check of it. ControlError when it is not held there."""
-        return _read(await self._exchange("GET", f"/records/{_hex(name)}"), _record)
+        record = _read(await self._exchange("GET", f"/records/{_hex(name)}"), _record)
+        try:
+            bytes.fromhex(record.raw)
+        except ValueError:
+            raise ControlUnavailable("an answer that cannot be read: raw is not hexadecimal") from None
+        return record
 
     async def records_of_job(self, job: str) -> list[RecordView]:
         """The newest records about a job that are held there."""

@@ -86,6 +86,7 @@ class RecordViews:
             summary=self._summary(entry),
             at_ms=self._told_ms(entry),
             bytes=len(entry.signed),
+            epoch=getattr(entry.body, "epoch", 0),
         )
 
     def _told_ms(self, entry: Entry) -> float:

@@ -173,7 +173,7 @@ class JobView(Struct, frozen=True):
 
 
 class RecordView(Struct, frozen=True):
-    """View `record`: one ledger record, newest ones only (the ledger tail)."""
+    """View `record`: one ledger record, newest ones only (the ledger tail). `epoch` is that of a lease or a settlement, else 0."""
 
     hash: str
     author: str
@@ -183,6 +183,7 @@ class RecordView(Struct, frozen=True):
     summary: str
     at_ms: float
     bytes: int
+    epoch: int = 0
 
 
 class Check(Struct, frozen=True):

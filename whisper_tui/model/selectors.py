@@ -497,9 +497,10 @@ class Percentiles(Struct, frozen=True):
     p95: float | None
 
 
-def stage_percentiles(state: State, stage: Stage) -> Percentiles:
-    """Nearest-rank percentiles, in milliseconds."""
-    values = sorted(value for incident in state.incidents if (value := getattr(incident, stage)) is not None)
+def stage_percentiles(state: State, stage: Stage, action: str = "") -> Percentiles:
+    """Nearest-rank percentiles, in milliseconds; with `action` over the incidents that it caused."""
+    counted_in = (incident for incident in state.incidents if action in ("", incident.action))
+    values = sorted(value for incident in counted_in if (value := getattr(incident, stage)) is not None)
     if not values:
         return Percentiles(None, None)
     return Percentiles(

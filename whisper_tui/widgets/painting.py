@@ -23,9 +23,15 @@ _BLANK: tuple[str, Role] = (" ", "text")
 class Painter:
     """Turns lines into strips with one set of styles; with `ascii_only` nothing else reaches the terminal."""
 
-    def __init__(self, styles: Mapping[Role, Style] = themes.COLOUR, *, ascii_only: bool = False) -> None:
-        self._styles = styles
+    def __init__(
+        self, styles: Mapping[Role, Style] = themes.DEFAULT.styles, *, ascii_only: bool = False
+    ) -> None:
         self._ascii_only = ascii_only
+        self.wear(styles)
+
+    def wear(self, styles: Mapping[Role, Style]) -> None:
+        """Paint with these styles from now on."""
+        self._styles = styles
         self.style = lru_cache(256)(self._style)
 
     def _style(self, base: Style, role: Role, selected: bool) -> Style:
@@ -35,7 +41,7 @@ class Painter:
     def strip(self, line: Line, width: int, base: Style, *, selected: bool = False) -> Strip:
         """`line` in exactly `width` cells."""
         segments: list[Segment] = []
-        for text, role in fit_line(line, width):
+        for text, role, _ in fit_line(line, width):
             shown = to_ascii(text) if self._ascii_only else text
             style = self.style(base, role, selected)
             if segments and (style == segments[-1].style or not shown.strip(" ")):
@@ -74,7 +80,7 @@ def _by_cell(line: Line) -> list[tuple[str, Role]]:
     Blanks look the same in every role.
     """
     found: list[tuple[str, Role]] = []
-    for text, role in line:
+    for text, role, _ in line:
         if text.isascii():
             found.extend((char, role) if char != " " else _BLANK for char in text)
             continue

@@ -167,11 +167,11 @@ class Feeder:
 
     # -------------------------------------------------------------------------------------------- ledger
 
-    def _record(self, author: str, kind: str, job: str, summary: str) -> None:
+    def _record(self, author: str, kind: str, job: str, summary: str, epoch: int = 0) -> None:
         self.records += 1
         digest = hashlib.sha256(f"{author}{kind}{job}{self.records}".encode()).hexdigest()
         view = RecordView(
-            digest, peer_of(author), self.records, kind, job, summary, START_MS + self.now_ms, 412
+            digest, peer_of(author), self.records, kind, job, summary, START_MS + self.now_ms, 412, epoch
         )
         if kind == "settle":
             self.root = digest
@@ -311,7 +311,7 @@ class Feeder:
         if holder not in self.dead:
             self.tell(holder, "lease_granted", data)
             self.tell(holder, "execution_started", {"job": job.job, "epoch": epoch})
-        self._record(OPERATOR, "lease", job.job, f"{label} epoch {epoch} to {holder}")
+        self._record(OPERATOR, "lease", job.job, f"{label} epoch {epoch} to {holder}", epoch)
         self._tell_members()
         self._tell_query(label.partition(".")[0])
 
@@ -353,7 +353,7 @@ class Feeder:
             }
             self.tell(name, "job_settled", data)
             self.tell(name, "job", to_builtins(settled))
-        self._record(OPERATOR, "settle", job.job, f"{label} result, 4 votes")
+        self._record(OPERATOR, "settle", job.job, f"{label} result, 4 votes", job.epoch)
         self.tell(OPERATOR, "result_opened", {"job": job.job})
         if outcome == "settled":
             self._open(settled)

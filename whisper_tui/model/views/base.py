@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from unicodedata import combining, east_asian_width
 
 from whisper_tui.keymap import DEFAULT_KEYMAP, Keymap
-from whisper_tui.model.evidence import Evidence
+from whisper_tui.model.evidence import NO_EVIDENCE, Evidence
 from whisper_tui.model.glyphs import UNICODE, Glyphs
 from whisper_tui.model.state import State
 
@@ -69,7 +69,7 @@ class Frame(NamedTuple):
     glyphs: Glyphs = UNICODE
     typed: Callable[[str], str] = str
     keymap: Keymap = DEFAULT_KEYMAP
-    evidence: Evidence = {}
+    evidence: Evidence = NO_EVIDENCE
 
 
 class Column(NamedTuple):

@@ -6,7 +6,19 @@ from whisper_tui.model.incidents import Stage
 from whisper_tui.model.inert import inert
 from whisper_tui.model.selectors import last_incident, stage_percentiles
 from whisper_tui.model.state import Incident
-from whisper_tui.model.views.base import Frame, Line, Span, line_cells, seconds
+from whisper_tui.model.views.base import (
+    Column,
+    Frame,
+    Line,
+    Lines,
+    Span,
+    Table,
+    between,
+    fit,
+    line_cells,
+    seconds,
+)
+from whisper_tui.model.views.events import clock
 
 SHOWN: tuple[tuple[Stage, str], ...] = (
     ("suspected_ms", "susp"),
@@ -17,7 +29,10 @@ SHOWN: tuple[tuple[Stage, str], ...] = (
 )
 """The stages as they are shown, and what they are called where there is little room."""
 
-_NAMES = {stage: stage.removesuffix("_ms") for stage, _ in SHOWN}
+FULL: tuple[tuple[Stage, str], ...] = (*SHOWN[:3], ("finished_ms", "fin"), *SHOWN[3:])
+"""Every stage, where there is room for a table."""
+
+_NAMES = {stage: stage.removesuffix("_ms") for stage, _ in FULL}
 NONE_YET = "none since this console came: press X to disturb the mesh"
 _VERBS = {"kill": "kill", "pause": "pause", "partition": "cut off", "heal": "heal"}
 
@@ -88,12 +103,85 @@ def incident_strip(frame: Frame, width: int) -> Line:
     return line
 
 
+ROOMY = 100
+"""Columns from which stages are called by their whole names."""
+
+
+def incidents_table(frame: Frame, width: int) -> Table:
+    """Every incident with all of its stages, the newest first."""
+    found = {str(incident.number): incident for incident in reversed(frame.state.incidents)}
+    columns = (
+        Column("#", 3, "right"),
+        Column("TIME", 8),
+        Column("WHAT", 12, flex=True),
+        *(Column(title, size, "right") for title, size in _stage_columns(width)),
+    )
+    return Table(
+        columns,
+        tuple(found),
+        lambda key: _row(frame, found[key]),
+        f"none yet: {NONE_YET}",
+        lambda _: "incident",
+    )
+
+
+def percentile_lines(frame: Frame, width: int) -> Lines:
+    """p50 and p95 of each stage, of each kind of incident by itself, under the columns of the table."""
+    lines: list[Line] = []
+    for action in dict.fromkeys(incident.action for incident in frame.state.incidents):
+        count = sum(incident.action == action for incident in frame.state.incidents)
+        found = [stage_percentiles(frame.state, stage, action) for stage, _ in FULL]
+        for name, values in (("p50", [one.p50 for one in found]), ("p95", [one.p95 for one in found])):
+            told = [seconds(value, signed=True, nothing=frame.glyphs.nothing) for value in values]
+            sizes = [size for _, size in _stage_columns(width)]
+            right = " ".join(fit(text, size, "right") for text, size in zip(told, sizes, strict=True))
+            title = f" {name}  {inert(_VERBS.get(action, action), 20)}" + (
+                f", {count} of them" if name == "p50" else ""
+            )
+            lines.append(between((Span(title, "dim"),), (Span(f"{right}  "),), width))
+    if lines and frame.state.exec_delay_ms:
+        delay = frame.state.exec_delay_ms / 1000
+        lines.append(
+            (
+                Span(
+                    f" finished leaves out the configured delay of {delay:g}s per run, settled does not",
+                    "dim",
+                ),
+            )
+        )
+    return tuple(lines)
+
+
+def _stage_columns(width: int) -> list[tuple[str, int]]:
+    return [
+        ((_NAMES[stage] if width >= ROOMY else short).upper(), 9 if width >= ROOMY else 7)
+        for stage, short in FULL
+    ]
+
+
+def _row(frame: Frame, incident: Incident) -> tuple[Line, ...]:
+    applies = _applicable(incident)
+    cells: list[Line] = []
+    for stage, _ in FULL:
+        value: float | None = getattr(incident, stage)
+        waiting = value is None and incident.open and applies[stage]
+        text = frame.glyphs.ellipsis if waiting else seconds(value, signed=True, nothing=frame.glyphs.nothing)
+        cells.append((Span(text, "strong" if value is not None else "dim"),))
+    return (
+        (Span(str(incident.number), "accent" if incident.open else "text"),),
+        (Span(clock(incident.at_ms)[:8], "dim"),),
+        (Span(describe(incident), "strong" if incident.open else "text"),),
+        *cells,
+    )
+
+
 def _applicable(incident: Incident) -> dict[Stage, bool]:
     """Which stages this incident can still reach."""
     return {
         "suspected_ms": bool(incident.victims),
         "confirmed_ms": bool(incident.victims),
         "reclaimed_ms": bool(incident.held),
+        "finished_ms": bool(incident.held),
         "settled_ms": bool(incident.held),
         "converged_ms": True,
     }

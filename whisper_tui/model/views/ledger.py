@@ -25,12 +25,12 @@ def matrix(frame: Frame, width: int) -> tuple[Line, ...]:
         return ((Span(" no replica has reported yet", "dim"),),)
     room = width - 1 - _NAME
     cell = next((size for size in _CELLS if len(peers) * size + _ROOT <= room), _CELLS[-1])
-    heading = "".join(fit(_short(frame.state, peer), cell, "right") for peer in peers)
+    heading = "".join(fit(short_name(frame.state, peer), cell, "right") for peer in peers)
     lines: list[Line] = [(Span(f" {fit('has', _NAME)}{heading}  ROOT", "dim"),)]
     roots = [_root(frame.state, peer) for peer in peers]
     common = max(set(roots), key=roots.count)
     for peer, root in zip(peers, roots, strict=True):
-        spans = [Span(f" {fit(_short(frame.state, peer), _NAME)}", "text")]
+        spans = [Span(f" {fit(short_name(frame.state, peer), _NAME)}", "text")]
         for other in peers:
             missing = missing_records(frame.state, peer, other)
             text = str(min(missing, 99)) if missing else frame.glyphs.same
@@ -55,7 +55,7 @@ def _root(state: State, peer: str) -> str:
     return inert(replica.root, 64) if replica else ""
 
 
-def _short(state: State, peer: str) -> str:
+def short_name(state: State, peer: str) -> str:
     """`node12` → `n12`, `operator` → `op`; anything else by its first letters."""
     name = inert(name_of(state, peer), 20)
     if name == "operator":
@@ -73,7 +73,7 @@ def tail(frame: Frame, rows: int, width: int) -> tuple[Line, ...]:
     )
     return tuple(
         (
-            Span(f" {fit(_short(frame.state, record.author), 3)}{record.seq:>5} ", "dim"),
+            Span(f" {fit(short_name(frame.state, record.author), 3)}{record.seq:>5} ", "dim"),
             Span(f"{fit(inert(record.kind, 20), 6)} {_clauses(inert(record.summary, 160), width - 17)}"),
         )
         for record in newest[-rows:]
