@@ -13,7 +13,7 @@ from mesh_core.simulation.clock import HostClock
 from mesh_core.simulation.crypto import Keys
 from mesh_core.simulation.host import HostSpec
 from mesh_core.simulation.network import CALM, Weather
-from mesh_core.simulation.workload import QUICK, Appetite
+from mesh_core.simulation.workload import QUICK, Appetite, Result
 from mesh_core.wire.statements import Announcement
 
 OPERATOR_INDEX = 0
@@ -48,6 +48,9 @@ class Setup:
     """Providers have no credit: what they ask for is paid with what they have earned."""
     retained_records: int = limit("retained_records")
     telling: bool = False
+    result: Result | None = None
+    """What executions come to; None for bytes that nobody reads."""
+
     alter: Callable[[HostSpec], HostSpec] | None = None
     """Puts other parts into a host before it is built: a broken one for a control, a liar's node."""
 

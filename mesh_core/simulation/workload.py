@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import TypeAlias
 
 import msgspec
 
@@ -39,11 +41,17 @@ class Run:
     progress_s: tuple[float, ...]
 
 
-class Workload:
-    """Plans executions from (seed, job, epoch, host, attempt): a second attempt gives another result."""
+Result: TypeAlias = Callable[[Execute], bytes]
+"""What an execution comes to."""
 
-    def __init__(self, seed: str, appetite: Appetite) -> None:
+
+class Workload:
+    """Plans executions from (seed, job, epoch, host, attempt): a second attempt gives another result, unless `result` says
+    what executions come to."""
+
+    def __init__(self, seed: str, appetite: Appetite, result: Result | None = None) -> None:
         self._seed = seed
+        self._result = result
         self.appetite = appetite
 
     def plan(self, execute: Execute, host: str, attempt: int) -> Run:
@@ -59,6 +67,8 @@ class Workload:
             return Run(takes_s, None, None, progress_s)
         if fate < appetite.hanging + appetite.failing:
             return Run(takes_s, None, "simulated failure", progress_s)
+        if self._result is not None:
+            return Run(takes_s, self._result(execute), None, progress_s)
         return Run(takes_s, _answer(execute, name, appetite.padding_bytes), None, progress_s)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
 from mesh_core.effects import CancelJob, Input, JobId, JobOptions, Leave, Partition, PeerId, SubmitQuery
+from mesh_core.market.intake import Refusal
 from mesh_core.simulation.crypto import Keys, Vault
 from mesh_core.simulation.disk import Backup
 from mesh_core.simulation.host import Host, Surroundings, Watcher
@@ -19,7 +20,7 @@ from mesh_core.simulation.trace import Trace
 from mesh_core.simulation.workload import Workload
 from mesh_core.wire.messages import Message
 
-__all__ = ["OPERATOR", "Setup", "World"]
+__all__ = ["OPERATOR", "Refusal", "Setup", "World"]
 
 OPERATOR = "operator"
 HINT_S = (0.005, 0.05)
@@ -47,7 +48,7 @@ class World:
         self._around = Surroundings(
             schedule=self.schedule,
             network=self.network,
-            workload=Workload(setup.seed, setup.appetite),
+            workload=Workload(setup.seed, setup.appetite, setup.result),
             trace=self.trace,
             watchers=[],
             deliver=self._deliver,
