@@ -150,13 +150,17 @@ async def test_it_is_a_source_for_a_console() -> None:
     mesh = SimulatedMesh(Simulated())
     slept: list[float] = []
 
+    class Enough(Exception):
+        pass
+
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
-
-    kinds = set()
-    async for event in mesh.events(sleep, pace=10.0):
-        kinds.add(event.kind)
         if mesh.now_s > 1.0:
-            break
+            raise Enough
+
+    kinds: set[str] = set()
+    with pytest.raises(Enough):
+        async for event in mesh.events(sleep, pace=10.0):
+            kinds.add(event.kind)
     assert {"process", "source", "node", "member", "replica"} <= kinds
     assert sum(slept) == pytest.approx(0.1, abs=0.02)
