@@ -19,7 +19,7 @@ async def test_a_dialog_may_be_left_while_it_is_still_being_made(steps: int) -> 
     bench = Bench(rescue_story())
     async with bench.console.run_test(size=(80, 24)) as pilot:
         await bench.settle(pilot)
-        dialog = SubmitDialog(Painter(themes.MONOCHROME, ascii_only=True), bench.clock.monotonic, str)
+        dialog = SubmitDialog(Painter(themes.MONO.styles, ascii_only=True), bench.clock.monotonic, str)
         bench.console.push_screen(dialog)
         for _ in range(steps):
             await asyncio.sleep(0)
@@ -34,7 +34,7 @@ async def test_a_frame_that_is_due_while_the_console_closes_finds_a_dialog_witho
     async with bench.console.run_test(size=(80, 24)) as pilot:
         await bench.settle(pilot)
         question = Question("Stop node1?", "nothing else", "whisper-tui kill node1")
-        dialog = ConfirmDialog(question, Painter(themes.MONOCHROME, ascii_only=True), bench.clock.monotonic)
+        dialog = ConfirmDialog(question, Painter(themes.MONO.styles, ascii_only=True), bench.clock.monotonic)
         bench.console.push_screen(dialog)
         await bench.settle(pilot)
         assert "Stop node1?" in bench.text()
