@@ -67,6 +67,15 @@ def whisper(
     var: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the script; may be repeated.")] = None,
     json: Annotated[str | None, typer.Option(help="Where its report goes; - is standard output.")] = None,
     junit: Annotated[str | None, typer.Option(help="Where its report as JUnit XML goes.")] = None,
+    cast: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Record its console (asciicast v2).")
+    ] = None,
+    frames: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep every frame of its console as text.")
+    ] = None,
+    captures: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where its pictures go. [default: here]")
+    ] = None,
     corpus: CorpusOption = None,
     axl_node: AxlNodeOption = None,
     light: Annotated[bool, typer.Option("--light", help="Answer by search, start no model.")] = False,
@@ -88,6 +97,9 @@ def whisper(
             variables(var or []),
             json,
             junit,
+            cast,
+            frames,
+            captures,
             run_dir,
             read_place(corpus, "--corpus"),
             read_place(axl_node, "--axl-node"),

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from whisper_tui.model.inert import inert
-from whisper_tui.script.schema import Condition
+from whisper_tui.script.schema import SCREEN, Condition
 
 SHOWN_CHARS_MAX = 200
 
@@ -80,7 +80,11 @@ class Check(Struct, frozen=True):
     def text(self) -> str:
         """`query.q1.settled = 6/6` if it holds, with what it is instead if it does not."""
         text = describe(Condition(self.path, self.operator, self.expected))
-        return text if self.passed else f"{text}, but it is {_short(self.actual)}"
+        if self.passed:
+            return text
+        return (
+            f"{text}, but it does not" if self.path == SCREEN else f"{text}, but it is {_short(self.actual)}"
+        )
 
 
 def judge(condition: Condition, actual: Any) -> Check:

@@ -43,5 +43,6 @@ def _trouble(report: Report, case: xml.Element, tag: str) -> None:
     failure = report.failure
     assert failure is not None, "a run that did not pass says why"
     element = xml.SubElement(case, tag, message=inert(failure.message))
-    lines = [*failure.mesh, "", "the last events:", *failure.events]
+    shown = ["", "the screen:", *failure.screen] if failure.screen else []
+    lines = [*failure.mesh, *shown, "", "the last events:", *failure.events]
     element.text = "\n".join(line for text in lines for line in inert_lines(text) or [""])

@@ -16,6 +16,7 @@ from mesh_core.api.schema import JobView, QueryView
 from whisper_tui.model import paths, selectors
 from whisper_tui.model.paths import Value
 from whisper_tui.model.state import State
+from whisper_tui.script.schema import SCREEN
 
 MODEL = ("model", "model")
 """Name and part of the shared model server among the processes."""
@@ -30,12 +31,14 @@ class BadPath(Exception):
 
 
 class View(Struct, frozen=True):
-    """What one look sees. `model_expected`: answers must come from a model, not from search."""
+    """What one look sees. `model_expected`: answers must come from a model, not from search. `screen` is what the console
+    shows."""
 
     state: State
     model_expected: bool
     model_starts: bool
     audit: Audit | None = None
+    screen: str | None = None
 
 
 def needs_audit(path: str) -> bool:
@@ -62,7 +65,9 @@ def check(path: str, *, waiting: bool) -> None:
 
 
 def read(view: View, path: str) -> Value:
-    """The value at a path that `check` lets through; None while it is not there, or names several things."""
+    """The value at a path that `check` lets through, or at SCREEN; None while it is not there, or names several things."""
+    if path == SCREEN:
+        return view.screen
     head, _, rest = path.partition(".")
     if head == "run":
         return _RUN[rest](view)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from random import Random
 
+from mesh_core.api.schema import Event
 from whisper_tui.actions.actions import Actions
 from whisper_tui.errors import MeshUnreachable
 from whisper_tui.model.state import LogEntry, State, initial_state
@@ -74,6 +75,7 @@ async def running(
     rng: Random,
     say: Callable[[str], None],
     told: Callable[[State, LogEntry], None],
+    heard: Callable[[Event], None] = lambda event: None,
 ) -> AsyncIterator[Mesh]:
     """A fresh mesh in `run` for as long as the block runs. BadInput or MeshUnreachable when it does not start."""
     actions = Actions(run, "script", rng=rng)
@@ -85,7 +87,7 @@ async def running(
         plan = plans.load(run.plan)
         assert plan is not None, "a mesh that runs has a plan"
         picture = Picture(
-            initial_state(primary=plan.operator.peer, exec_delay_ms=plan.exec_delay * 1000), told
+            initial_state(primary=plan.operator.peer, exec_delay_ms=plan.exec_delay * 1000), told, heard
         )
         async with contextlib.aclosing(live_source(run, plan).events()) as events:
             following = asyncio.create_task(picture.follow(events))

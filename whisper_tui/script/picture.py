@@ -13,12 +13,18 @@ from whisper_tui.model.state import LogEntry, State
 class Picture:
     """The state after all events so far. Whoever waits looks again after every change, and only then.
 
-    `told` is called with every new entry of the log.
+    `told` is called with every new entry of the log, `heard` with every event.
     """
 
-    def __init__(self, state: State, told: Callable[[State, LogEntry], None]) -> None:
+    def __init__(
+        self,
+        state: State,
+        told: Callable[[State, LogEntry], None],
+        heard: Callable[[Event], None] = lambda event: None,
+    ) -> None:
         self.state = state
         self._told = told
+        self._heard = heard
         self._wakers: set[asyncio.Event] = set()
 
     async def follow(self, events: AsyncIterator[Event]) -> None:
@@ -32,6 +38,11 @@ class Picture:
         self.state = reduce(self.state, event)
         for entry in self.state.log[len(self.state.log) - (self.state.log_number - before) :]:
             self._told(self.state, entry)
+        self._heard(event)
+        self.wake()
+
+    def wake(self) -> None:
+        """Have everybody who waits look again: something else than the state has changed."""
         for waker in self._wakers:
             waker.set()
 

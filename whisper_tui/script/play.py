@@ -14,7 +14,7 @@ from mesh_core.api.reports import Audit
 from whisper_tui.errors import ActionError, TimedOut, UserError
 from whisper_tui.model.numbers import counted
 from whisper_tui.model.state import State, initial_state
-from whisper_tui.script import looking
+from whisper_tui.script import captures, keys, looking
 from whisper_tui.script.assertions import Check, describe, judge, shown
 from whisper_tui.script.audit import audit
 from whisper_tui.script.looking import View
@@ -30,10 +30,12 @@ from whisper_tui.script.report import (
     incident_report,
     versions,
 )
-from whisper_tui.script.schema import Condition, Script, Step
+from whisper_tui.script.schema import OF_THE_CONSOLE, Condition, Script, Step
+from whisper_tui.script.screen import Filming, Screen, opened
 from whisper_tui.script.variables import fill
 from whisper_tui.script.verbs import VERBS
 from whisper_tui.settings import TRUE_WORDS, Settings
+from whisper_tui.sources.relay import Relay
 from whisper_tui.supervisor.prepare import Wishes
 from whisper_tui.supervisor.rundir import RunDir
 
@@ -53,7 +55,14 @@ class Play:
     """One run of `script` in `run`. `report` may be asked for at any time."""
 
     def __init__(
-        self, script: Script, run: RunDir, wishes: Wishes, settings: Settings, seed: str, progress: Progress
+        self,
+        script: Script,
+        run: RunDir,
+        wishes: Wishes,
+        settings: Settings,
+        seed: str,
+        progress: Progress,
+        filming: Filming,
     ) -> None:
         self._script = script
         self._run = run
@@ -61,6 +70,10 @@ class Play:
         self._settings = settings
         self._seed = seed
         self._progress = progress
+        self._filming = filming
+        self._relay = Relay() if script.needs_the_console or filming.needs_the_console else None
+        self._screen: Screen | None = None
+        self._shown: list[str] = []
         self._rng = Random(seed)  # noqa: S311 - a run is repeated with its seed, nothing secret comes of it
         self._variables: dict[str, str] = {**script.variables, SEED: seed}
         self._began = time.monotonic()
@@ -79,11 +92,17 @@ class Play:
         self._progress.say(f"starting {counted(self._wishes.count or 0, 'provider')} and the operator …")
         try:
             async with running(
-                self._run, self._wishes, self._settings, self._rng, self._progress.say, self._progress.told
+                self._run,
+                self._wishes,
+                self._settings,
+                self._rng,
+                self._progress.say,
+                self._progress.told,
+                self._relay.give if self._relay is not None else lambda _: None,
             ) as mesh:
                 self._progress.say("they are up")
                 try:
-                    code = await self._play_steps(mesh)
+                    code = await self._play_before_eyes(mesh)
                 finally:
                     self._state = mesh.picture.state
                     live, gone = mesh.participants()
@@ -107,6 +126,15 @@ class Play:
 
     # ------------------------------------------------------------------------------------------- steps
 
+    async def _play_before_eyes(self, mesh: Mesh) -> int:
+        """Play the steps, with a console if there is to be one."""
+        if self._relay is None:
+            return await self._play_steps(mesh)
+        async with opened(self._script, self._filming, mesh, self._relay) as self._screen:
+            code = await self._play_steps(mesh)
+            await self._screen.settle()
+            return code
+
     async def _play_steps(self, mesh: Mesh) -> int:
         for step in self._script.steps:
             began = time.monotonic()
@@ -115,6 +143,7 @@ class Play:
                 did, checks = await self._within(step, mesh)
             except UserError as error:
                 self._state = mesh.picture.state
+                self._shown = self._screen.lines() if self._screen is not None else []
                 checks = error.checks if isinstance(error, StepFailed) else []
                 timed_out = error.exit_code == TimedOut.exit_code
                 self._note(step, about, "timed out" if timed_out else "failed", began, "", checks)
@@ -141,12 +170,14 @@ class Play:
 
     async def _play_step(self, step: Step, mesh: Mesh) -> tuple[str | None, list[Check]]:
         """What was done (None: it was skipped) and what was looked at."""
-        when = self._look(mesh, self._conditions(step.when))
+        when = await self._look_closely(mesh, self._conditions(step.when))
         if not all(check.passed for check in when):
             return None, []
         did, checks = "", list[Check]()
         if step.kind == "do":
             did = await self._do(step, mesh)
+        elif step.kind in OF_THE_CONSOLE:
+            did = await self._operate(step)
         elif step.kind == "wait":
             checks = await self._wait(self._conditions(step.conditions), mesh)
         elif step.kind == "expect":
@@ -165,6 +196,26 @@ class Play:
             raise ActionError(f"{step.action}: {error}") from error
         return await verb.perform(mesh.stage, args)
 
+    async def _operate(self, step: Step) -> str:
+        """Press keys of the console, or keep a picture of it."""
+        assert self._screen is not None, "a script that needs a console has one"
+        try:
+            if step.kind == "capture":
+                captures.check(name := str(fill(step.file, self._variables)))
+                await self._screen.capture(name)
+                return f"kept {name}"
+            if step.kind == "type":
+                text = str(fill(step.text, self._variables))
+                await self._screen.type(text)
+                return f"typed {text}"
+            pressed = tuple(fill(step.keys, self._variables))
+            for key in pressed:
+                keys.check(key)
+            await self._screen.press(pressed)
+        except ValueError as error:
+            raise ActionError(f"{step.kind}: {error}") from error
+        return f"pressed {' '.join(pressed)}"
+
     async def _wait(self, conditions: Sequence[Condition], mesh: Mesh) -> list[Check]:
         await mesh.picture.until(lambda _: all(check.passed for check in self._look(mesh, conditions)))
         return self._look(mesh, conditions)
@@ -173,7 +224,7 @@ class Play:
         found = None
         if any(looking.needs_audit(condition.path) for condition in conditions):
             found = await audit(self._run, *mesh.participants())
-        checks = self._look(mesh, conditions, found)
+        checks = await self._look_closely(mesh, conditions, found)
         unmet = [check.text for check in checks if not check.passed]
         if unmet:
             raise StepFailed("expected " + "; expected ".join(unmet), checks)
@@ -198,8 +249,18 @@ class Play:
             for condition in conditions
         ]
 
+    async def _look_closely(
+        self, mesh: Mesh, conditions: Sequence[Condition], found: Audit | None = None
+    ) -> list[Check]:
+        """Look when the console shows all that is known."""
+        if self._screen is not None and any(condition.is_about_the_screen for condition in conditions):
+            await self._screen.settle()
+        return self._look(mesh, conditions, found)
+
     def _look(self, mesh: Mesh, conditions: Sequence[Condition], found: Audit | None = None) -> list[Check]:
         view = self._view(mesh, found)
+        if self._screen is not None and any(condition.is_about_the_screen for condition in conditions):
+            view = msgspec.structs.replace(view, screen=self._screen.text())
         return [judge(condition, looking.read(view, condition.path)) for condition in conditions]
 
     def _view(self, mesh: Mesh, found: Audit | None = None) -> View:
@@ -223,6 +284,8 @@ class Play:
             return step.action
         if step.kind == "save":
             return f"save {', '.join(step.save)}"
+        if step.kind in OF_THE_CONSOLE:
+            return step.kind
         return f"{step.kind} " + " and ".join(map(describe, self._conditions(step.conditions)))
 
     def _note(
@@ -234,7 +297,7 @@ class Play:
         self._progress.step(noted, len(self._script.steps))
 
     def _described(self, step: int | None, message: str) -> Failure:
-        return Failure(step, message, mesh_lines(self._state), event_lines(self._state))
+        return Failure(step, message, mesh_lines(self._state), event_lines(self._state), self._shown)
 
     def report(self) -> Report:
         """The report of all that has happened so far."""

@@ -45,6 +45,7 @@ class Progress:
         self._began = time.monotonic()
         self._told: set[tuple[str, ...]] = set()
         self._untold: list[LogEntry] = []
+        self._stream = sys.stderr  # a console on a screen of its own takes the name for itself
         encoding = (sys.stderr.encoding or "ascii").lower().replace("-", "")
         self._glyphs = UNICODE if encoding == "utf8" else ASCII
 
@@ -83,6 +84,7 @@ class Progress:
         if report.failure is not None:
             for title, lines in (
                 ("the mesh", report.failure.mesh),
+                ("the screen", report.failure.screen),
                 ("the last events", report.failure.events),
             ):
                 if lines:
@@ -113,12 +115,12 @@ class Progress:
 
     def _plain(self, text: str) -> None:
         line = inert(text, chars_max=2_000)
-        encoding = sys.stderr.encoding or "ascii"
+        encoding = self._stream.encoding or "ascii"
         with contextlib.suppress(
             OSError
         ):  # whoever was reading is gone; the run has to be ended all the same
-            sys.stderr.write(line.encode(encoding, "replace").decode(encoding) + "\n")
-            sys.stderr.flush()
+            self._stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
+            self._stream.flush()
 
 
 def _is_nameless(state: State, entry: LogEntry) -> bool:

@@ -6,7 +6,7 @@ import difflib
 import importlib.resources
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,14 +14,15 @@ import msgspec
 from msgspec import Struct
 
 from whisper_tui.errors import BadInput
-from whisper_tui.script import durations, looking
+from whisper_tui.script import captures, durations, keys, looking
 from whisper_tui.script.assertions import OPERATORS
 from whisper_tui.script.schema import (
     KINDS,
-    LATER,
     LIVE,
+    SCREEN,
     SOURCES_LATER,
     Condition,
+    ConsoleWish,
     Kind,
     MeshWish,
     Script,
@@ -33,8 +34,25 @@ from whisper_tui.supervisor.plan import COUNT_MAX
 
 FILE_BYTES_MAX = 1 << 20
 TIMEOUT = "2m"
-WITHIN: Mapping[Kind, str] = {"do": "30s", "wait": "30s", "expect": "60s", "save": "10s"}
+WITHIN: Mapping[Kind, str] = {
+    "do": "30s",
+    "press": "30s",
+    "type": "30s",
+    "capture": "10s",
+    "wait": "30s",
+    "expect": "60s",
+    "save": "10s",
+}
 """How long a step of each kind may take when it does not say."""
+
+FLAGS: Mapping[str, str] = {"cast": "--cast FILE", "frames": "--frames DIR", "junit": "--junit FILE"}
+"""What is asked for on the command line, not by a step."""
+
+COLUMNS, ROWS = range(20, 401), range(5, 201)
+"""Sizes a console may have."""
+
+OF_SCREENS = ("contains", "matches")
+"""Operators that compare what the console shows."""
 
 SEED = "seed"
 """A variable every script has: what its random choices are made from."""
@@ -52,11 +70,21 @@ class _Mesh(Struct, forbid_unknown_fields=True):
     model: bool = True
 
 
+class _Console(Struct, forbid_unknown_fields=True):
+    columns: int = 120
+    rows: int = 40
+    pace: str = "0s"
+    ascii: bool = False
+
+
 class _Step(Struct, forbid_unknown_fields=True):
     about: str = ""
     within: str = ""
     do: str | None = None
     args: dict[str, Any] | None = None
+    press: str | list[str] | None = None
+    type: str | None = None
+    capture: str | None = None
     wait: dict[str, Any] | list[dict[str, Any]] | None = None
     expect: dict[str, Any] | list[dict[str, Any]] | None = None
     save: dict[str, str] | None = None
@@ -69,6 +97,7 @@ class _File(Struct, forbid_unknown_fields=True):
     source: str = LIVE
     timeout: str = TIMEOUT
     mesh: _Mesh = msgspec.field(default_factory=_Mesh)
+    console: _Console = msgspec.field(default_factory=_Console)
     vars: dict[str, str | int | float] = {}
     step: list[dict[str, Any]] = []
 
@@ -135,6 +164,7 @@ class _Reader:
             source=raw.source,
             timeout_s=self._seconds(raw.timeout, self._line("timeout")),
             mesh=self._mesh(raw.mesh),
+            console=self._console(raw.console),
             variables=variables,
             steps=tuple(self._step(number, table) for number, table in enumerate(raw.step, 1)),
         )
@@ -184,6 +214,13 @@ class _Reader:
             raw.model,
         )
 
+    def _console(self, raw: _Console) -> ConsoleWish:
+        line = self._line("console")
+        for name, size, sizes in (("columns", raw.columns, COLUMNS), ("rows", raw.rows, ROWS)):
+            if size not in sizes:
+                self._fail(line, f"console.{name}: expected {sizes[0]}…{sizes[-1]}, not {size}")
+        return ConsoleWish(raw.columns, raw.rows, self._seconds(raw.pace, line), raw.ascii)
+
     # ------------------------------------------------------------------------------------------- steps
 
     def _step(self, number: int, table: dict[str, Any]) -> Step:
@@ -203,6 +240,9 @@ class _Reader:
             within_s=self._seconds(raw.within or WITHIN[kind], self._line("within", number)),
             action=raw.do or "",
             args=self._args(number, raw),
+            keys=self._keys(number, raw.press),
+            text=self._typed(number, raw.type),
+            file=self._picture(number, raw.capture),
             conditions=self._conditions(number, kind, raw.wait if raw.wait is not None else raw.expect),
             when=self._conditions(number, "when", raw.when),
             save=self._saved(number, raw.save or {}),
@@ -213,12 +253,8 @@ class _Reader:
         known = {field.name for field in msgspec.structs.fields(_Step)}
         for key in table:
             line = self._line(key, number)
-            if key in LATER:
-                self._fail(
-                    line,
-                    f"step {number}: {key} {LATER[key]}, which a later version does; "
-                    f"this one knows {', '.join(KINDS)} (later ones: {', '.join(LATER)})",
-                )
+            if key in FLAGS:
+                self._fail(line, f"step {number}: {key} is asked for on the command line: {FLAGS[key]}")
             if key not in known:
                 self._fail(
                     line, f"step {number}: {key} is no kind of step; expected one of {', '.join(KINDS)}"
@@ -266,6 +302,37 @@ class _Reader:
             given = ", ".join(f"--var {name}={self._given[name]}" for name in sorted(used & set(self._given)))
             self._fail(line, f"step {number}: {error}" + (f" ({given})" if given else ""))
 
+    def _keys(self, number: int, raw: str | list[str] | None) -> tuple[str, ...]:
+        pressed = (raw,) if isinstance(raw, str) else tuple(raw or ())
+        line = self._line("press", number)
+        if raw is not None and not pressed:
+            self._fail(line, f"step {number}: press: expected at least one key")
+        for key in pressed:
+            self._check_text(number, line, "press", key, keys.check)
+        return pressed
+
+    def _typed(self, number: int, raw: str | None) -> str:
+        if raw is not None:
+            self._check_text(number, self._line("type", number), "type", raw, keys.of_text)
+        return raw or ""
+
+    def _picture(self, number: int, raw: str | None) -> str:
+        if raw is not None:
+            self._check_text(number, self._line("capture", number), "capture", raw, captures.check)
+        return raw or ""
+
+    def _check_text(
+        self, number: int, line: int, key: str, text: str, check: Callable[[str], object]
+    ) -> None:
+        """Refuse what can be known to be wrong now: all but what an earlier step saves."""
+        filled = str(self._filled(text, line))
+        if set(VARIABLE.findall(text)) & self._saved_names:
+            return
+        try:
+            check(filled)
+        except ValueError as error:
+            self._fail(line, f"step {number}: {key}: {error}")
+
     def _conditions(
         self, number: int, key: str, raw: dict[str, Any] | list[dict[str, Any]] | None
     ) -> tuple[Condition, ...]:
@@ -290,6 +357,12 @@ class _Reader:
             self._check_pattern(number, line, expected)
         self._filled(expected, line)
         self._filled(path, line)
+        if path == SCREEN and operators[0] not in OF_SCREENS:
+            self._fail(
+                line, f"step {number}: {key}: screen: expected {' or '.join(OF_SCREENS)}, not {operators[0]}"
+            )
+        if path == SCREEN:
+            return Condition(path, operators[0], expected)
         try:
             looking.check(VARIABLE.sub("name", path), waiting=key == "wait")
         except looking.BadPath as error:

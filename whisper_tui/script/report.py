@@ -74,12 +74,14 @@ class AnswerReport(Struct, frozen=True):
 
 
 class Failure(Struct, frozen=True):
-    """Why a run did not pass: the step (null when it was none), what the mesh looked like, what came before."""
+    """Why a run did not pass: the step (null when it was none), what the mesh looked like, what came before, and what
+    the console showed, if there was one."""
 
     step: int | None
     message: str
     mesh: list[str]
     events: list[str]
+    screen: list[str]
 
 
 class Report(Struct, frozen=True):

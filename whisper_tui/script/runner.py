@@ -14,11 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from whisper_tui import settings as environment
-from whisper_tui.script import folder, junit, reading, report
+from whisper_tui.errors import BadInput
+from whisper_tui.script import captures, folder, junit, reading, report
 from whisper_tui.script.guard import guarding
 from whisper_tui.script.mesh import wishes_of
 from whisper_tui.script.play import PASSED, Play
 from whisper_tui.script.progress import Progress
+from whisper_tui.script.schema import Script
+from whisper_tui.script.screen import Filming
 
 INTERRUPTED = 130
 SEEDS = 1_000_000
@@ -26,7 +29,8 @@ SEEDS = 1_000_000
 
 @dataclass(frozen=True)
 class ScriptOptions:
-    """What the command line said. `script` is a name or a file, `json` and `junit` are files or `-`.
+    """What the command line said. `script` is a name or a file, `json` and `junit` are files or `-`. `cast`, `frames` and
+    `captures` are where the console's recording, its frames and its pictures go.
 
     `run_dir` keeps the run's directory; `corpus`, `axl_node` and `light` are those of `up` and win over the
     script's own wishes; `debug` keeps the directory of every run.
@@ -36,6 +40,9 @@ class ScriptOptions:
     variables: Mapping[str, str] = field(default_factory=dict)
     json: str | None = None
     junit: str | None = None
+    cast: Path | None = None
+    frames: Path | None = None
+    captures: Path | None = None
     run_dir: Path | None = None
     corpus: str | None = None
     axl_node: str | None = None
@@ -49,6 +56,7 @@ def run_script(options: ScriptOptions) -> int:
     settings = environment.read()
     for target in (options.json, options.junit):
         report.check_target(target)
+    filming = _filming(script, options)
     wishes = wishes_of(script, options.corpus, options.axl_node, light=options.light)
     seed = options.variables.get(reading.SEED) or str(secrets.randbelow(SEEDS))
     temporary = options.run_dir is None
@@ -57,7 +65,7 @@ def run_script(options: ScriptOptions) -> int:
     progress.say(f"{script.name}, seed {seed}, in {run.root}")
     if settings.ignored:
         progress.say(settings.ignored)
-    play = Play(script, run, wishes, settings, seed, progress)
+    play = Play(script, run, wishes, settings, seed, progress, filming)
     with guarding(run, temporary=temporary):
         code = asyncio.run(_play(play, progress))
     found = play.report()
@@ -71,6 +79,22 @@ def run_script(options: ScriptOptions) -> int:
     else:
         progress.say(f"logs and stores are in {run.root}")
     return code
+
+
+def _filming(script: Script, options: ScriptOptions) -> Filming:
+    """Where what the console shows goes; BadInput when it cannot go there."""
+    if options.cast is not None:
+        report.check_target(str(options.cast))
+    if options.captures is not None and not script.captures:
+        raise BadInput(
+            f"--captures: {script.file} keeps no picture", 'a step that does: capture = "NAME.svg"'
+        )
+    wanted = options.captures or Path()
+    return Filming(
+        cast=options.cast,
+        frames=captures.folder(options.frames, "--frames") if options.frames is not None else None,
+        captures=captures.folder(wanted, "--captures") if script.captures else wanted,
+    )
 
 
 async def _play(play: Play, progress: Progress) -> int:

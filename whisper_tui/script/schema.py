@@ -1,7 +1,8 @@
 """What a script consists of once it has been read and checked. There is no code in a script.
 
-A step does one thing (`do`), waits until something is so (`wait`), demands that it is (`expect`), or keeps a
-value under a name for later steps (`save`, also beside one of the others).
+A step does one thing (`do`), presses keys of a console on a screen of its own (`press`, `type`), keeps a picture of it
+(`capture`), waits until something is so (`wait`), demands that it is (`expect`), or keeps a value under a name for later
+steps (`save`, also beside one of the others).
 """
 
 from __future__ import annotations
@@ -11,16 +12,14 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
-Kind: TypeAlias = Literal["do", "wait", "expect", "save"]
-KINDS: tuple[Kind, ...] = ("do", "wait", "expect", "save")
+Kind: TypeAlias = Literal["do", "press", "type", "capture", "wait", "expect", "save"]
+KINDS: tuple[Kind, ...] = ("do", "press", "type", "capture", "wait", "expect", "save")
 
-LATER: Mapping[str, str] = {
-    "press": "presses keys of the console",
-    "capture": "keeps a picture of the console",
-    "frames": "keeps every picture of the console",
-    "cast": "records the console",
-}
-"""Steps that need the console. This version refuses them by name."""
+OF_THE_CONSOLE: frozenset[Kind] = frozenset({"press", "type", "capture"})
+"""Kinds of steps that need a console."""
+
+SCREEN = "screen"
+"""The path of what the console shows."""
 
 LIVE = "live"
 SOURCES_LATER: Mapping[str, str] = {
@@ -37,11 +36,17 @@ class Condition(Struct, frozen=True):
     operator: str
     expected: Any
 
+    @property
+    def is_about_the_screen(self) -> bool:
+        """Whether it is about what the console shows."""
+        return self.path == SCREEN
+
 
 class Step(Struct, frozen=True):
     """One step, as written: texts may still hold `${variables}`. `number` counts from 1, `line` is where it starts.
 
-    `conditions` belong to wait and expect, `action` and `args` to do. `when` skips the step unless it holds.
+    `conditions` belong to wait and expect, `action` and `args` to do, `keys` to press, `text` to type, `file` to capture.
+    `when` skips the step unless it holds.
     """
 
     number: int
@@ -51,9 +56,18 @@ class Step(Struct, frozen=True):
     within_s: float
     action: str = ""
     args: Any = None
+    keys: tuple[str, ...] = ()
+    text: str = ""
+    file: str = ""
     conditions: tuple[Condition, ...] = ()
     save: Mapping[str, str] = {}
     when: tuple[Condition, ...] = ()
+
+    @property
+    def needs_the_console(self) -> bool:
+        """Whether it cannot be played without a console."""
+        looks = any(condition.is_about_the_screen for condition in (*self.conditions, *self.when))
+        return self.kind in OF_THE_CONSOLE or looks
 
 
 class MeshWish(Struct, frozen=True):
@@ -67,6 +81,15 @@ class MeshWish(Struct, frozen=True):
     model: bool = True
 
 
+class ConsoleWish(Struct, frozen=True):
+    """The console a script asks for: its size in cells, and how long it is looked at before every key."""
+
+    columns: int = 120
+    rows: int = 40
+    pace_s: float = 0.0
+    ascii: bool = False
+
+
 class Script(Struct, frozen=True):
     """A checked script. `variables` are its defaults with what the command line said put over them."""
 
@@ -76,5 +99,16 @@ class Script(Struct, frozen=True):
     source: str
     timeout_s: float
     mesh: MeshWish
+    console: ConsoleWish
     variables: Mapping[str, str]
     steps: tuple[Step, ...]
+
+    @property
+    def needs_the_console(self) -> bool:
+        """Whether it cannot be played without a console."""
+        return any(step.needs_the_console for step in self.steps)
+
+    @property
+    def captures(self) -> bool:
+        """Whether it keeps pictures."""
+        return any(step.kind == "capture" for step in self.steps)

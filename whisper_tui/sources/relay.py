@@ -13,6 +13,7 @@ class Relay:
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[Event] = asyncio.Queue()
+        self._left = asyncio.Event()
 
     def give(self, event: Event) -> None:
         """One more event."""
@@ -20,13 +21,19 @@ class Relay:
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """All events; ends only when its reader stops reading. For one reader."""
-        while True:
-            event = await self._queue.get()
-            try:
+        try:
+            while True:
+                event = await self._queue.get()
                 yield event
-            finally:
                 self._queue.task_done()
+        finally:
+            self._left.set()
 
     async def caught_up(self) -> None:
-        """Return once the reader has done with everything that was given so far."""
-        await self._queue.join()
+        """Return once the reader has done with everything that was given so far, or has left."""
+        waiting = [asyncio.ensure_future(work) for work in (self._queue.join(), self._left.wait())]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waiting:
+                one.cancel()

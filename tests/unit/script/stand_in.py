@@ -13,7 +13,7 @@ import msgspec
 
 from mesh_core.api.backends import BackendSettings
 from mesh_core.api.reports import Audit, Replica, Secrecy
-from mesh_core.api.schema import Counters
+from mesh_core.api.schema import Counters, Event
 from tests.unit.console.feeder import START_MS, Feeder, peer_of
 from whisper_tui.model.state import LogEntry, State, initial_state
 from whisper_tui.script import play
@@ -54,7 +54,7 @@ class StandInActions:
         self.refusal: Exception | None = None
         self._tell = tell
 
-    async def submit(self, text: str) -> str:
+    async def submit(self, text: str, max_price_micro: int | None = None) -> str:
         label = f"q{len(self.feeder.queries) + 1}"
         self._note("submit", [text])
         self.feeder.submit(text, label)
@@ -127,8 +127,16 @@ class StandIn:
         self.ended = False
         self.audits = 0
         self.actions = StandInActions(self.feeder, self.tell)
-        self.picture = WatchedPicture(initial_state(primary=peer_of("operator")), lambda state, entry: None)
+        self._heard: Callable[[Event], None] = lambda event: None
+        self.picture = WatchedPicture(
+            initial_state(primary=peer_of("operator")),
+            lambda state, entry: None,
+            self._hear,
+        )
         self._told = 0
+
+    def _hear(self, event: Event) -> None:
+        self._heard(event)
 
     def tell(self) -> None:
         """Let the picture have everything that has happened."""
@@ -152,7 +160,9 @@ class StandIn:
             rng: Random,
             say: Any,
             told: Callable[[State, LogEntry], None],
+            heard: Callable[[Event], None],
         ) -> AsyncIterator[Mesh]:
+            self._heard = heard
             try:
                 yield Mesh(self.stage(rng), self.plan)
             finally:

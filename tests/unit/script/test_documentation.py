@@ -1,15 +1,19 @@
 """docs/scripts.md names everything a script can say."""
 
+import dataclasses
 import re
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 from whisper_tui.model.paths import patterns
 from whisper_tui.script import looking
 from whisper_tui.script.assertions import OPERATORS
-from whisper_tui.script.reading import built_in, parse
-from whisper_tui.script.schema import KINDS
+from whisper_tui.script.keys import NAMED
+from whisper_tui.script.reading import _Console, _Mesh, built_in, parse
+from whisper_tui.script.runner import ScriptOptions
+from whisper_tui.script.schema import KINDS, OF_THE_CONSOLE
 from whisper_tui.script.verbs import VERBS
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "scripts.md").read_text(encoding="utf-8")
@@ -18,6 +22,31 @@ PAGE = (Path(__file__).resolve().parents[3] / "docs" / "scripts.md").read_text(e
 @pytest.mark.parametrize("word", [*VERBS, *OPERATORS, *KINDS, *built_in()])
 def test_every_word_of_the_language_is_explained(word: str) -> None:
     assert f"`{word}`" in PAGE
+
+
+@pytest.mark.parametrize("key", sorted(NAMED))
+def test_every_key_with_a_name_is_listed(key: str) -> None:
+    row = next(line for line in PAGE.splitlines() if line.startswith("| `press = "))
+    assert f"`{key}`" in row
+
+
+@pytest.mark.parametrize("kind", sorted(OF_THE_CONSOLE))
+def test_every_step_of_the_console_has_a_row(kind: str) -> None:
+    assert re.search(rf"^\| `{kind} = ", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("section", [_Mesh, _Console])
+def test_every_setting_of_the_mesh_and_the_console_is_shown(section: type[Struct]) -> None:
+    name = section.__name__.strip("_").lower()
+    row = next(line for line in PAGE.splitlines() if line.startswith(f"{name} = {{"))
+    for field in section.__struct_fields__:
+        assert f"{field} = " in row
+
+
+def test_every_flag_of_a_script_is_explained() -> None:
+    own = {field.name for field in dataclasses.fields(ScriptOptions)} - {"script", "variables", "debug"}
+    for name in own:
+        assert f"`--{name.replace('_', '-')}" in PAGE
 
 
 @pytest.mark.parametrize("path", patterns())

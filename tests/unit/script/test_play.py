@@ -13,10 +13,13 @@ from whisper_tui.script import junit, report
 from whisper_tui.script.play import Play
 from whisper_tui.script.progress import Progress
 from whisper_tui.script.reading import parse
+from whisper_tui.script.screen import Filming
 from whisper_tui.settings import Settings
 from whisper_tui.supervisor.prepare import Wishes
 
 HEAD = 'name = "x"\ntimeout = "5s"\n[vars]\nquery = "why?"\n'
+
+NOTHING_KEPT = Filming()
 
 
 @pytest.fixture
@@ -27,9 +30,11 @@ def mesh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     return stand_in
 
 
-async def run(mesh: StandIn, steps: str, head: str = HEAD) -> tuple[int, dict[str, Any], Play]:
+async def run(
+    mesh: StandIn, steps: str, head: str = HEAD, filming: Filming = NOTHING_KEPT
+) -> tuple[int, dict[str, Any], Play]:
     script = parse(head + steps, "x.toml", {})
-    playing = Play(script, mesh.run, Wishes(), Settings({}, None, None), "7", Progress())
+    playing = Play(script, mesh.run, Wishes(), Settings({}, None, None), "7", Progress(), filming)
     code = await playing.play()
     return code, json.loads(report.encoded(playing.report())), playing
 
@@ -234,7 +239,7 @@ async def test_nobody_streams_is_said(mesh: StandIn) -> None:
 
 async def test_an_interrupted_run_has_ended_its_mesh_and_says_so(mesh: StandIn) -> None:
     script = parse(HEAD + '[[step]]\nwait = { path = "nodes.dead", eq = 3 }\n', "x.toml", {})
-    playing = Play(script, mesh.run, Wishes(), Settings({}, None, None), "7", Progress())
+    playing = Play(script, mesh.run, Wishes(), Settings({}, None, None), "7", Progress(), NOTHING_KEPT)
     task = asyncio.create_task(playing.play())
     await mesh.picture.awaited.wait()
     task.cancel()

@@ -1,0 +1,120 @@
+"""The console on a screen that nobody sees: keys are pressed by a program, what is shown goes to a recorder."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from io import StringIO
+from pathlib import Path
+from typing import Any, Final
+
+import rich.console
+from textual.driver import Driver
+from textual.drivers.headless_driver import HeadlessDriver
+from textual.pilot import Pilot
+
+from whisper_tui.app import Console, ConsoleOptions, EventSource
+from whisper_tui.errors import ActionError
+from whisper_tui.intents import Actions
+from whisper_tui.screens.dialog import DEAF_FOR_S, Dialog
+from whisper_tui.terminal.recorder import Recorder
+
+TITLE: Final = "whisper"
+"""Above pictures."""
+
+
+class HeadlessTerminal(HeadlessDriver):
+    """Takes what a terminal would be sent."""
+
+    @property
+    def is_headless(self) -> bool:
+        """Textual writes nothing to a driver that says yes."""
+        return False
+
+    def write(self, data: str) -> None:
+        """Draw."""
+        assert isinstance(self._app, HeadlessConsole)
+        self._app.recorder.feed(data)
+
+
+class HeadlessConsole(Console):
+    """The console with all its colours, whatever the terminal of this program can show."""
+
+    CSS_PATH = str(Path(inspect.getfile(Console)).with_name("app.tcss"))
+
+    def __init__(
+        self, source: EventSource, actions: Actions, options: ConsoleOptions, recorder: Recorder
+    ) -> None:
+        super().__init__(source, actions, options)
+        self.recorder = recorder
+        self.console = rich.console.Console(
+            color_system="truecolor",
+            file=StringIO(),
+            force_terminal=True,
+            legacy_windows=False,
+            safe_box=False,
+            highlight=False,
+        )
+
+    def get_driver_class(self) -> type[Driver]:
+        """The one that draws for the recorder."""
+        return HeadlessTerminal
+
+
+class Keyboard:
+    """Presses keys of a console as a person does, who looks at the screen before the next key."""
+
+    def __init__(self, console: HeadlessConsole, pilot: Pilot[Any], pace_s: float) -> None:
+        self._console = console
+        self._pilot = pilot
+        self._pace_s = pace_s
+
+    async def press(self, keys: Sequence[str], *, pace: float = 1.0) -> None:
+        """One key after the other, `pace` times the usual time apart. ActionError once the console has been left."""
+        for key in keys:
+            await asyncio.sleep(self._pace_s * pace)
+            await self._until_heard()
+            self._check_there()
+            await self._pilot.press(key)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Have everything drawn that is known by now. What was shown last stays after the console has been left."""
+        if not self._console.is_running:
+            return
+        await self._pilot.pause()
+        self._console.tick()
+        await self._pilot.pause()
+
+    def svg(self) -> str:
+        """A picture of the screen. ActionError once the console has been left."""
+        self._check_there()
+        return self._console.export_screenshot(title=TITLE)
+
+    def _check_there(self) -> None:
+        if not self._console.is_running:
+            raise ActionError("the console has been left")
+
+    async def _until_heard(self) -> None:
+        """A dialog ignores keys at first: they were meant for what was there before."""
+        screen = self._console.screen if self._console.screen_stack else None
+        if isinstance(screen, Dialog) and not screen.listens():
+            await asyncio.sleep(DEAF_FOR_S)
+
+
+@asynccontextmanager
+async def showing(
+    source: EventSource, actions: Actions, options: ConsoleOptions, recorder: Recorder, pace_s: float
+) -> AsyncIterator[Keyboard]:
+    """A console for as long as the block runs. ActionError at its end when the console could not handle something."""
+    console = HeadlessConsole(source, actions, options, recorder)
+    size = (recorder.width, recorder.height)
+    try:
+        async with console.run_test(headless=False, size=size) as pilot:
+            yield Keyboard(console, pilot, pace_s)
+    except Exception as error:
+        if not console.return_code:
+            raise
+        raise ActionError(f"the console failed: {type(error).__name__}: {error}") from error
