@@ -5,28 +5,29 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widget import Widget
-from textual.widgets import Input
 
 from whisper_tui.model.views.base import Frame, Span, rule
+from whisper_tui.model.views.export import Export, lines_export
 from whisper_tui.model.views.log import LogReader
 from whisper_tui.screens.view import Kit, View
 from whisper_tui.widgets.bindings import bindings_of
+from whisper_tui.widgets.filter_field import FilterWanted
 from whisper_tui.widgets.lines import LinesPane
 
-_MOVES = frozenset({"cursor_down", "cursor_up", "page_down", "page_up", "first", "last"})
+_KEYS = frozenset({"cursor_down", "cursor_up", "page_down", "page_up", "first", "last", "filter", "clear"})
 
 
 class LogView(View, can_focus=True):
     """Follows the newest entry until scrolled away from it; `/` filters, escape shows everything again."""
 
     TITLE = "Log"
-    HINTS = ("log", "everywhere")
+    HINTS = ("log", "everywhere", "tables")
+    WITHOUT = frozenset({"open", "sort"})
     BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings_of("tables", only=_MOVES),
+        *bindings_of("tables", only=_KEYS),
         *bindings_of("log"),
-        Binding("escape", "clear", show=False),
     ]
 
     def __init__(self, kit: Kit) -> None:
@@ -34,9 +35,6 @@ class LogView(View, can_focus=True):
         self._reader = LogReader()
         self._title = LinesPane(kit.painter, id="log-title", classes="title")
         self._body = LinesPane(kit.painter, id="log-body")
-        self._field = Input(
-            placeholder="words, !without, regular expressions", id="log-filter", max_length=200
-        )
 
     @property
     def panes(self) -> tuple[Widget, ...]:
@@ -44,11 +42,9 @@ class LogView(View, can_focus=True):
         return (self,)
 
     def compose(self) -> ComposeResult:
-        """A heading, the entries, and a field that shows itself when it is needed."""
-        self._field.display = False
+        """A heading and the entries."""
         yield self._title
         yield self._body
-        yield self._field
 
     def draw(self, frame: Frame) -> None:
         """The entries there is room for, and how many there are."""
@@ -102,32 +98,28 @@ class LogView(View, can_focus=True):
         self._reader.anchor = None
         self.again()
 
-    def action_filter(self) -> None:
-        """Ask for a filter."""
-        self._field.display = True
-        self._field.value = self._reader.pattern
-        self._field.focus()
+    @property
+    def pattern(self) -> str:
+        """The filter in force; empty for none."""
+        return self._reader.pattern
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """The filter works while it is typed."""
-        event.stop()
-        self._reader.filter(event.value)
+    def filter(self, pattern: str) -> None:
+        """Show only entries that match from now on."""
+        self._reader.filter(pattern)
         self.again()
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Keep the filter."""
-        event.stop()
-        self._close_field()
+    def action_filter(self) -> None:
+        """Ask for a filter."""
+        self.post_message(FilterWanted(self))
 
     def action_clear(self) -> None:
         """Show everything."""
-        self._reader.filter("")
-        self._close_field()
-        self.again()
+        self.filter("")
 
-    def _close_field(self) -> None:
-        self._field.display = False
-        self.focus()
+    def export(self, frame: Frame) -> Export:
+        """All entries that match."""
+        size = self._body.size
+        return lines_export("log", self._reader.all(frame, size.width))
 
     def on_mouse_scroll_down(self) -> None:
         """The wheel scrolls."""

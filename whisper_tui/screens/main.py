@@ -11,7 +11,7 @@ from textual.events import Click, Resize
 from textual.screen import Screen
 
 from whisper_tui.keymap import DEFAULT_KEYMAP, Keymap
-from whisper_tui.model.access import against_asking, against_disturbing, interrupted, withheld
+from whisper_tui.model.access import interrupted, out_of_order, withheld
 from whisper_tui.model.inert import inert_message
 from whisper_tui.model.views import header
 from whisper_tui.model.views.base import Frame, Span
@@ -19,7 +19,9 @@ from whisper_tui.screens.overview import Overview
 from whisper_tui.screens.view import Kit, View
 from whisper_tui.screens.views import VIEWS, tabs_of, view_id
 from whisper_tui.widgets.bindings import bindings_of
+from whisper_tui.widgets.filter_field import FilterField, FilterWanted
 from whisper_tui.widgets.lines import LinesPane
+from whisper_tui.widgets.table import LineTable
 
 TINY = (40, 10)
 """Below this many columns or lines there is room for the status, said line by line, and nothing else."""
@@ -43,6 +45,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._tabs = LinesPane(kit.painter, id="tabs")
         self._keys = LinesPane(kit.painter, id="keys")
         self._tiny = LinesPane(kit.painter, id="tiny")
+        self._field = FilterField()
         self._views = Container(id="views")
         self.overview = Overview(kit)
         self._shown: View = self.overview
@@ -55,10 +58,12 @@ class MainScreen(Screen[None], inherit_bindings=False):
         yield self._tabs
         with self._views:
             yield self.overview
+        yield self._field
         yield self._keys
 
     def show(self, id: str) -> None:
         """Switch to the view that this key is for. It is made when it is wanted for the first time."""
+        self._field.close()
         view = self._made.get(id)
         if view is None:
             wanted = next(kind for kind in VIEWS if view_id(kind) == id)
@@ -71,6 +76,14 @@ class MainScreen(Screen[None], inherit_bindings=False):
         if view.is_mounted:
             view.focus_main()
         view.call_after_refresh(self._again)
+
+    def on_filter_wanted(self, message: FilterWanted) -> None:
+        """Show the field for it."""
+        self._field.ask(message.by)
+
+    def on_line_table_arranged(self) -> None:
+        """Say what was done to the rows."""
+        self._sync_keys()
 
     @property
     def view(self) -> str:
@@ -143,8 +156,14 @@ class MainScreen(Screen[None], inherit_bindings=False):
         """What to type when the operator's node or its supervisor is gone; of a stopped mesh the header tells."""
         if self._frame is None or self._frame.state.stopped:
             return None
-        found = against_asking(self._frame.state) or against_disturbing(self._frame.state)
+        found = out_of_order(self._frame.state)
         return Span(inert_message(self._frame.typed(found.told)), "warn") if found is not None else None
+
+    def _note(self) -> Span | None:
+        """What the operator does to the rows of the pane that keys go to."""
+        pane = self._shown.main
+        note = pane.note if isinstance(pane, LineTable) else ""
+        return Span(note, "accent") if note else None
 
     def _sync_keys(self) -> None:
         pane = self._keys
@@ -152,9 +171,9 @@ class MainScreen(Screen[None], inherit_bindings=False):
         keymap = self._keymap
         if len(self._shown.panes) < 2:
             without.add("next_pane")
-        hints = keymap.hints(*self._shown.HINTS, without=without)
+        hints = keymap.hints(*self._shown.HINTS, without=without | self._shown.WITHOUT)
         if self._condition.read_only:
             hints.append((keymap.shown("read_only"), "allow actions"))
-        lines = header.keys(hints, pane.size.width, self._message or self._hindrance())
+        lines = header.keys(hints, pane.size.width, self._message or self._hindrance() or self._note())
         pane.styles.height = len(lines)
         pane.sync(lines)

@@ -54,6 +54,8 @@ class Overview(View):
             self.nodes.sync(nodes.nodes_table(frame))
         if self.jobs.display:
             self.jobs.sync(jobs.jobs_table(frame, self.jobs.size.width))
+        if self.zoomed is not None:
+            return
         if self.shape in ("wide", "full"):
             self._sync_wide(frame)
         elif self.shape == "compact":
@@ -62,7 +64,7 @@ class Overview(View):
     def _set_heights(self, frame: Frame) -> None:
         """Nodes take the lines they need."""
         count = len(frame.state.members) or 1
-        if self.shape == "small":
+        if self.shape == "small" or self.zoomed is not None:
             self.give(self.nodes, "1fr")
             self.give(self.jobs, "1fr")
             return

@@ -12,8 +12,10 @@ from textual.widget import Widget
 from whisper_tui.keymap import Context
 from whisper_tui.model.glyphs import Glyphs
 from whisper_tui.model.views.base import Frame, Lines, Role, rule
+from whisper_tui.model.views.export import Export, table_export
 from whisper_tui.widgets.lines import LinesPane
 from whisper_tui.widgets.painting import Painter
+from whisper_tui.widgets.table import LineTable
 
 Shape: TypeAlias = Literal["full", "wide", "compact", "small"]
 
@@ -46,12 +48,16 @@ class View(Container):
     HINTS: ClassVar[tuple[Context, ...]] = ("everywhere", "tables")
     """Contexts of keys that the line at the bottom offers."""
 
+    WITHOUT: ClassVar[frozenset[str]] = frozenset()
+    """Ids of keys of these contexts that it does not offer."""
+
     def __init__(self, kit: Kit) -> None:
         super().__init__(id=self.TITLE.lower(), classes="view")
         self._kit = kit
         self._shape: Shape = "compact"
         self._frame: Frame | None = None
         self._main: Widget | None = None
+        self._zoomed: Widget | None = None
         self._heights: dict[Widget, int | str] = {}
 
     @property
@@ -98,9 +104,37 @@ class View(Container):
             self.set_class(shape == self._shape or (shape, self._shape) == ("wide", "full"), f"-{shape}")
         self._show_main()
 
+    @property
+    def zoomed(self) -> Widget | None:
+        """The pane that has all the room, if one has."""
+        return self._zoomed
+
+    def on_line_table_zoom_wanted(self, message: LineTable.ZoomWanted) -> None:
+        """All the room for this pane, or as before."""
+        message.stop()
+        self._zoom(message.table if self._zoomed is None else None)
+
+    def _zoom(self, pane: Widget | None) -> None:
+        self._zoomed = pane
+        self.query("*").remove_class("-aside")
+        shown: Widget | None = pane
+        while shown is not None and shown is not self and isinstance(shown.parent, Widget):
+            for sibling in shown.parent.children:
+                sibling.set_class(sibling is not shown, "-aside")
+            shown = shown.parent
+        self.set_class(pane is not None, "-zoomed")
+        self.call_after_refresh(self.again)
+
+    def export(self, frame: Frame) -> Export:
+        """The rows of the pane that keys go to."""
+        pane = self.main
+        assert isinstance(pane, LineTable), "a view without tables says itself what it exports"
+        return table_export(pane.id or self.TITLE.lower(), pane.table, pane.arrangement, frame.now_ms)
+
     def next_pane(self, by: int = 1) -> None:
         """To the pane so many further on."""
         panes = self.panes
+        self._zoom(None)
         self._main = panes[(panes.index(self.main) + by) % len(panes)]
         self._show_main()
         self.focus_main()

@@ -17,8 +17,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from whisper_tui.model.glyphs import Glyphs
-from whisper_tui.model.views.base import Column, Line, Span, Table, fit, fit_line
+from whisper_tui.model.views.arrange import Arrangement
+from whisper_tui.model.views.base import Column, Line, Span, Table, cut, fit, fit_line
 from whisper_tui.widgets.bindings import bindings_of
+from whisper_tui.widgets.filter_field import FilterWanted
 from whisper_tui.widgets.painting import Painter, changed_cells
 
 FOLLOW_AFTER_S = 5.0
@@ -28,9 +30,10 @@ FOLLOW_AFTER_S = 5.0
 class LineTable(Widget, can_focus=True):
     """Rows under a heading, a cursor that stays on its row when rows move, marks.
 
+    The operator filters, sorts and holds rows (`Arrangement`); a view that does not know of it goes on offering all of them.
     The cursor is bound to the row's key, never to a position. With `newest_first`, a monotonic clock, it goes to
     new rows that come in on top, unless the operator has just moved it; never moved, it stays on top.
-    Messages: `Opened` and `Copied` carry the key.
+    Messages: `Opened` and `Copied` carry the key; `Arranged` and `ZoomWanted` the table.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("tables")
@@ -49,6 +52,16 @@ class LineTable(Widget, can_focus=True):
             super().__init__()
             self.key = key
 
+    class Arranged(Message):
+        """Rows were filtered, sorted or held."""
+
+    class ZoomWanted(Message):
+        """The table is to have all the room, or to give it back."""
+
+        def __init__(self, table: LineTable) -> None:
+            super().__init__()
+            self.table = table
+
     def __init__(
         self,
         painter: Painter,
@@ -64,7 +77,8 @@ class LineTable(Widget, can_focus=True):
         self._markable = markable
         self._newest_first = newest_first
         self._moved_at: float | None = None
-        self._table = Table((), (), lambda _: ())
+        self._offered = self._table = Table((), (), lambda _: ())
+        self.arrangement = Arrangement()
         self._widths: tuple[int, ...] = ()
         self._top = 0
         self._cursor: str | None = None
@@ -74,9 +88,11 @@ class LineTable(Widget, can_focus=True):
     # ------------------------------------------------------------------------------------------ content
 
     def sync(self, table: Table) -> None:
-        """Show these rows from now on."""
+        """Show these rows from now on, as the operator wants them arranged."""
+        self._offered = table
+        table = table._replace(keys=self.arrangement.keys(table))
         lost_at = self._index() if self._cursor else 0
-        if self._follows(table.keys):
+        if self.arrangement.is_plain and self._follows(table.keys):
             self._cursor = table.keys[0]
         self._table = table
         self._widths = _widths(table.columns, self.size.width - 2)
@@ -121,6 +137,55 @@ class LineTable(Widget, can_focus=True):
         """What is shown."""
         return self._table
 
+    # ----------------------------------------------------------------------------------------- arranging
+
+    @property
+    def note(self) -> str:
+        """What is done to the rows; empty when nothing is."""
+        return self.arrangement.note(self._glyphs, len(self._table.keys))
+
+    @property
+    def pattern(self) -> str:
+        """The filter in force; empty for none."""
+        return self.arrangement.pattern
+
+    def filter(self, pattern: str) -> None:
+        """Show only rows that match from now on."""
+        self.arrangement.filter(pattern)
+        self._arranged()
+
+    def _arranged(self) -> None:
+        self.sync(self._offered)
+        self.post_message(self.Arranged())
+
+    def action_filter(self) -> None:
+        """Ask for a filter."""
+        self.post_message(FilterWanted(self))
+
+    def action_clear(self) -> None:
+        """Show all rows, as the view has them."""
+        self.arrangement = Arrangement()
+        self._arranged()
+
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        self.arrangement.sort_on(self._table.columns)
+        self._arranged()
+
+    def action_turn(self) -> None:
+        """The other way round."""
+        self.arrangement.turn()
+        self._arranged()
+
+    def action_hold(self) -> None:
+        """Keep rows where they are, or let them move again."""
+        self.arrangement.hold()
+        self._arranged()
+
+    def action_zoom(self) -> None:
+        """All the room for this table, or as before."""
+        self.post_message(self.ZoomWanted(self))
+
     # ------------------------------------------------------------------------------------------ drawing
 
     def on_resize(self) -> None:
@@ -162,19 +227,31 @@ class LineTable(Widget, can_focus=True):
         width = self.size.width
         if y == 0:
             heading = [
-                Span(fit(column.title, size, column.align) + " ", "dim")
+                self._title(column, size)
                 for column, size in zip(self._table.columns, self._widths, strict=False)
             ]
             return fit_line((Span(" "), *heading), width), False
         at = self._top + y - 1
         keys = self._table.keys
         if at >= len(keys):
-            empty = (Span(f"  {self._table.empty}", "dim"),) if not keys and y == 1 else ()
+            told = (
+                f"/{self.pattern} matches nothing: esc shows everything"
+                if self.pattern
+                else self._table.empty
+            )
+            empty = (Span(f"  {told}", "dim"),) if not keys and y == 1 else ()
             return fit_line(empty, width), False
         here = keys[at] == self._cursor
         return fit_line(
             (self._margin(keys[at], here), *self._spans(keys[at])), width
         ), here and self.has_focus
+
+    def _title(self, column: Column, size: int) -> Span:
+        """A column's title; the one that rows are sorted by says which way."""
+        if column.title != self.arrangement.sorted_by or not column.title or size < 2:
+            return Span(fit(column.title, size, column.align) + " ", "dim")
+        sign = self._glyphs.falling if self.arrangement.descending else self._glyphs.rising
+        return Span(fit(cut(column.title, size - 1) + sign, size, column.align) + " ", "accent")
 
     def _margin(self, key: str, here: bool) -> Span:
         if key in self._marks:
@@ -256,10 +333,22 @@ class LineTable(Widget, can_focus=True):
     def on_click(self, event: Click) -> None:
         """Go to the row that was clicked; open it on the second click."""
         at = self._top + event.y - 1
-        if event.y > 0 and at < len(self._table.keys):
+        if event.y == 0:
+            self._sort_at(event.x)
+        elif at < len(self._table.keys):
             self._move_to(at)
             if event.chain == 2:
                 self.action_open()
+
+    def _sort_at(self, x: int) -> None:
+        """Sort by the column whose title was clicked."""
+        start = 1
+        for column, size in zip(self._table.columns, self._widths, strict=False):
+            if start <= x < start + size + 1 and column.title:
+                self.arrangement.sort(column.title)
+                self._arranged()
+                return
+            start += size + 1
 
     def on_mouse_scroll_down(self) -> None:
         """The wheel moves the cursor."""

@@ -86,6 +86,7 @@ class Table(NamedTuple):
 
     A row of fewer cells than there are columns gives its last cell all that is left. `empty` is shown while there
     is no row. `page` is the kind of page that a row opens (`node`, `job`, …); empty where it opens none.
+    `heads` tells rows that are headings of those below them.
     """
 
     columns: tuple[Column, ...]
@@ -93,6 +94,7 @@ class Table(NamedTuple):
     row: Callable[[str], tuple[Line, ...]]
     empty: str = ""
     page: Callable[[str], str] = lambda _: ""
+    heads: Callable[[str], bool] = lambda _: False
 
 
 @lru_cache(8192)

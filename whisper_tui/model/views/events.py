@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 
 from whisper_tui.model.sentences import MINOR, OF_AN_END, command_of, sentence, sign_of
@@ -18,8 +17,6 @@ LATEST_MS = 32_503_680_000_000.0
 """The year 3000: what is later cannot be told in every time zone, or at all."""
 
 NO_TIME = f"{'?':<12}"
-
-Match = Callable[[str], bool]
 
 
 def clock(at_ms: float) -> str:
@@ -80,19 +77,3 @@ def _after(frame: Frame, entry: LogEntry) -> str:
             passed = entry.at_ms - incident.at_ms
             return seconds(passed, signed=True) if 0 < passed <= AFTER_INCIDENT_MS else ""
     return ""
-
-
-def matcher(pattern: str) -> Match:
-    """A filter: every word must be found, `!word` must not; a word is a regular expression if it is one."""
-    tests = [_test(word) for word in pattern.split()]
-    return lambda text: all(test(text) for test in tests)
-
-
-def _test(word: str) -> Match:
-    wanted = not word.startswith("!")
-    bare = word if wanted else word[1:]
-    try:
-        found = re.compile(bare, re.IGNORECASE).search
-    except re.error:
-        found = re.compile(re.escape(bare), re.IGNORECASE).search
-    return lambda text: (found(text) is not None) == wanted

@@ -50,7 +50,7 @@ def jobs_table(frame: Frame, width: int) -> Table:
     def page(key: str) -> str:
         return "question" if key in found else "job"
 
-    return Table(columns, keys, row, "no question yet: press s to ask one", page)
+    return Table(columns, keys, row, "no question yet: press s to ask one", page, lambda key: key in found)
 
 
 def cells_of(frame: Frame, job: JobView, words: int) -> tuple[Line, Line, Line, Line, Line]:

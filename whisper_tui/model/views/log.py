@@ -5,7 +5,8 @@ from __future__ import annotations
 from whisper_tui.model.sentences import command_of, reporters, sentence
 from whisper_tui.model.state import LogEntry, State
 from whisper_tui.model.views.base import Frame, Lines, Span
-from whisper_tui.model.views.events import Match, clock, in_time, matcher
+from whisper_tui.model.views.events import clock, in_time
+from whisper_tui.model.views.filters import Match, matcher
 
 
 class LogReader:
@@ -36,6 +37,10 @@ class LogReader:
             return ((Span(f"  {told}", "dim"),),)
         end = self._end(entries, rows)
         return in_time(frame, entries[max(0, end - rows) : end], width)
+
+    def all(self, frame: Frame, width: int) -> Lines:
+        """All lines that match, however many there is room for."""
+        return in_time(frame, self._entries(frame), width)
 
     def scroll(self, state: State, by: int, rows: int) -> None:
         """Move by so many entries; down to the newest means following it."""
