@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from msgspec import Struct
@@ -20,7 +20,10 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.screen import Screen
 
 from mesh_core.api.schema import FINAL_STATES, Event, JobView
+from whisper_tui.browsing import Browser, Records
+from whisper_tui.contexts import Entrance
 from whisper_tui.errors import UserError
+from whisper_tui.exports import write_export
 from whisper_tui.intents import Actions, Intents
 from whisper_tui.keymap import Bound, Keymap
 from whisper_tui.model.access import Hindrance, against_asking, against_disturbing
@@ -30,17 +33,15 @@ from whisper_tui.model.inert import inert_message
 from whisper_tui.model.reducer import reduce
 from whisper_tui.model.selectors import STRANGE, operator_of
 from whisper_tui.model.state import State, initial_state
-from whisper_tui.model.views.base import Frame, Lines, Role, Span
+from whisper_tui.model.views.base import Frame, Role, Span, Target
 from whisper_tui.model.views.header import Running, is_slow, moves
-from whisper_tui.model.views.help import help_lines
-from whisper_tui.model.views.job_page import job_detail, job_title
-from whisper_tui.model.views.node_page import node_detail, node_title
-from whisper_tui.model.views.question_page import question_detail, question_title
+from whisper_tui.screens.contexts import Contexts, ContextsDialog, SwitchTo
 from whisper_tui.screens.dialog import Dialog
 from whisper_tui.screens.main import MainScreen
 from whisper_tui.screens.pager import Pager
 from whisper_tui.screens.quit import ExitChoice, QuitDialog
 from whisper_tui.screens.view import Kit
+from whisper_tui.terminal.ability import in_browser
 from whisper_tui.terminal.driver import TerminalDriver
 from whisper_tui.terminal.link import Link
 from whisper_tui.themes import DEFAULT, MONO, THEMES, Theme
@@ -49,21 +50,12 @@ from whisper_tui.widgets.painting import Painter
 from whisper_tui.widgets.table import LineTable
 
 HZ = 4
-HZ_REMOTE = 2
-"""Frames per second, and over SSH."""
+"""Frames per second."""
 
 BATCH = 256
 """Events taken in before the display gets a turn."""
 
 MESSAGE_S = 8.0
-
-PAGES: Mapping[str, tuple[Callable[[Frame, str], str], Callable[[Frame, str, int], Lines]]] = {
-    "node": (node_title, node_detail),
-    "question": (question_title, question_detail),
-    "job": (job_title, job_detail),
-    "help": (lambda _, __: "Help", lambda frame, _, width: help_lines(frame.glyphs, frame.keymap, width)),
-}
-"""What can be opened: title and lines about an id."""
 
 
 class EventSource(Protocol):
@@ -74,46 +66,51 @@ class EventSource(Protocol):
         ...
 
 
-def _hz() -> int:
-    return HZ_REMOTE if os.environ.get("SSH_CONNECTION") else HZ
-
-
 class ConsoleOptions(Struct, frozen=True):
     """How the console looks and what it starts from.
 
-    `primary` is the operator's peer id, `exec_delay_ms` the configured delay of executions. `greeting` is said at first.
-    `typed` turns
-    `whisper-tui COMMAND` into what works in the operator's shell. `keys` are those bound otherwise. `wall_ms` and `monotonic` are the clocks;
-    tests stop them.
+    `primary` is the operator's peer id, `exec_delay_ms` the configured delay of executions, `exports` the folder for what is
+    written down. `greeting` is said at first.
+    `supervised`: there is a supervisor to ask for actions on processes. `only_reading`: read-only for good. `typed` turns
+    `whisper-tui COMMAND` into what works in the operator's shell. `keys` are those bound otherwise, `contexts` the meshes
+    to go to. `wall_ms` and `monotonic` are the clocks; tests stop them.
     """
 
     primary: str = ""
     exec_delay_ms: float = 0.0
+    exports: Path = Path()
+    supervised: bool = True
     greeting: str = ""
     read_only: bool = False
+    only_reading: bool = False
     ascii: bool = False
     theme: str = DEFAULT.name
-    hz: int = 0
+    hz: int = HZ
+    mouse: bool = True
     typed: Callable[[str], str] = str
     keys: Mapping[str, Bound] = {}
+    contexts: Contexts = Contexts()
     wall_ms: Callable[[], float] = lambda: time.time() * 1000
     monotonic: Callable[[], float] = time.monotonic
 
 
-async def run_console(source: EventSource, actions: Actions, *, options: ConsoleOptions) -> ExitChoice:
-    """Run the console in this terminal until the operator leaves; what is to become of the mesh.
+async def run_console(
+    source: EventSource, actions: Actions, *, options: ConsoleOptions, records: Records | None = None
+) -> ExitChoice | SwitchTo:
+    """Run the console in this terminal until the operator leaves; what is to become of the mesh. `records` is where signed
+    records are asked for, None where nobody can be asked.
 
     UserError if there is no terminal to draw on.
     """
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not in_browser() and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UserError(
             "the console needs a terminal: it reads keys from stdin and draws on stderr",
             "do not redirect them, or use `--no-console` or `--script`",
         )
     # A console without its terminal has nothing to do: it ends with it, also where this signal was ignored (nohup).
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    console = Console(source, actions, options)
-    choice = await console.run_async()
+    console = Console(source, actions, options, records)
+    choice = await console.run_async(mouse=options.mouse)
     if choice is None and console.return_code:
         raise UserError("the console failed; the mesh goes on", "`whisper-tui attach` opens it again")
     return choice or ExitChoice.LEAVE
@@ -127,7 +124,7 @@ class Frozen(NamedTuple):
     now_ms: float
 
 
-class Console(App[ExitChoice], inherit_bindings=False):
+class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
     """Reduces events as they come and draws at a steady pace, so that a storm of events is one frame."""
 
     CSS_PATH = "app.tcss"
@@ -135,7 +132,9 @@ class Console(App[ExitChoice], inherit_bindings=False):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "quit", show=False)]
 
-    def __init__(self, source: EventSource, actions: Actions, options: ConsoleOptions) -> None:
+    def __init__(
+        self, source: EventSource, actions: Actions, options: ConsoleOptions, records: Records | None = None
+    ) -> None:
         # Only a console in native colours from its start has them taken away whole; others would turn grey.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self._source = source
@@ -144,9 +143,11 @@ class Console(App[ExitChoice], inherit_bindings=False):
         self.set_keymap({id: bound.keys for id, bound in options.keys.items()})
         self._glyphs: Glyphs = ASCII if options.ascii else UNICODE
         self._painter = Painter(ascii_only=options.ascii)
-        self._hz = options.hz or _hz()
-        self._read_only = options.read_only
-        self._state = initial_state(primary=options.primary, exec_delay_ms=options.exec_delay_ms)
+        self._hz = options.hz
+        self._read_only = options.read_only or options.only_reading
+        self._state = initial_state(
+            primary=options.primary, exec_delay_ms=options.exec_delay_ms, supervised=options.supervised
+        )
         self._taken = 0
         self._frozen: Frozen | None = None
         self._said_at = 0.0
@@ -160,6 +161,14 @@ class Console(App[ExitChoice], inherit_bindings=False):
             say=self.say,
             typed=options.typed,
             monotonic=options.monotonic,
+        )
+        self._browser = Browser(
+            self,
+            records,
+            self._painter,
+            options.monotonic,
+            root=lambda: self.main.view,
+            changed=self._draw_soon,
         )
         for theme in THEMES.values():
             self.register_theme(css_theme(theme))
@@ -213,7 +222,7 @@ class Console(App[ExitChoice], inherit_bindings=False):
         return self._frame_of(self._state, self._options.wall_ms())
 
     def _frame_of(self, state: State, now_ms: float) -> Frame:
-        return Frame(state, now_ms, self._glyphs, self._options.typed, self.keymap)
+        return Frame(state, now_ms, self._glyphs, self._options.typed, self.keymap, self._browser.evidence)
 
     def tick(self) -> None:
         """Draw a frame, unless it would be the one before."""
@@ -226,14 +235,21 @@ class Console(App[ExitChoice], inherit_bindings=False):
         was_slow = is_slow(self._condition)
         self._condition = self._condition_now()
         changed = self._drawn is not self.frame.state or is_slow(self._condition) != was_slow
-        if changed or self._frozen is not None or moves(self.frame):
+        if changed or self._frozen is not None or self._moves():
             self.draw()
+
+    def _draw_soon(self) -> None:
+        self.call_after_refresh(self.draw)
+
+    def _moves(self) -> bool:
+        return moves(self.frame) or self.main.shown.moves(self.frame)
 
     def draw(self) -> None:
         """Draw a frame; widgets redraw only the cells that differ from the one before."""
         frame, running = self.frame, self._condition_now()
         self._drawn = frame.state
         if isinstance(self.screen, Pager):
+            self._browser.ask_for(frame, self.screen.target)
             self.screen.sync(frame)
         else:
             self.main.sync(frame, running)
@@ -249,11 +265,16 @@ class Console(App[ExitChoice], inherit_bindings=False):
     def say(self, message: str, role: Role = "text") -> None:
         """Show a message for a while."""
         self._said_at = self._options.monotonic()
-        self.main.say(Span(inert_message(message), role))
+        self._say(Span(inert_message(message), role))
 
     def _hush(self) -> None:
         self._said_at = 0.0
-        self.main.say(None)
+        self._say(None)
+
+    def _say(self, message: Span | None) -> None:
+        self.main.say(message)
+        if isinstance(self.screen, Pager):
+            self.screen.say(message)
 
     # ------------------------------------------------------------------------------------------ terminal
 
@@ -293,33 +314,55 @@ class Console(App[ExitChoice], inherit_bindings=False):
         self._frozen = frozen if self._frozen is None else None
         self.draw()
 
+    def action_export(self) -> None:
+        """Write the list or page down."""
+        screen = self.screen
+        shown = screen if isinstance(screen, Pager) else self.main.shown
+        exported = shown.export(self.frame)
+        self._write(*exported)
+
+    def action_picture(self) -> None:
+        """Write a picture of the screen down."""
+        self._write("screen", "svg", self.export_screenshot(simplify=True))
+
+    def _write(self, name: str, suffix: str, text: str) -> None:
+        try:
+            path = write_export(self._options.exports, name, suffix, text, self._options.wall_ms())
+        except UserError as error:
+            self.say(f"{error.message}; {error.hint}", "warn")
+        else:
+            self.say(f"written: {path}")
+
     def action_read_only(self) -> None:
         """Allow actions, or refuse them."""
+        if self._options.only_reading:
+            self.say("this console was opened to read only, whatever is pressed", "warn")
+            return
         self._read_only = not self._read_only
         self.say("read-only: actions are refused" if self._read_only else "actions are allowed")
         self.draw()
 
     def action_help(self) -> None:
         """Show all keys."""
-        self._page(self._pager("help", ""))
+        self._open(Target("help", ""))
 
     def on_line_table_opened(self, message: LineTable.Opened) -> None:
         """Open what a row stands for."""
-        page, key = message.page, message.key
-        if page == "job":
-            self._page(self._pager(page, key, lambda: self._can_cancel(key)), partial(self._cancel, key))
-        else:
-            self._page(self._pager(page, key))
+        self._open(Target(message.page, message.key))
 
-    def _pager(self, kind: str, key: str, can_cancel: Callable[[], bool] = lambda: False) -> Pager:
-        title, lines = PAGES[kind]
-        return Pager(
-            lambda frame: title(frame, key),
-            lambda frame, width: lines(frame, key, width),
-            self._painter,
-            self._options.monotonic,
-            can_cancel,
-        )
+    def on_pager_opened(self, message: Pager.Opened) -> None:
+        """Open what a link leads to."""
+        self._open(message.target)
+
+    def _open(self, target: Target) -> None:
+        def left(chosen: str | None) -> None:
+            self.call_after_refresh(self.draw)
+            if chosen is not None:
+                self._cancel(target.key, chosen)
+
+        is_job = target.page == "job"
+        self._browser.open(self.frame, target, lambda: is_job and self._can_cancel(target.key), left)
+        self.call_after_refresh(self.draw)
 
     def _can_cancel(self, job: str) -> bool:
         view = self._open_job(job)
@@ -330,20 +373,40 @@ class Console(App[ExitChoice], inherit_bindings=False):
         entry = self._state.jobs.get(job or "")
         return entry.view if entry is not None and entry.view.state not in FINAL_STATES else None
 
-    def _page(self, pager: Pager, then: Callable[[str | None], None] | None = None) -> None:
-        def left(chosen: str | None) -> None:
-            self.call_after_refresh(self.draw)
-            if then is not None:
-                then(chosen)
-
-        self.push_screen(pager, left)
-        self.call_after_refresh(self.draw)
-
     def on_line_table_copied(self, message: LineTable.Copied) -> None:
         """Copy an id to the clipboard of the terminal (OSC 52)."""
-        key = message.key.partition(STRANGE)[0]  # of another's question, its own id
+        self._copy(message.key)
+
+    def on_pager_copied(self, message: Pager.Copied) -> None:
+        """The same for what a link leads to."""
+        self._copy(message.key)
+
+    def _copy(self, key: str) -> None:
+        key = key.partition(STRANGE)[0]  # of another's question, its own id
         self.copy_to_clipboard(key)
         self.say(f"copied {key[:16]}…")
+
+    # ------------------------------------------------------------------------------------------ contexts
+
+    def action_contexts(self) -> None:
+        """Choose another mesh."""
+        options = self._options
+        dialog = ContextsDialog(options.contexts, self._painter, self._glyphs.cursor, options.monotonic)
+        self.push_screen(dialog, self._go_to)
+
+    def _go_to(self, entrance: Entrance | None) -> None:
+        if entrance is not None:
+            self.say(f"asking {entrance.where} …")
+            self.run_worker(self._enter(entrance), group="contexts", exclusive=True, exit_on_error=False)
+
+    async def _enter(self, entrance: Entrance) -> None:
+        """Leave for a mesh that answers; stay where it does not."""
+        try:
+            mesh = await entrance.mesh()
+        except UserError as error:
+            self.say("; ".join(filter(None, (error.message, error.hint))), "warn")
+        else:
+            self.exit(SwitchTo(mesh, self.theme))
 
     # ------------------------------------------------------------------------------------------ quitting
 
@@ -351,7 +414,7 @@ class Console(App[ExitChoice], inherit_bindings=False):
         """Ask whether the mesh stays up."""
         if not isinstance(self.screen, QuitDialog):
             options = self._options
-            dialog = QuitDialog(self._painter, options.monotonic, options.typed, stopped=self._state.stopped)
+            dialog = QuitDialog(self._painter, options.monotonic, options.typed, self._state)
             self.push_screen(dialog, self._leave)
 
     def action_help_quit(self) -> None:

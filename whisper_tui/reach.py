@@ -79,6 +79,13 @@ class Reach:
         answers = await asyncio.gather(*map(ask, _by_preference(await self.status())))
         return {name: state for name, state in answers if state is not None}
 
+    async def askable(self, name: str | None = None) -> list[tuple[str, ControlClient]]:
+        """Whose control API can be asked, the operator's first: name and client; of the one called `name` only, if there is
+        a name."""
+        status = await self.status()
+        seats = [_seat(status.plan, name)] if name else _by_preference(status)
+        return [(seat.name, self.control(seat)) for seat in seats]
+
     async def until_met(self) -> None:
         """Wait until the operator's node sees every participant alive whose mesh process runs."""
         status = await self.status()

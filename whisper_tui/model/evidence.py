@@ -5,7 +5,7 @@ Events tell what happened; what proves it is asked for when somebody wants to se
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -48,6 +48,6 @@ def with_answer(evidence: Evidence, ask: Ask, answer: Answer) -> Evidence:
     return kept
 
 
-def without_refusals(evidence: Evidence) -> Evidence:
-    """What is left when everything that was refused may be asked for again."""
-    return {ask: answer for ask, answer in evidence.items() if not answer.refusal}
+def without(evidence: Evidence, asks: Collection[Ask]) -> Evidence:
+    """What is left when these are asked for again."""
+    return {ask: answer for ask, answer in evidence.items() if ask not in asks}

@@ -23,11 +23,11 @@ def attempt_key(job: str, epoch: int) -> str:
 
 
 def attempt_title(frame: Frame, key: str) -> str:
-    """`lease q1.4 e2`."""
+    """`Lease q1.4 e2`."""
     job, epoch = _parts(key)
     entry = frame.state.jobs.get(job)
     label = inert(label_of(entry.view, operator_of(frame.state)), 20) if entry else ""
-    return f"lease {label} e{epoch}"
+    return f"Lease {label} e{epoch}"
 
 
 def attempt_asks(frame: Frame, key: str) -> tuple[Ask, ...]:

@@ -36,8 +36,8 @@ _ACCUSES = frozenset({"member_suspected", "member_dead", "neighbour_lost", "refu
 
 
 def incident_title(_frame: Frame, key: str) -> str:
-    """`incident 2`."""
-    return f"incident {key}"
+    """`Incident 2`."""
+    return f"Incident {key}"
 
 
 def incident_asks(frame: Frame, key: str) -> tuple[Ask, ...]:

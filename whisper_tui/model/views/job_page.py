@@ -10,8 +10,10 @@ from whisper_tui.model.selectors import is_forgotten, is_stalled, label_of, name
 from whisper_tui.model.state import State
 from whisper_tui.model.views import jobs as job_views
 from whisper_tui.model.views import nodes as node_views
-from whisper_tui.model.views.base import Frame, Line, Lines, Role, Span, axl, fit, seconds
+from whisper_tui.model.views.attempt_page import OUTCOMES, attempt_key
+from whisper_tui.model.views.base import Frame, Line, Lines, Span, Target, axl, fit, seconds
 from whisper_tui.model.views.page import INDENT, field, paragraphs, passages, remarks, section
+from whisper_tui.model.views.records import about_job, job_records
 from whisper_tui.model.views.waterfall import attempt_end_ms, axis_of, end_ms, waterfall
 
 
@@ -40,6 +42,7 @@ def job_detail(frame: Frame, job_id: str, width: int) -> Lines:
         *section(frame, "Committee", _committee(frame, job, width), width),
         *section(frame, "Bids", _bids(frame, job), width),
         *section(frame, "Passages cited", cited, width),
+        *section(frame, "Records", job_records(frame, job_id, width), width),
     )
 
 
@@ -56,6 +59,10 @@ def _summary(frame: Frame, job: JobView) -> list[Line]:
             Span(f"  {inert(job.reason, 120)}", "warn"),
         ),
         field("work", Span(f"{inert(job.kind, 20)}{shard}")),
+        field(
+            "submitter",
+            Span(inert(name_of(frame.state, job.submitter), 40), "text", Target("node", job.submitter)),
+        ),
         field(
             "timeline",
             *bar,
@@ -110,19 +117,13 @@ def _attempts(frame: Frame, job: JobView) -> list[Line]:
 
 def _attempt(frame: Frame, job: JobView, index: int) -> Line:
     attempt = job.attempts[index]
-    roles: dict[str, Role] = {
-        "running": "running",
-        "settled": "settled",
-        "adopted": "settled",
-        "lost": "dead",
-    }
     began = seconds(attempt.leased_ms - job.submitted_ms, signed=True)
     held_ms = attempt_end_ms(job, index, frame.now_ms) - (attempt.started_ms or attempt.leased_ms)
     return (
         INDENT,
-        Span(f"epoch {attempt.epoch:<3}", "strong"),
+        Span(f"epoch {attempt.epoch:<3}", "strong", Target("attempt", attempt_key(job.job, attempt.epoch))),
         Span(fit(inert(name_of(frame.state, attempt.holder), 20), 11)),
-        Span(f"{fit(inert(attempt.outcome, 20), 9)} ", roles.get(attempt.outcome, "warn")),
+        Span(f"{fit(inert(attempt.outcome, 20), 9)} ", OUTCOMES.get(attempt.outcome, "warn")),
         Span(
             f"leased {began:>8}  held {held_ms / 1000:>6.2f}s  {attempt.tokens or frame.glyphs.nothing:>5} tokens  ",
             "dim",
@@ -146,7 +147,7 @@ def _committee(frame: Frame, job: JobView, width: int) -> list[Line]:
             spans.append([INDENT])
             used = 2
         spans[-1] += [
-            Span(text, word.role if word.role != "alive" else "text"),
+            Span(text, word.role if word.role != "alive" else "text", Target("node", peer)),
             Span(f"{voted}  ", "settled"),
         ]
         used += len(text) + 3
@@ -155,7 +156,7 @@ def _committee(frame: Frame, job: JobView, width: int) -> list[Line]:
         field(
             "quorum", Span(f"weight {job.quorum} of {job.weight}"), Span(f"  {_tolerates(state, job)}", "dim")
         ),
-        field("certificate", Span(_certificate(job, glyphs.settled))),
+        field("certificate", Span(_certificate(job, glyphs.settled), "text", _settlement(frame, job))),
     ]
 
 
@@ -171,20 +172,30 @@ def _certificate(job: JobView, sign: str) -> str:
     return f"{sign} votes of weight {voted_weight(job)}" if job.votes else "none yet"
 
 
+def _settlement(frame: Frame, job: JobView) -> Target | None:
+    """The record that holds the certificate, once it is known."""
+    found = (record for record in about_job(frame, job.job) if record.kind == "settle")
+    return next((Target("record", record.hash) for record in found), None)
+
+
 def _bids(frame: Frame, job: JobView) -> list[Line]:
     lines: list[Line] = []
     for bid in sorted(job.auction.bids, key=lambda bid: (bool(bid.refused), bid.rank)):
         name = fit(inert(name_of(frame.state, bid.peer), 20), 11)
         if bid.refused:
             lines.append(
-                (INDENT, Span(f"{frame.glyphs.dead}  {name}", "dim"), Span(inert(bid.refused, 80), "warn"))
+                (
+                    INDENT,
+                    Span(f"{frame.glyphs.dead}  {name}", "dim", Target("node", bid.peer)),
+                    Span(inert(bid.refused, 80), "warn"),
+                )
             )
             continue
         parts = " + ".join(f"{inert(part, 16)} {value:.3f}" for part, value in bid.parts.items())
         lines.append(
             (
                 INDENT,
-                Span(f"{bid.rank:<3}{name}", "accent" if bid.rank == 1 else "text"),
+                Span(f"{bid.rank:<3}{name}", "accent" if bid.rank == 1 else "text", Target("node", bid.peer)),
                 Span(f"{axl(bid.price_micro)} AXL   score {bid.score:.3f} "),
                 Span(f"= {parts}   {bid.load:.1f} busy, expects {bid.expected_ms} ms", "dim"),
             )

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import heapq
+
+from mesh_core.api.schema import FINAL_STATES, JobView
 from whisper_tui.model.inert import inert
+from whisper_tui.model.numbers import counted
 from whisper_tui.model.selectors import Node, jobs_held, label_of, name_of, node_of, operator_of
 from whisper_tui.model.views import jobs as job_views
 from whisper_tui.model.views import nodes as node_views
-from whisper_tui.model.views.base import Frame, Line, Lines, Role, Span, axl, fit
+from whisper_tui.model.views.attempt_page import OUTCOMES, attempt_key
+from whisper_tui.model.views.base import Frame, Line, Lines, Role, Span, Target, axl, fit
 from whisper_tui.model.views.events import clock
 from whisper_tui.model.views.page import INDENT, field, section
+from whisper_tui.model.views.records import author_records
+from whisper_tui.model.views.replicas import difference_key
+
+WORK_SHOWN = 12
 
 
 def node_title(frame: Frame, peer: str) -> str:
@@ -22,8 +31,11 @@ def node_detail(frame: Frame, peer: str, width: int) -> Lines:
     node = node_of(state, peer)
     return (
         *_node_summary(frame, node),
-        *section(frame, "Seen by", _sights(frame, peer), width),
         *section(frame, "Holds", _holdings(frame, peer), width),
+        *section(frame, "Seen by", _sights(frame, peer), width),
+        *section(frame, "Has worked on", _work(frame, peer), width),
+        *section(frame, "Replica", _replica(frame, peer), width),
+        *section(frame, "Newest records", author_records(frame, peer, width), width),
     )
 
 
@@ -86,7 +98,9 @@ def _sights(frame: Frame, peer: str) -> list[Line]:
         lines.append(
             (
                 INDENT,
-                Span(fit(inert(name_of(state, observer_peer), 20), 11)),
+                Span(
+                    fit(inert(name_of(state, observer_peer), 20), 11), "text", Target("node", observer_peer)
+                ),
                 Span(f"{sign} {sight.state:<8}", role),
                 Span(f"{since}  {link}{heard}", "dim"),
             )
@@ -98,9 +112,55 @@ def _holdings(frame: Frame, peer: str) -> list[Line]:
     return [
         (
             INDENT,
-            Span(fit(inert(label_of(job, operator_of(frame.state)), 20), 8), "strong"),
+            Span(_label(frame, job), "strong", Target("attempt", attempt_key(job.job, job.epoch))),
             *job_views.state_of(frame.state, job, frame.glyphs),
             Span(f"  epoch {job.epoch}  {job.tokens or frame.glyphs.nothing} tokens", "dim"),
         )
         for job in jobs_held(frame.state, peer)
     ]
+
+
+def _label(frame: Frame, job: JobView) -> str:
+    return fit(inert(label_of(job, operator_of(frame.state)), 20), 8)
+
+
+def _work(frame: Frame, peer: str) -> list[Line]:
+    """Its newest leases that have ended, each with what became of it."""
+    ended = [
+        (attempt.leased_ms, job, attempt)
+        for job in (entry.view for entry in frame.state.jobs.values())
+        for attempt in job.attempts
+        if attempt.holder == peer and (attempt.ended_ms or job.state in FINAL_STATES)
+    ]
+    newest = heapq.nlargest(WORK_SHOWN, ended, key=lambda one: (one[0], one[1].index))
+    return [
+        (
+            INDENT,
+            Span(_label(frame, job), "strong", Target("attempt", attempt_key(job.job, attempt.epoch))),
+            Span(f"{inert(attempt.outcome, 20):<10}", OUTCOMES.get(attempt.outcome, "warn")),
+            Span(f"epoch {attempt.epoch:<3} leased {clock(leased_ms)}  {inert(attempt.note, 80)}", "dim"),
+        )
+        for leased_ms, job, attempt in newest
+    ]
+
+
+def _replica(frame: Frame, peer: str) -> list[Line]:
+    """Its state root, and against whose it can be held: that of the node that tells of the mesh."""
+    state = frame.state
+    observer = state.observers.get(peer)
+    if observer is None or observer.replica is None:
+        return []
+    replica = observer.replica
+    lines = [
+        field("state root", Span(inert(replica.root, 64), "dim")),
+        field(
+            "records",
+            Span(str(replica.records)),
+            Span(f"  {counted(replica.missing, 'gap')}", "suspect" if replica.missing else "dim"),
+        ),
+    ]
+    if peer != state.primary and state.primary in state.observers:
+        told = f"with {inert(name_of(state, state.primary), 40)}"
+        target = Target("difference", difference_key(state.primary, peer))
+        lines.append(field("compare", Span(told, "text", target)))
+    return lines

@@ -6,7 +6,7 @@ from mesh_core.api.schema import JobView
 from whisper_tui.model.inert import inert
 from whisper_tui.model.selectors import Question, name_of, question_of
 from whisper_tui.model.views import jobs as job_views
-from whisper_tui.model.views.base import Frame, Line, Lines, Span, axl, fit_line, seconds
+from whisper_tui.model.views.base import Frame, Line, Lines, Span, Target, axl, fit_line, seconds
 from whisper_tui.model.views.events import clock
 from whisper_tui.model.views.job_page import answer_of
 from whisper_tui.model.views.page import INDENT, field, paragraphs, passages, remarks, section
@@ -83,5 +83,6 @@ def _none_yet(question: Question) -> Line:
 def _part(frame: Frame, job: JobView, width: int) -> Line:
     label, state, holder, tokens, words = job_views.cells_of(frame, job, max(10, width - 48))
     spaced = ((label, 8), (state, 12), (holder, 14))
-    start = [INDENT, *(span for cell, size in spaced for span in fit_line(cell, size))]
+    cells = [span for cell, size in spaced for span in fit_line(cell, size)]
+    start = [INDENT, cells[0]._replace(target=Target("job", job.job)), *cells[1:]]
     return (*start, *fit_line(tokens, 6, "right"), Span("  "), *words)

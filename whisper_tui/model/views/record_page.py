@@ -20,15 +20,17 @@ _ID_CHARS = 64
 _TEXT_CHARS_MAX = 600
 _DUMP_BYTES = 16
 _SIGNATURE_BYTES = 64
+_VOTES = {"accept": "accept vote", "settle": "settle vote"}
+_ABSENT = object()
 _FIRST = "0" * _ID_CHARS
 
 
 def record_title(frame: Frame, name: str) -> str:
-    """`lease 12 of node4`."""
+    """`Record 12 of node4`, whatever it says."""
     record = record_of(frame, name)
     if record is None:
         return f"Record {inert(name, 8)}"
-    return f"{inert(record.kind, 20)} {record.seq} of {inert(name_of(frame.state, record.author), 20)}"
+    return f"Record {record.seq} of {inert(name_of(frame.state, record.author), 20)}"
 
 
 def record_asks(_frame: Frame, name: str) -> tuple[Ask, ...]:
@@ -51,9 +53,7 @@ def record_detail(frame: Frame, name: str, width: int) -> Lines:
     lines: list[Line] = [*head, *_links(checked)]
     lines += section(frame, f"Checked by {by}", [_check(frame, one) for one in checked.checks], width)
     lines += section(frame, "Says", _fields(frame.state, checked.says, width), width)
-    lines += section(
-        frame, _heading(checked.statements), _statements(frame, checked.statements, width), width
-    )
+    lines += section(frame, _heading(checked.statements), _statements(frame, checked, width), width)
     raw = Span(f"{len(checked.raw) // 2} signed bytes", "accent", Target("raw", name))
     return (
         *lines,
@@ -61,9 +61,9 @@ def record_detail(frame: Frame, name: str, width: int) -> Lines:
     )
 
 
-def raw_title(_frame: Frame, name: str) -> str:
-    """`raw 3fab12…`."""
-    return f"raw {inert(name, 8)}"
+def raw_title(_frame: Frame, _name: str) -> str:
+    """Which record that is, is told by the page below."""
+    return "Raw"
 
 
 def raw_detail(frame: Frame, name: str, width: int) -> Lines:
@@ -142,20 +142,24 @@ def _heading(statements: Sequence[CheckedStatement]) -> str:
     if not statements:
         return ""
     kinds = {statement.kind for statement in statements}
-    noun = inert(kinds.pop(), 20) if len(kinds) == 1 else "statement"
-    return f"Holds {counted(len(statements), f'signed {noun}')}"
+    kind = inert(kinds.pop(), 20) if len(kinds) == 1 else "statement"
+    return f"Holds {counted(len(statements), f'signed {_VOTES.get(kind, kind)}')}"
 
 
-def _statements(frame: Frame, statements: Sequence[CheckedStatement], width: int) -> list[Line]:
+def _statements(frame: Frame, checked: CheckedRecord, width: int) -> list[Line]:
+    """The signed statements in a record: of each what it says beyond what the record says itself."""
     lines: list[Line] = []
-    for statement in statements:
+    for statement in checked.statements:
         sign, role = _verdict(frame, not statement.problem)
         if statement.problem:
             lines.append((INDENT, Span(f"{sign} ", role), Span(inert(statement.problem, 160), "warn")))
             continue
         name = f"{inert(name_of(frame.state, statement.author), 20):<12}"
-        says = {key: value for key, value in statement.says.items() if key != "job"}
+        says = {
+            key: value for key, value in statement.says.items() if checked.says.get(key, _ABSENT) != value
+        }
         told = ", ".join(f"{inert(key, 20)} {_value(frame.state, value)}" for key, value in says.items())
+        told = told or "the same"
         first, *rest = wrap(told, max(20, width - 20))
         author = Span(name, "text", Target("node", statement.author))
         lines.append((INDENT, Span(f"{sign} ", role), author, Span(first, "dim")))
@@ -165,11 +169,19 @@ def _statements(frame: Frame, statements: Sequence[CheckedStatement], width: int
 
 def _fields(state: State, says: Mapping[str, Any], width: int) -> list[Line]:
     lines: list[Line] = []
-    for name, value in says.items():
+    for name, value in _flat(says).items():
         first, *rest = wrap(_value(state, value), max(20, width - 20))
         lines.append((INDENT, Span(f"{inert(name, 16):<16}", "dim"), Span(first)))
         lines += [(INDENT, Span(" " * 16), Span(piece)) for piece in rest]
     return lines
+
+
+def _flat(says: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of fields beside the others: nobody wants to read them in one line."""
+    flat: dict[str, Any] = {}
+    for name, value in says.items():
+        flat |= value if isinstance(value, dict) else {name: value}
+    return flat
 
 
 def _value(state: State, value: object) -> str:
@@ -184,7 +196,7 @@ def _value(state: State, value: object) -> str:
         told = _name(state, value)
     else:
         told = str(value)
-    return inert(told, _TEXT_CHARS_MAX)
+    return inert(told, _TEXT_CHARS_MAX) + (" …" if len(told) > _TEXT_CHARS_MAX else "")
 
 
 def _name(state: State, id_: str) -> str:

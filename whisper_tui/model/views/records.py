@@ -8,10 +8,20 @@ from mesh_core.api.schema import RecordView
 from whisper_tui.model.evidence import WAITING, Ask
 from whisper_tui.model.inert import inert
 from whisper_tui.model.selectors import name_of
-from whisper_tui.model.views.base import Frame, Line, Lines, Span, Target, fit
+from whisper_tui.model.views.base import Column, Frame, Line, Lines, Span, Table, Target, fit
 from whisper_tui.model.views.events import clock
 from whisper_tui.model.views.page import INDENT
 from whisper_tui.model.views.record_page import asked
+
+COLUMNS = (
+    Column("TIME", 12),
+    Column("AUTHOR", 9),
+    Column("SEQ", 5, "right"),
+    Column("KIND", 8),
+    Column("WHAT", 20, flex=True),
+    Column("BYTES", 6, "right"),
+    Column("HASH", 8),
+)
 
 IN_SHORT = 8
 """Records of an author that its node's page shows."""
@@ -56,8 +66,8 @@ def author_records(frame: Frame, peer: str, width: int) -> list[Line]:
 
 
 def author_title(frame: Frame, peer: str) -> str:
-    """`records of node4`."""
-    return f"records of {inert(name_of(frame.state, peer), 20)}"
+    """`Records of node4`."""
+    return f"Records of {inert(name_of(frame.state, peer), 20)}"
 
 
 def author_detail(frame: Frame, peer: str, width: int) -> Lines:
@@ -76,6 +86,35 @@ def _listed(frame: Frame, records: Iterable[RecordView], ask: Ask, width: int) -
     return lines or [
         (INDENT, Span("none is held any more: a snapshot has taken the place of older ones", "dim"))
     ]
+
+
+def records_table(frame: Frame) -> Table:
+    """The newest records, the newest on top."""
+    newest = sorted(
+        frame.state.records.values(),
+        key=lambda record: (record.at_ms, record.author, record.seq),
+        reverse=True,
+    )
+    found = {record.hash: record for record in newest}
+    return Table(
+        COLUMNS,
+        tuple(found),
+        lambda name: _row(frame, found[name]),
+        "no record yet: asking a question writes some",
+        lambda _: "record",
+    )
+
+
+def _row(frame: Frame, record: RecordView) -> tuple[Line, ...]:
+    return (
+        (Span(clock(record.at_ms), "dim"),),
+        (Span(inert(name_of(frame.state, record.author), 40)),),
+        (Span(str(record.seq), "dim"),),
+        (Span(inert(record.kind, 20), "strong"),),
+        (Span(inert(record.summary, 160)),),
+        (Span(str(record.bytes), "dim"),),
+        (Span(inert(record.hash, 8), "dim"),),
+    )
 
 
 def record_line(frame: Frame, record: RecordView) -> Line:

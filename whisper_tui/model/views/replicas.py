@@ -69,9 +69,9 @@ def difference_key(one: str, other: str) -> str:
 
 
 def difference_title(frame: Frame, key: str) -> str:
-    """`node1 against node4`."""
+    """`node1 and node4`."""
     one, other = _names(frame.state, key)
-    return f"{one} against {other}"
+    return f"{one} and {other}"
 
 
 def difference_asks(frame: Frame, key: str) -> tuple[Ask, ...]:
