@@ -46,6 +46,8 @@ KEYS: tuple[Key, ...] = (
     Key("page_up", "pageup,ctrl+b", "pgup", "a page up", "tables"),
     Key("first", "g,home", "g", "first row", "tables"),
     Key("last", "G,shift+g,end", "G", "last row", "tables"),
+    Key("columns_right", "right", "→", "further columns, where there is no room for all", "tables"),
+    Key("columns_left", "left", "←", "back to the columns before", "tables"),
     Key("mark", "space", "space", "mark a node, for actions on several, and go to the next", "tables"),
     Key("open", "enter", "enter", "open the node, question or job", "tables", "open"),
     Key("copy", "y", "y", "copy its id to the terminal's clipboard (OSC 52)", "tables"),

@@ -9,12 +9,14 @@ from whisper_tui.model.state import State
 
 
 def peers_of_rows(state: State, rows: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """Peers behind rows, given as (kind of page that the row opens, key): of a node itself, of a job who holds it, of a
-    question all who hold a job of it."""
+    """Peers behind rows, given as (kind of page that the row opens, key): of a node itself, of a job or a lease of it
+    who holds it, of a question all who hold a job of it."""
     peers: dict[str, None] = {}
     for page, key in rows:
         if page == "node":
             peers[key] = None
+        elif page == "attempt":
+            peers |= dict.fromkeys(_holders(state, key.partition(" ")[0]))
         elif page in ("job", "question"):
             peers |= dict.fromkeys(_holders(state, key))
     return tuple(peers)

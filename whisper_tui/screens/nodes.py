@@ -31,4 +31,8 @@ class NodesView(View):
 
     def draw(self, frame: Frame) -> None:
         """Every participant."""
-        self._table.sync(nodes.nodes_table(frame))
+        self._table.sync(nodes.nodes_in_full(frame))
+
+    def moves(self, frame: Frame) -> bool:
+        """Somebody's silence grows."""
+        return any(source.state != "live" for source in frame.state.sources.values())

@@ -69,6 +69,10 @@ class View(Container):
     def draw(self, frame: Frame) -> None:
         """Draw this frame into all panes that are shown."""
 
+    def moves(self, frame: Frame) -> bool:
+        """Whether the picture changes by the passing of time alone, besides what changes everywhere."""
+        return False
+
     @property
     def shape(self) -> Shape:
         """The present layout."""

@@ -7,7 +7,7 @@ that costs ten times the processor and the bytes of this one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from textual.binding import BindingType
 from textual.events import Click
@@ -22,6 +22,8 @@ from whisper_tui.model.views.base import Column, Line, Span, Table, cut, fit, fi
 from whisper_tui.widgets.bindings import bindings_of
 from whisper_tui.widgets.filter_field import FilterWanted
 from whisper_tui.widgets.painting import Painter, changed_cells
+
+T = TypeVar("T")
 
 FOLLOW_AFTER_S = 5.0
 """A cursor that the operator moved within this time is not taken away from its row."""
@@ -81,6 +83,7 @@ class LineTable(Widget, can_focus=True):
         self.arrangement = Arrangement()
         self._widths: tuple[int, ...] = ()
         self._top = 0
+        self._skipped = 0
         self._cursor: str | None = None
         self._marks: frozenset[str] = frozenset()
         self._drawn: dict[int, tuple[Line, bool]] = {}
@@ -95,7 +98,7 @@ class LineTable(Widget, can_focus=True):
         if self.arrangement.is_plain and self._follows(table.keys):
             self._cursor = table.keys[0]
         self._table = table
-        self._widths = _widths(table.columns, self.size.width - 2)
+        self._measure()
         self._marks &= frozenset(table.keys)
         if self._cursor not in table.keys:
             self._cursor = table.keys[min(lost_at, len(table.keys) - 1)] if table.keys else None
@@ -190,7 +193,7 @@ class LineTable(Widget, can_focus=True):
 
     def on_resize(self) -> None:
         """The flexible column takes what there is now."""
-        self._widths = _widths(self._table.columns, self.size.width - 2)
+        self._measure()
         self._scroll_to_cursor()
         self._drawn.clear()
         self._redraw()
@@ -227,10 +230,11 @@ class LineTable(Widget, can_focus=True):
         width = self.size.width
         if y == 0:
             heading = [
-                self._title(column, size)
-                for column, size in zip(self._table.columns, self._widths, strict=False)
+                self._title(column, size) for column, size in zip(self._columns, self._widths, strict=False)
             ]
-            return fit_line((Span(" "), *heading), width), False
+            line = fit_line((Span(" "), *heading), width - 1)
+            hidden = len(self._widths) < len(self._columns)
+            return (*line, Span(self._glyphs.cursor if hidden else " ", "accent")), False
         at = self._top + y - 1
         keys = self._table.keys
         if at >= len(keys):
@@ -246,6 +250,18 @@ class LineTable(Widget, can_focus=True):
             (self._margin(keys[at], here), *self._spans(keys[at])), width
         ), here and self.has_focus
 
+    @property
+    def _columns(self) -> tuple[Column, ...]:
+        """The columns from the first that is shown on; the one that names the row stays."""
+        return self._shifted(self._table.columns)
+
+    def _shifted(self, cells: tuple[T, ...]) -> tuple[T, ...]:
+        return (*cells[:1], *cells[1 + self._skipped :])
+
+    def _measure(self) -> None:
+        self._skipped = min(self._skipped, max(0, len(self._table.columns) - 2))
+        self._widths = _widths(self._columns, self.size.width - 2)
+
     def _title(self, column: Column, size: int) -> Span:
         """A column's title; the one that rows are sorted by says which way."""
         if column.title != self.arrangement.sorted_by or not column.title or size < 2:
@@ -260,8 +276,8 @@ class LineTable(Widget, can_focus=True):
 
     def _spans(self, key: str) -> list[Span]:
         spans: list[Span] = []  # columns without a width did not fit: cells stop where widths do
-        row, widths = self._table.row(key), self._widths
-        for at, (cell, column, size) in enumerate(zip(row, self._table.columns, widths, strict=False)):
+        row, widths = self._shifted(self._table.row(key)), self._widths
+        for at, (cell, column, size) in enumerate(zip(row, self._columns, widths, strict=False)):
             rest = sum(widths[at:]) + len(widths) - at - 1 if at + 1 == len(row) else size
             spans.extend(fit_line(cell, rest, column.align, ellipsis=self._glyphs.ellipsis))
             spans.append(Span(" "))
@@ -314,6 +330,20 @@ class LineTable(Widget, can_focus=True):
         """To the last row."""
         self._move_to(len(self._table.keys) - 1)
 
+    def action_columns_right(self) -> None:
+        """Further columns, as long as some are hidden."""
+        if len(self._widths) < len(self._columns):
+            self._shift(1)
+
+    def action_columns_left(self) -> None:
+        """Back to earlier columns."""
+        self._shift(-1)
+
+    def _shift(self, by: int) -> None:
+        self._skipped = max(0, self._skipped + by)
+        self._measure()
+        self._redraw()
+
     def action_mark(self) -> None:
         """Mark or unmark the row, and go on to the next."""
         if self._markable and self._cursor is not None:
@@ -343,7 +373,7 @@ class LineTable(Widget, can_focus=True):
     def _sort_at(self, x: int) -> None:
         """Sort by the column whose title was clicked."""
         start = 1
-        for column, size in zip(self._table.columns, self._widths, strict=False):
+        for column, size in zip(self._columns, self._widths, strict=False):
             if start <= x < start + size + 1 and column.title:
                 self.arrangement.sort(column.title)
                 self._arranged()

@@ -2,54 +2,186 @@
 
 from __future__ import annotations
 
-from mesh_core.api.schema import MemberView
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
+
+from mesh_core.api.schema import FINAL_STATES, MemberView
 from whisper_tui.model.glyphs import Glyphs
 from whisper_tui.model.inert import inert
-from whisper_tui.model.selectors import Node, is_cut_off, jobs_held, nodes
-from whisper_tui.model.state import State
-from whisper_tui.model.views.base import Column, Frame, Line, Role, Span, Table, axl
+from whisper_tui.model.selectors import Node, is_cut_off, nodes
+from whisper_tui.model.state import Source, State
+from whisper_tui.model.views.base import Column, Frame, Line, Role, Span, Table, axl, seconds
 
-COLUMNS = (
-    Column("NODE", 9),
-    Column("STATE", 10),
-    Column("PROCESS", 9),
-    Column("SHARD", 5, "right"),
-    Column("PRICE", 7, "right"),
-    Column("LEASES", 6, "right"),
-    Column("DONE", 5, "right"),
-    Column("RESC", 4, "right"),
-    Column("LAG", 3, "right"),
-    Column("MODEL", 12, flex=True),
-)
+
+class Known(NamedTuple):
+    """What is counted once for all rows: leases held and the mean time of finished runs by holder, the load that each
+    last bid with, and how the stream of each stands."""
+
+    frame: Frame
+    held: Mapping[str, int]
+    run_ms: Mapping[str, float]
+    load: Mapping[str, float]
+    sources: Mapping[str, Source]
 
 
 def nodes_table(frame: Frame) -> Table:
-    """Every participant, providers first."""
+    """Every participant, providers first, in the figures that matter at every moment."""
+    return _table(frame, _BRIEF)
+
+
+def nodes_in_full(frame: Frame) -> Table:
+    """Every participant in all figures; the first of them are those that 80 columns have room for."""
+    return _table(frame, _FULL)
+
+
+def _table(frame: Frame, columns: Sequence[tuple[Column, CellOf]]) -> Table:
     found = {node.peer: node for node in nodes(frame.state)}
+    known = _known(frame)
+
+    def row(peer: str) -> tuple[Line, ...]:
+        return tuple(cell(known, found[peer]) for _, cell in columns)
+
     return Table(
-        COLUMNS,
+        tuple(column for column, _ in columns),
         tuple(found),
-        lambda peer: _row(frame, found[peer]),
-        "no participant has reported yet",
+        row,
+        "no participant has reported yet: whisper-tui up starts some",
         lambda _: "node",
     )
 
 
-def _row(frame: Frame, node: Node) -> tuple[Line, ...]:
-    glyphs, member = frame.glyphs, node.member
-    provider = member is not None and node.role == "provider"
-    return (
-        (Span(inert(node.name, 40), "me" if node.peer == frame.state.primary else "strong"),),
-        state_of(frame.state, node, glyphs),
-        _process(frame.state, node, glyphs),
-        _text(_shards(member, glyphs) if provider else glyphs.nothing),
-        _text(axl(member.price_micro) if provider and member else glyphs.nothing),
-        _number(len(jobs_held(frame.state, node.peer)) if provider else None, glyphs),
-        _number(member.settled if provider and member else None, glyphs),
-        _number(member.rescued if provider and member else None, glyphs),
-        _lag(frame.state, node, glyphs),
-        _model(frame.state, node),
+AUCTIONS_LOOKED_AT = 64
+"""The newest auctions, in which loads are looked for."""
+
+
+def _known(frame: Frame) -> Known:
+    state = frame.state
+    held: Counter[str] = Counter()
+    runs: dict[str, list[float]] = {}
+    for entry in state.jobs.values():
+        job = entry.view
+        if job.holder and job.epoch > 0 and job.state not in FINAL_STATES:
+            held[job.holder] += 1
+        for attempt in job.attempts:
+            if attempt.outcome == "settled" and attempt.started_ms and attempt.ended_ms:
+                runs.setdefault(attempt.holder, []).append(attempt.ended_ms - attempt.started_ms)
+    load: dict[str, float] = {}
+    for entry in tuple(state.jobs.values())[: -AUCTIONS_LOOKED_AT - 1 : -1]:
+        for bid in entry.view.auction.bids:
+            load.setdefault(bid.peer, bid.load)
+    return Known(
+        frame,
+        held,
+        {peer: sum(times) / len(times) for peer, times in runs.items()},
+        load,
+        {source.peer: source for source in state.sources.values() if source.peer},
     )
+
+
+CellOf: TypeAlias = Callable[[Known, Node], Line]
+
+
+def _of_provider(cell: Callable[[Known, MemberView], Line]) -> CellOf:
+    """A cell that only providers fill."""
+
+    def made(known: Known, node: Node) -> Line:
+        if node.member is None or node.role != "provider":
+            return (Span(known.frame.glyphs.nothing, "dim"),)
+        return cell(known, node.member)
+
+    return made
+
+
+def _name(known: Known, node: Node) -> Line:
+    return (Span(inert(node.name, 40), "me" if node.peer == known.frame.state.primary else "strong"),)
+
+
+def _average(known: Known, node: Node) -> Line:
+    return (Span(seconds(known.run_ms.get(node.peer), nothing=known.frame.glyphs.nothing), "dim"),)
+
+
+def _load(known: Known, node: Node) -> Line:
+    load = known.load.get(node.peer)
+    if load is None:
+        return (Span(known.frame.glyphs.nothing, "dim"),)
+    return (Span(f"{load:.1f}", "warn" if load > 1 else "text" if load else "dim"),)
+
+
+def _heard(known: Known, node: Node) -> Line:
+    """`now` while its events come in, else for how long they have not."""
+    source = known.sources.get(node.peer)
+    if source is None:
+        return (Span(known.frame.glyphs.nothing, "dim"),)
+    if source.state == "live":
+        return (Span("now", "dim"),)
+    return (Span(seconds(max(0.0, known.frame.now_ms - source.since_ms)), "suspect"),)
+
+
+def _balance(known: Known, node: Node) -> Line:
+    if node.member is None:
+        return (Span(known.frame.glyphs.nothing, "dim"),)
+    micro = node.member.balance_micro
+    return (Span(axl(micro), "text" if micro else "dim"),)
+
+
+def _ens(known: Known, node: Node) -> Line:
+    """The name it claims; whether it is right is the ENS view's to tell."""
+    claimed = inert(node.member.ens_name, 60) if node.member else ""
+    return (Span(claimed or known.frame.glyphs.nothing, "dim"),)
+
+
+_NODE = (Column("NODE", 9), _name)
+_STATE = (Column("STATE", 10), lambda known, node: state_of(known.frame.state, node, known.frame.glyphs))
+_PROCESS = (Column("PROCESS", 9), lambda known, node: _process(known.frame.state, node, known.frame.glyphs))
+_SHARD = (
+    Column("SHARD", 5, "right"),
+    _of_provider(lambda known, member: _text(_shards(member, known.frame.glyphs))),
+)
+_PRICE = (Column("PRICE", 7, "right"), _of_provider(lambda _, member: _text(axl(member.price_micro))))
+_LEASES = (
+    Column("LEASES", 6, "right"),
+    _of_provider(lambda known, member: _number(known.held.get(member.peer, 0))),
+)
+_DONE = (Column("DONE", 5, "right"), _of_provider(lambda _, member: _number(member.settled)))
+_RESCUED = (Column("RESC", 4, "right"), _of_provider(lambda _, member: _number(member.rescued)))
+_LAG = (Column("LAG", 3, "right"), lambda known, node: _lag(known.frame.state, node, known.frame.glyphs))
+_MODEL = (Column("MODEL", 12, flex=True), lambda known, node: _model(known.frame.state, node))
+
+_BRIEF: tuple[tuple[Column, CellOf], ...] = (
+    _NODE,
+    _STATE,
+    _PROCESS,
+    _SHARD,
+    _PRICE,
+    _LEASES,
+    _DONE,
+    _RESCUED,
+    _LAG,
+    _MODEL,
+)
+
+_FULL: tuple[tuple[Column, CellOf], ...] = (
+    _NODE,
+    _STATE,
+    _LEASES,
+    _DONE,
+    _RESCUED,
+    (Column("AVG", 5, "right"), _average),
+    (Column("LOAD", 4, "right"), _load),
+    _LAG,
+    (Column("HEARD", 5, "right"), _heard),
+    _PRICE,
+    _SHARD,
+    (Column("BALANCE", 8, "right"), _balance),
+    _PROCESS,
+    (
+        Column("CAN DO", 15),
+        _of_provider(lambda _, member: (Span(inert(" ".join(member.capabilities), 60), "dim"),)),
+    ),
+    (Column("ENS NAME", 18), _ens),
+    _MODEL,
+)
 
 
 def state_of(state: State, node: Node, glyphs: Glyphs) -> Line:
@@ -112,9 +244,7 @@ def _bare(model: str) -> str:
     return model.partition(" ")[2] or model
 
 
-def _number(value: int | None, glyphs: Glyphs) -> Line:
-    if value is None:
-        return (Span(glyphs.nothing, "dim"),)
+def _number(value: int) -> Line:
     return (Span(str(value), "text" if value else "dim"),)
 
 
