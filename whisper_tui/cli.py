@@ -14,6 +14,8 @@ from whisper_tui.errors import BadInput, UserError
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from whisper_tui.config.in_force import Flags
+    from whisper_tui.contexts import Entrance
     from whisper_tui.supervisor.rundir import RunDir
 
 INTERRUPTED = 130
@@ -32,6 +34,12 @@ app = typer.Typer(
 )
 verify_app = typer.Typer(rich_markup_mode=None, help="Check certificates offline.")
 app.add_typer(verify_app, name="verify")
+config_app = typer.Typer(
+    rich_markup_mode=None, help="The configuration file: what is in force, and from where."
+)
+app.add_typer(config_app, name="config")
+ledger_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
+app.add_typer(ledger_app, name="ledger")
 
 RunDirOption = Annotated[
     Path | None,
@@ -49,6 +57,22 @@ CorpusOption = Annotated[
     ),
 ]
 AsciiOption = Annotated[bool, typer.Option("--ascii", help="Draw the console without special characters.")]
+ThemeOption = Annotated[
+    str | None,
+    typer.Option(help="Colours: default, deuteranopia, high-contrast, ansi, mono."),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Configuration. [default: WHISPER_CONFIG, ~/.config/whisper/config.toml]"
+    ),
+]
+ControlOption = Annotated[
+    str | None, typer.Option(metavar="URL", help="A participant's control API, wherever it runs.")
+]
+TokenFileOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="The token of its mesh, in a file; with --control.")
+]
 AxlNodeOption = Annotated[
     str | None,
     typer.Option(
@@ -129,6 +153,10 @@ def up(
     light: Annotated[
         bool | None, typer.Option("--light/--no-light", help="Answer by search, start no model.")
     ] = None,
+    record: Annotated[
+        bool | None,
+        typer.Option("--record/--no-record", help="Keep what happens, for `replay`. [default: record]"),
+    ] = None,
     credit: Annotated[
         list[str] | None,
         typer.Option(help="PEER=AXL: how much a guest with a key of its own may ask for; repeatable."),
@@ -138,12 +166,15 @@ def up(
     ] = True,
     detach: Annotated[bool, typer.Option("--detach", help="Leave the mesh running and return.")] = False,
     ascii_only: AsciiOption = False,
+    theme: ThemeOption = None,
+    config: ConfigOption = None,
     run_dir: RunDirOption = None,
     json: JsonOption = False,
 ) -> int:
     """Start providers and an operator, and open the console. On a running mesh: attach to it."""
     from whisper_tui import settings as environment
     from whisper_tui.commands.up import Manner, up
+    from whisper_tui.config.in_force import Flags
     from whisper_tui.model.inert import inert
     from whisper_tui.supervisor.prepare import Wishes, read_credit, read_place
 
@@ -162,17 +193,59 @@ def up(
         port_base=base,
         auto_ports=auto,
         light=light,
+        record=record,
         credit=read_credit(credit) if credit else None,
     )
-    return up(_run(run_dir), wishes, settings, Manner(console, detach, ascii_only, json))
+    return up(
+        _run(run_dir), wishes, settings, Manner(console, detach, Flags(config, theme, ascii_only), json)
+    )
 
 
 @app.command()
-def attach(ascii_only: AsciiOption = False, run_dir: RunDirOption = None) -> int:
-    """Open the console on a mesh that runs, read-only at first."""
+def attach(
+    context: Annotated[
+        str | None, typer.Argument(help="A context of the configuration; the mesh on this machine without.")
+    ] = None,
+    control: ControlOption = None,
+    token_file: TokenFileOption = None,
+    only_reading: Annotated[
+        bool, typer.Option("--read-only", help="Refuse actions for good, whatever is pressed.")
+    ] = False,
+    ascii_only: AsciiOption = False,
+    theme: ThemeOption = None,
+    config: ConfigOption = None,
+    run_dir: RunDirOption = None,
+) -> int:
+    """Open the console on a mesh that runs, here or elsewhere, read-only at first."""
     from whisper_tui.commands.console import attach
+    from whisper_tui.config.in_force import Flags
 
-    return attach(_run(run_dir), ascii_only=ascii_only)
+    flags = Flags(config, theme, ascii_only)
+    return attach(_entrance(context, control, token_file, run_dir, flags), flags, only_reading=only_reading)
+
+
+@app.command()
+def serve(
+    port: Annotated[
+        int, typer.Option(help="Where the browser finds it, on this machine.", min=1, max=65535)
+    ] = 8765,
+    allow_actions: Annotated[
+        bool, typer.Option("--allow-actions", help="Let whoever opens the page act on the mesh.")
+    ] = False,
+    context: Annotated[
+        str | None, typer.Option(help="A context of the configuration in place of the mesh on this machine.")
+    ] = None,
+    theme: ThemeOption = None,
+    config: ConfigOption = None,
+    run_dir: RunDirOption = None,
+) -> int:
+    """Show the console in a browser on this machine, read-only. Needs the extra `web`."""
+    from whisper_tui.commands.serve import serve
+    from whisper_tui.config.in_force import Flags
+
+    flags = Flags(config, theme)
+    serve(_entrance(context, None, None, run_dir, flags), flags, context, port, allow_actions=allow_actions)
+    return 0
 
 
 @app.command()
@@ -299,16 +372,39 @@ def leases(run_dir: RunDirOption = None, json: JsonOption = False) -> None:
     _wait(show.leases(_run(run_dir), json))
 
 
-@app.command()
+@ledger_app.callback()
 def ledger(
+    context: typer.Context,
     tail: Annotated[int, typer.Option(help="Newest records to show.", min=0)] = 20,
     run_dir: RunDirOption = None,
     json: JsonOption = False,
 ) -> None:
-    """How the replicas agree, and the newest records."""
+    """How the replicas agree, and the newest records; `ledger show HASH` is one of them."""
+    if context.invoked_subcommand is not None:
+        if run_dir is not None or json:
+            raise BadInput("options go after the command", "type: whisper-tui ledger show HASH OPTIONS")
+        return
     from whisper_tui.commands import show
 
     _wait(show.ledger(_run(run_dir), tail, json))
+
+
+@ledger_app.command("show")
+def ledger_show(
+    name: Annotated[
+        str, typer.Argument(metavar="HASH", help="Of the record; the start of it is enough for a newest one.")
+    ],
+    at: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose replica checks it. [default: operator]")
+    ] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Its signed bytes instead.")] = False,
+    run_dir: RunDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """One signed record: what it says, and what comes of checking it."""
+    from whisper_tui.commands import show_record
+
+    _wait(show_record.show(_run(run_dir), name, show_record.Manner(at, raw, json)))
 
 
 @app.command()
@@ -380,6 +476,26 @@ def doctor(run_dir: RunDirOption = None, json: JsonOption = False) -> int:
     return show_doctor.show(_run(run_dir), json)
 
 
+@config_app.callback(invoke_without_command=True)
+def config(context: typer.Context, config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Every setting of the console, its value, and who says so."""
+    if context.invoked_subcommand is None:
+        from whisper_tui.commands import configuration
+
+        configuration.show(config, json)
+
+
+@config_app.command()
+def check(
+    file: Annotated[Path | None, typer.Argument(help="The file. [default: the one that counts]")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Whether the configuration file is fine; else what is wrong, and on which line."""
+    from whisper_tui.commands import configuration
+
+    configuration.check(file, json)
+
+
 @verify_app.command()
 def receipt(
     file: Annotated[Path, typer.Argument(help="Written by `job ID --out FILE`.")], json: JsonOption = False
@@ -414,6 +530,36 @@ def _run(flag: Path | None) -> RunDir:
     run = find(flag)
     _meant[:] = [run.root]
     return run
+
+
+def _entrance(
+    context: str | None, control: str | None, token_file: Path | None, run_dir: Path | None, flags: Flags
+) -> Entrance:
+    """The mesh that is meant; BadInput when it is named twice, or half."""
+    from whisper_tui.config.reading import control_problem
+    from whisper_tui.contexts import ControlEntrance, RunDirEntrance
+
+    named = [
+        name
+        for name, given in (("a context", context), ("--control", control), ("--run-dir", run_dir))
+        if given is not None
+    ]
+    if len(named) > 1:
+        raise BadInput(f"{' and '.join(named)} name two meshes", "leave one out")
+    if (control is None) != (token_file is None):
+        raise BadInput(
+            "--control URL and --token-file FILE go together",
+            "the token stands in a file, never on a command line",
+        )
+    if control is not None and token_file is not None:
+        if problem := control_problem(control):
+            raise BadInput(f"--control: {problem}")
+        return ControlEntrance(control, token_file)
+    if context is not None:
+        from whisper_tui.commands.console import entrance_to
+
+        return entrance_to(context, flags)
+    return RunDirEntrance(_run(run_dir))
 
 
 def _wait(work: Coroutine[Any, Any, Any]) -> None:

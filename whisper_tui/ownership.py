@@ -17,6 +17,9 @@ WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 OPEN = stat.S_IRWXG | stat.S_IRWXO
 
 
+_ELSEWHERE = "or choose another run directory with --run-dir DIR"
+
+
 def check(path: Path, *, secret: bool = False) -> None:
     """BadInput unless `path` is the user's own, nobody else can write it, and, if it is a secret, read it either. What
     is not there is nobody's."""
@@ -26,16 +29,17 @@ def check(path: Path, *, secret: bool = False) -> None:
         return
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from error
-    _refuse(path, status, secret)
+    _refuse(path, status, secret, _ELSEWHERE)
 
 
-def read(path: Path, *, secret: bool = False) -> bytes:
+def read(path: Path, *, secret: bool = False, other: str = _ELSEWHERE) -> bytes:
     """The content of a file that `check` lets through, looked at once it is open: nobody can exchange it in between.
+    `other` is what else to do than mending it.
 
     Raises OSError when it cannot be read.
     """
     with path.open("rb") as file:
-        _refuse(path, os.fstat(file.fileno()), secret)
+        _refuse(path, os.fstat(file.fileno()), secret, other)
         return file.read()
 
 
@@ -49,8 +53,7 @@ def owner(status: os.stat_result) -> str:
         return f"user {status.st_uid}"
 
 
-def _refuse(path: Path, status: os.stat_result, secret: bool) -> None:
-    other = "or choose another run directory with --run-dir DIR"
+def _refuse(path: Path, status: os.stat_result, secret: bool, other: str) -> None:
     if name := owner(status):
         raise BadInput(f"{path} belongs to {name}, not to you", f"work as {name}, {other}")
     mode = stat.S_IMODE(status.st_mode)

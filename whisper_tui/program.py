@@ -32,6 +32,16 @@ def typed(text: str, run_dir: Path | None = None) -> str:
     return _COMMAND.sub(command, text)
 
 
+_ASKING = re.compile(rf"(?<![\w/.-]){NAME} (submit|cancel|attach)\b")
+"""Commands that reach a mesh by its control API too."""
+
+
+def typed_at(text: str, control: str, token_file: Path) -> str:
+    """`text`, which suggests `whisper-tui COMMAND`, as it works for the mesh behind a control API."""
+    named = f" --control {shlex.quote(control)} --token-file {shlex.quote(str(token_file))}"
+    return typed(_ASKING.sub(lambda found: f"{found[0]}{named}", text))
+
+
 @functools.cache
 def program() -> str:
     """`whisper-tui` when the shell finds this installation by it, else the shorter path of its script."""

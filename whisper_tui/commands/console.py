@@ -86,7 +86,8 @@ async def _session(
     mesh = await entrance.mesh()
     theme, read_only = str(settings["theme"].value), rights.read_only or bool(settings["read_only"].value)
     while True:
-        offered = with_here(entrances(configuration), mesh.entrance)
+        # A page of a browser is one console: it ends with it.
+        offered = with_here([] if in_browser() else entrances(configuration), mesh.entrance)
         options = ConsoleOptions(
             primary=mesh.primary,
             exec_delay_ms=mesh.exec_delay_ms,
@@ -103,7 +104,7 @@ async def _session(
             keys=configuration.keys,
             contexts=Contexts(offered, mesh.entrance.where),
         )
-        choice = await run_console(mesh.source, mesh.actions, options=options)
+        choice = await run_console(mesh.source, mesh.actions, options=options, records=mesh.records)
         if not isinstance(choice, SwitchTo):
             await _part(mesh, stop=choice is ExitChoice.STOP)
             return
@@ -113,7 +114,10 @@ async def _session(
 
 async def _part(mesh: Mesh, *, stop: bool) -> None:
     """Leave the mesh, or take it down, and say what it does without a console."""
-    if mesh.run is None:
+    if in_browser():
+        if stop and mesh.run is not None:
+            await Actions(mesh.run, "console").down()
+    elif mesh.run is None:
         print_line(mesh.typed("`whisper-tui attach` comes back to it"))
     elif stop:
         await Actions(mesh.run, "console").down()

@@ -15,6 +15,7 @@ from mesh_core.api.schema import Event
 from whisper_tui.commands import console
 from whisper_tui.commands.act import actions
 from whisper_tui.commands.output import Progress, print_json, print_line
+from whisper_tui.config.in_force import Flags
 from whisper_tui.errors import MeshUnreachable, TimedOut
 from whisper_tui.model.inert import inert
 from whisper_tui.model.numbers import counted
@@ -36,7 +37,7 @@ class Manner:
 
     with_console: bool
     detach: bool
-    ascii_only: bool
+    flags: Flags
     as_json: bool
 
 
@@ -46,7 +47,7 @@ def up(run: RunDir, wishes: Wishes, settings: Settings, manner: Manner) -> int:
     started, kept = asyncio.run(_up(run, wishes, settings, manner, foreground=not with_console))
     if not with_console:
         return 0
-    return console.open_console(run, read_only=not started, ascii_only=manner.ascii_only, greeting=kept)
+    return console.open_console(run, manner.flags, read_only=not started, greeting=kept)
 
 
 async def _up(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from whisper_tui.model.inert import inert
 from whisper_tui.model.selectors import name_of
 from whisper_tui.model.state import DOWN, SUPERVISOR, Source, State
 
@@ -24,6 +25,12 @@ class Hindrance(Struct, frozen=True):
 STOPPED = Hindrance("the mesh was stopped", "to start it again", "whisper-tui up")
 DESERTED = Hindrance("the mesh does not answer", "to see whether it runs", "whisper-tui nodes")
 
+UNSUPERVISED = Hindrance(
+    "a control API has no supervisor behind it",
+    "processes are started and ended where the mesh runs, there",
+    "whisper-tui attach",
+)
+
 
 def interrupted(state: State) -> Source | None:
     """The stream whose interruption makes the picture old: the operator's node's, or the supervisor's."""
@@ -41,6 +48,12 @@ def against_disturbing(state: State) -> Hindrance | None:
     """What stands against killing, reviving, partitioning: that is the supervisor's to do."""
     if state.stopped:
         return STOPPED
+    if not state.supervised:
+        return UNSUPERVISED
+    return _deserted(state)
+
+
+def _deserted(state: State) -> Hindrance | None:
     supervisor = state.sources.get(SUPERVISOR)
     return DESERTED if supervisor is not None and supervisor.state != "live" else None
 
@@ -51,15 +64,39 @@ def against_asking(state: State) -> Hindrance | None:
         return STOPPED
     source = interrupted(state)
     if source is None:
-        return None
-    if against_disturbing(state) is not None:
+        return _does_not_ask(state)
+    if _deserted(state) is not None:
         return DESERTED
     name = name_of(state, state.primary) if state.primary else source.node
     process = state.processes.get((name, "provider"))
     if process is not None and process.state in DOWN:
         return Hindrance(f"{name} is {process.state}", "to bring it back", f"whisper-tui revive {name}")
     reason = f" ({source.reason})" if source.reason else ""
+    if not state.supervised:
+        return Hindrance(
+            f"{name} does not answer{reason}",
+            "it is tried again; others are listed with",
+            "whisper-tui config",
+        )
     return Hindrance(f"{name} does not answer{reason}", "to see what is wrong", "whisper-tui doctor")
+
+
+def _does_not_ask(state: State) -> Hindrance | None:
+    """A provider's control API is for looking: whoever asks pays, and answers for the question."""
+    own = state.observers.get(state.primary)
+    if state.supervised or own is None or own.node is None or own.node.role != "provider":
+        return None
+    return Hindrance(
+        f"{inert(own.node.name, 40)} is a provider, it asks nothing",
+        "the operator's control API takes questions",
+        "whisper-tui attach --control URL --token-file FILE",
+    )
+
+
+def out_of_order(state: State) -> Hindrance | None:
+    """What stands against acting and is not meant to be so: worth saying although nobody has asked."""
+    found = against_asking(state) if interrupted(state) is not None or state.stopped else None
+    return found or (against_disturbing(state) if state.supervised else None)
 
 
 def withheld(state: State) -> frozenset[str]:

@@ -42,7 +42,7 @@ ANSWERS_KEPT = 500
 TEXT_KEPT = 16_384
 """Characters kept of a growing answer, the newest ones."""
 
-Part: TypeAlias = Literal["provider", "axl", "model"]
+Part: TypeAlias = Literal["provider", "axl", "model", "recorder"]
 ProcessState: TypeAlias = Literal["starting", "running", "exited", "killed", "paused", "stopped", "absent"]
 SourceState: TypeAlias = Literal["live", "stale", "lost"]
 DOWN: frozenset[str] = frozenset({"exited", "killed", "paused", "stopped", "absent"})
@@ -218,6 +218,7 @@ class State(Struct, frozen=True):
     process of theirs is down or their stream is interrupted. `names` are the names the operator's side uses for peers.
     `converged_ms` is since when all live replicas agree, None while they do not; `divergence_ms` how long
     they last took to agree again. `stopped`: the mesh was taken down, and nothing of it is heard any more.
+    `supervised`: there is a supervisor to ask; without, one participant's control API is all there is.
     """
 
     primary: str = ""
@@ -228,6 +229,7 @@ class State(Struct, frozen=True):
     deaf: frozenset[str] = frozenset()
     names: Mapping[str, str] = {}
     stopped: bool = False
+    supervised: bool = True
     processes: Mapping[tuple[str, str], Process] = {}
     sources: Mapping[str, Source] = {}
     members: Mapping[str, MemberEntry] = {}
@@ -245,10 +247,10 @@ class State(Struct, frozen=True):
     divergence_ms: float | None = None
 
 
-def initial_state(*, primary: str = "", exec_delay_ms: float = 0.0) -> State:
+def initial_state(*, primary: str = "", exec_delay_ms: float = 0.0, supervised: bool = True) -> State:
     """An empty picture. `primary` is the operator's peer id (learned from its `node` view when not given);
     `exec_delay_ms` the configured delay of executions, which `Incident.finished_ms` leaves out of `settled_ms`."""
-    return State(primary=primary, exec_delay_ms=exec_delay_ms)
+    return State(primary=primary, exec_delay_ms=exec_delay_ms, supervised=supervised)
 
 
 def roots_of_live(state: State) -> dict[str, str]:

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
 from whisper_tui.keymap import Keymap
+from whisper_tui.model.state import State
 from whisper_tui.model.views.base import Lines, Span
 from whisper_tui.screens.dialog import Dialog
 from whisper_tui.widgets.bindings import bindings_of
@@ -38,12 +39,11 @@ class QuitDialog(Dialog[ExitChoice]):
         painter: Painter,
         monotonic: Callable[[], float],
         typed: Callable[[str], str],
-        *,
-        stopped: bool,
+        state: State,
     ) -> None:
         super().__init__(monotonic)
         self._painter = painter
-        self._stopped = stopped
+        self._state = state
         self._typed = typed
 
     def compose(self) -> ComposeResult:
@@ -53,7 +53,7 @@ class QuitDialog(Dialog[ExitChoice]):
 
     def redraw(self) -> None:
         """The choices there are."""
-        body, pane = _lines(self._typed, self.keymap, stopped=self._stopped), self.query_one(LinesPane)
+        body, pane = _lines(self._typed, self.keymap, self._state), self.query_one(LinesPane)
         pane.styles.height = len(body)
         pane.sync(body)
 
@@ -63,12 +63,12 @@ class QuitDialog(Dialog[ExitChoice]):
             self.dismiss(ExitChoice.LEAVE)
 
     def action_stop(self) -> None:
-        """Quit, the mesh ends, unless it has ended already."""
-        if self.listens() and not self._stopped:
+        """Quit, the mesh ends, unless it has ended already or nobody here can end it."""
+        if self.listens() and self._state.supervised and not self._state.stopped:
             self.dismiss(ExitChoice.STOP)
 
 
-def _lines(typed: Callable[[str], str], keymap: Keymap, *, stopped: bool) -> Lines:
+def _lines(typed: Callable[[str], str], keymap: Keymap, state: State) -> Lines:
     """The choices, each with the command that takes it back."""
 
     def choice(id: str, does: str, command: str = "") -> Lines:
@@ -76,7 +76,9 @@ def _lines(typed: Callable[[str], str], keymap: Keymap, *, stopped: bool) -> Lin
         line = (Span(f"{key:<5}", "accent"), Span(does))
         return (line, (Span(f"     {typed(command)}", "dim"),)) if command else (line,)
 
-    if stopped:
+    if not state.supervised:
+        leave = choice("leave", "leave; the mesh goes on, this comes back to it:", "whisper-tui attach")
+    elif state.stopped:
         leave = choice("leave", "leave; the mesh was stopped, this starts it again:", "whisper-tui up")
     else:
         leave = (

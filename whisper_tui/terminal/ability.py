@@ -14,6 +14,14 @@ HELP = (
 """What to do at a plain terminal."""
 
 
+WEB_DRIVER = "textual.drivers.web_driver:WebDriver"
+
+
+def in_browser() -> bool:
+    """Whether a browser shows the console, in place of a terminal (`whisper-tui serve`)."""
+    return os.environ.get("TEXTUAL_DRIVER") == WEB_DRIVER
+
+
 def plain() -> str:
     """The name of this terminal if it takes text only, else nothing."""
     name = os.environ.get("TERM", "")

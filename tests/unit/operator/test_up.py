@@ -11,12 +11,13 @@ import pytest
 from tests.unit.operator.conftest import Running
 from whisper_tui.commands import up as module
 from whisper_tui.commands.up import Manner, stay, up
+from whisper_tui.config.in_force import NO_FLAGS
 from whisper_tui.errors import BadInput
 from whisper_tui.settings import Settings
 from whisper_tui.supervisor.prepare import Wishes
 from whisper_tui.supervisor.rundir import RunDir
 
-PLAIN = Manner(with_console=False, detach=True, ascii_only=False, as_json=False)
+PLAIN = Manner(with_console=False, detach=True, flags=NO_FLAGS, as_json=False)
 
 
 def test_a_mesh_that_runs_is_attached_to_though_its_nodes_do_not_see_each_other(
