@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from whisper_tui.actions import targets
 from whisper_tui.errors import ActionError
@@ -40,8 +41,10 @@ class SimulatedActions:
         self._mesh.cancel(found)
         return found
 
-    async def kill(self, names: Sequence[str]) -> Outcome:
+    async def kill(self, names: Sequence[str], only: Literal["provider", "axl"] | None = None) -> Outcome:
         """Both processes of each end at once."""
+        if only is not None:
+            raise ActionError(f"a simulated participant dies whole: its {only} cannot be killed alone")
         return self._mesh.kill(await self._resolve(names, lambda states: not states <= GONE), by=self._by)
 
     async def pause(self, names: Sequence[str]) -> Outcome:

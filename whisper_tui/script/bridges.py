@@ -47,6 +47,7 @@ class _Visitor:
 
 async def bridge_roundtrip(stage: Stage, _: Nothing) -> str:
     """Send random bytes from one visitor to the other and back; both must arrive unchanged, from the right key."""
+    assert stage.run is not None, "only processes have bridges"
     plan = plans.load(stage.run.plan)
     assert plan is not None, "a stage has a mesh"
     visitors = [

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Literal
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from whisper_tui.actions.actions import Actions
+from whisper_tui.clock import Clock
 from whisper_tui.errors import ActionError
 from whisper_tui.model import selectors
 from whisper_tui.model.selectors import NotFound
 from whisper_tui.model.state import DOWN, State
-from whisper_tui.script import looking
+from whisper_tui.script import durations, looking
 from whisper_tui.script.picture import Picture
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import Outcome, ProcessView
@@ -23,15 +23,53 @@ STREAMING = "streaming"
 """Instead of a participant's name: one that holds a job and has streamed tokens of it."""
 
 
+class Actions(Protocol):
+    """What can be done to a mesh. All raise UserError with one line when it is refused."""
+
+    async def submit(self, text: str, max_price_micro: int | None = None) -> str:
+        """Ask; the question's label."""
+        ...
+
+    async def cancel(self, job: str) -> str:
+        """Ask that a job end as cancelled; its id."""
+        ...
+
+    async def kill(self, names: Sequence[str], only: Literal["provider", "axl"] | None = None) -> Outcome:
+        """SIGKILL."""
+        ...
+
+    async def pause(self, names: Sequence[str]) -> Outcome:
+        """SIGSTOP."""
+        ...
+
+    async def revive(self, names: Sequence[str]) -> Outcome:
+        """Start again, or wake."""
+        ...
+
+    async def partition(self, a: Sequence[str], b: Sequence[str]) -> Outcome:
+        """Cut side b off; whoever is not named is on side a."""
+        ...
+
+    async def heal(self) -> Outcome:
+        """End the partition."""
+        ...
+
+    async def add(self) -> Outcome:
+        """One more provider."""
+        ...
+
+
 @dataclass(frozen=True)
 class Stage:
-    """What verbs act on: a running mesh, its picture, and the one source of chance."""
+    """What verbs act on: a mesh, its picture, the one source of chance, and the clock. `run` is where its processes have
+    their files, None without any."""
 
-    run: RunDir
     actions: Actions
     picture: Picture
     rng: Random
     say: Callable[[str], None]
+    clock: Clock
+    run: RunDir | None = None
 
 
 class Nothing(Struct, forbid_unknown_fields=True):
@@ -54,6 +92,12 @@ class Victims(Nodes, forbid_unknown_fields=True):
     """`only`: one of a participant's two processes."""
 
     only: Literal["provider", "axl"] | None = None
+
+
+class Linger(Struct, forbid_unknown_fields=True):
+    """`lasting`: how long."""
+
+    lasting: str
 
 
 class OneJob(Struct, forbid_unknown_fields=True):
@@ -98,6 +142,12 @@ async def heal(stage: Stage, _: Nothing) -> str:
 async def add(stage: Stage, _: Nothing) -> str:
     """One more provider."""
     return await _done(stage, await stage.actions.add())
+
+
+async def linger(stage: Stage, args: Linger) -> str:
+    """Let time pass, for those who watch."""
+    await stage.clock.sleep(durations.seconds(args.lasting))
+    return f"let {args.lasting} pass"
 
 
 async def cancel(stage: Stage, args: OneJob) -> str:

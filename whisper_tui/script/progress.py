@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections.abc import Callable
 
 from whisper_tui.model.glyphs import ASCII, UNICODE
 from whisper_tui.model.inert import inert
@@ -42,12 +43,17 @@ class Progress:
     """Writes lines with the time since the run began."""
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
+        self._now: Callable[[], float] = time.monotonic
+        self._began = self._now()
         self._told: set[tuple[str, ...]] = set()
         self._untold: list[LogEntry] = []
         self._stream = sys.stderr  # a console on a screen of its own takes the name for itself
         encoding = (sys.stderr.encoding or "ascii").lower().replace("-", "")
         self._glyphs = UNICODE if encoding == "utf8" else ASCII
+
+    def keep_time(self, now: Callable[[], float]) -> None:
+        """Tell times by another clock, from its beginning on."""
+        self._now, self._began = now, now()
 
     def say(self, text: str) -> None:
         """One line."""
@@ -111,7 +117,7 @@ class Progress:
         self._plain(f"{report.name} {verdict} in {report.took_ms / 1000:.1f} s (seed {report.seed}){why}")
 
     def _write(self, text: str) -> None:
-        self._plain(f"{time.monotonic() - self._began:7.2f} {text}")
+        self._plain(f"{self._now() - self._began:7.2f} {text}")
 
     def _plain(self, text: str) -> None:
         line = inert(text, chars_max=2_000)

@@ -17,10 +17,12 @@ from whisper_tui.errors import BadInput
 from whisper_tui.script import captures, durations, keys, looking
 from whisper_tui.script.assertions import OPERATORS
 from whisper_tui.script.schema import (
+    CLOCKS,
     KINDS,
     LIVE,
+    REPLAY,
     SCREEN,
-    SOURCES_LATER,
+    SIMULATION,
     Condition,
     ConsoleWish,
     Kind,
@@ -50,6 +52,15 @@ FLAGS: Mapping[str, str] = {"cast": "--cast FILE", "frames": "--frames DIR", "ju
 
 COLUMNS, ROWS = range(20, 401), range(5, 201)
 """Sizes a console may have."""
+
+SIMULATED_MAX = 500
+"""Providers that a simulated mesh may have."""
+
+UNABLE: Mapping[str, str] = {
+    SIMULATION: "a simulation has neither processes nor stores on disks",
+    REPLAY: "a recording can be looked at, nothing can be done to it any more",
+}
+"""Why a source cannot do what was asked of it."""
 
 OF_SCREENS = ("contains", "matches")
 """Operators that compare what the console shows."""
@@ -95,8 +106,9 @@ class _File(Struct, forbid_unknown_fields=True):
     name: str
     about: str = ""
     source: str = LIVE
+    recording: str = ""
     timeout: str = TIMEOUT
-    mesh: _Mesh = msgspec.field(default_factory=_Mesh)
+    mesh: _Mesh | None = None
     console: _Console = msgspec.field(default_factory=_Console)
     vars: dict[str, str | int | float] = {}
     step: list[dict[str, Any]] = []
@@ -148,13 +160,20 @@ class _Reader:
         self._headers = [number for number, line in enumerate(self._lines, 1) if _STEP_HEADER.match(line)]
         self._known: dict[str, str] = {}
         self._saved_names: set[str] = set()
+        self._source = LIVE
 
     def script(self) -> Script:
         raw = self._raw()
         variables = self._variables(raw.vars)
         self._known = dict(variables)
-        if raw.source != LIVE:
-            self._fail(self._line("source"), _source_problem(raw.source))
+        if raw.source not in CLOCKS:
+            self._fail(
+                self._line("source"),
+                f'source "{raw.source}" is not known; expected one of {", ".join(CLOCKS)}',
+            )
+        self._source = raw.source
+        if raw.source == REPLAY and raw.mesh is not None:
+            self._fail(self._line("mesh"), "mesh: a recording has the mesh that was recorded")
         if not raw.step:
             self._fail(max(1, len(self._lines)), "expected at least one [[step]]")
         return Script(
@@ -162,8 +181,9 @@ class _Reader:
             file=self._file,
             about=raw.about,
             source=raw.source,
+            recording=self._recording(raw),
             timeout_s=self._seconds(raw.timeout, self._line("timeout")),
-            mesh=self._mesh(raw.mesh),
+            mesh=self._mesh(raw.mesh or _Mesh()),
             console=self._console(raw.console),
             variables=variables,
             steps=tuple(self._step(number, table) for number, table in enumerate(raw.step, 1)),
@@ -202,10 +222,20 @@ class _Reader:
             raise BadInput(f"--var {unknown[0]}: {self._file} has no such variable", f"it has {there}")
         return {**variables, **self._given}
 
+    def _recording(self, raw: _File) -> str:
+        if (raw.source == REPLAY) == bool(raw.recording):
+            return str(self._filled(raw.recording, self._line("recording")))
+        if raw.recording:
+            self._fail(self._line("recording"), f'recording: belongs to source = "{REPLAY}"')
+        self._fail(self._line("source"), f'source "{REPLAY}": expected recording = "FILE" as well')
+
     def _mesh(self, raw: _Mesh) -> MeshWish:
         line = self._line("mesh")
-        if not 1 <= raw.nodes <= COUNT_MAX:
-            self._fail(line, f"mesh.nodes: expected 1…{COUNT_MAX}, not {raw.nodes}")
+        most = COUNT_MAX if self._source == LIVE else SIMULATED_MAX
+        if not 1 <= raw.nodes <= most:
+            self._fail(line, f"mesh.nodes: expected 1…{most}, not {raw.nodes}")
+        if raw.corpus and self._source != LIVE:
+            self._fail(line, f"mesh.corpus: answers of a {self._source} come from no documents")
         return MeshWish(
             raw.nodes,
             raw.fast,
@@ -282,11 +312,16 @@ class _Reader:
                 self._line("do", number),
                 f"step {number}: cannot do {raw.do!r}; expected one of {', '.join(VERBS)}",
             )
+        if self._source == REPLAY or (verb.needs_processes and self._source != LIVE):
+            self._fail(self._line("do", number), f"step {number}: {raw.do}: {UNABLE[self._source]}")
         line = self._line("args" if raw.args else "do", number)
         try:
             args = msgspec.convert(raw.args or {}, verb.args)
         except msgspec.ValidationError as error:
             self._fail(line, f"step {number}: args of {raw.do}: {_explained(error)[1]}")
+        for name in verb.of_processes:
+            if self._source != LIVE and getattr(args, name) is not None:
+                self._fail(line, f"step {number}: {raw.do}: {name}: {UNABLE[self._source]}")
         self._check_args(number, line, verb, msgspec.to_builtins(args))
         return args
 
@@ -363,6 +398,8 @@ class _Reader:
             )
         if path == SCREEN:
             return Condition(path, operators[0], expected)
+        if looking.needs_audit(path) and self._source != LIVE:
+            self._fail(line, f"step {number}: {key}: {path}: {UNABLE[self._source]}")
         try:
             looking.check(VARIABLE.sub("name", path), waiting=key == "wait")
         except looking.BadPath as error:
@@ -421,12 +458,6 @@ class _Reader:
 
     def _fail(self, line: int, what: str) -> NoReturn:
         raise BadInput(f"{self._file}:{line}: {what}")
-
-
-def _source_problem(source: str) -> str:
-    if source in SOURCES_LATER:
-        return f'source "{source}", {SOURCES_LATER[source]}, comes with a later version; expected "{LIVE}"'
-    return f'source "{source}" is not known; expected "{LIVE}"'
 
 
 def _explained(error: msgspec.ValidationError) -> tuple[str, str]:

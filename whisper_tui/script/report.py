@@ -17,13 +17,9 @@ from whisper_tui.errors import BadInput
 from whisper_tui.model.inert import inert_json
 from whisper_tui.model.state import Incident, State
 from whisper_tui.script.assertions import Check
-from whisper_tui.script.schema import Kind
+from whisper_tui.script.schema import Clock, Kind
 
 STDOUT = "-"
-
-Clock: TypeAlias = Literal["real", "virtual"]
-"""A figure of a virtual clock is never reported as one of a real clock."""
-
 
 Outcome: TypeAlias = Literal["passed", "failed", "timed out", "skipped", "not reached"]
 

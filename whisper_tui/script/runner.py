@@ -16,12 +16,15 @@ from pathlib import Path
 from whisper_tui import settings as environment
 from whisper_tui.errors import BadInput
 from whisper_tui.script import captures, folder, junit, reading, report
+from whisper_tui.script.ground import Ground
 from whisper_tui.script.guard import guarding
-from whisper_tui.script.mesh import wishes_of
+from whisper_tui.script.mesh import LiveMesh, wishes_of
 from whisper_tui.script.play import PASSED, Play
 from whisper_tui.script.progress import Progress
-from whisper_tui.script.schema import Script
+from whisper_tui.script.recorded import RecordedGround
+from whisper_tui.script.schema import LIVE, SIMULATION, Script
 from whisper_tui.script.screen import Filming
+from whisper_tui.script.simulated import SimulatedGround
 
 INTERRUPTED = 130
 SEEDS = 1_000_000
@@ -57,28 +60,76 @@ def run_script(options: ScriptOptions) -> int:
     for target in (options.json, options.junit):
         report.check_target(target)
     filming = _filming(script, options)
-    wishes = wishes_of(script, options.corpus, options.axl_node, light=options.light)
     seed = options.variables.get(reading.SEED) or str(secrets.randbelow(SEEDS))
-    temporary = options.run_dir is None
-    run = folder.chosen(options.run_dir) if options.run_dir else folder.temporary(script.name)
     progress = Progress()
-    progress.say(f"{script.name}, seed {seed}, in {run.root}")
     if settings.ignored:
         progress.say(settings.ignored)
-    play = Play(script, run, wishes, settings, seed, progress, filming)
+    if script.source == LIVE:
+        return _on_processes(script, options, settings, Performance(seed, progress, filming))
+    return _on_nothing(script, options, Performance(seed, progress, filming))
+
+
+@dataclass(frozen=True)
+class Performance:
+    """What all runs have in common: where chance comes from, who is told, what is kept of the console."""
+
+    seed: str
+    progress: Progress
+    filming: Filming
+
+    def of(self, script: Script, ground: Ground) -> Play:
+        """A run."""
+        return Play(script, ground, self.seed, self.progress, self.filming)
+
+
+def _on_processes(
+    script: Script, options: ScriptOptions, settings: environment.Settings, performance: Performance
+) -> int:
+    """Play it on a mesh of its own in a directory of its own."""
+    progress = performance.progress
+    wishes = wishes_of(script, options.corpus, options.axl_node, light=options.light)
+    temporary = options.run_dir is None
+    run = folder.chosen(options.run_dir) if options.run_dir else folder.temporary(script.name)
+    progress.say(f"{script.name}, seed {performance.seed}, in {run.root}")
+    play = performance.of(script, LiveMesh(run, wishes, settings))
     with guarding(run, temporary=temporary):
         code = asyncio.run(_play(play, progress))
+    _report(play, options, progress)
+    if temporary and code in (PASSED, INTERRUPTED) and not options.debug:
+        folder.remove(run)
+    else:
+        progress.say(f"logs and stores are in {run.root}")
+    return code
+
+
+def _on_nothing(script: Script, options: ScriptOptions, performance: Performance) -> int:
+    """Play it where no process is started."""
+    for name in ("run_dir", "corpus", "axl_node", "light"):
+        if getattr(options, name):
+            raise BadInput(
+                f"--{name.replace('_', '-')}: {script.name} starts no processes, its source is {script.source}"
+            )
+    progress = performance.progress
+    progress.say(f"{script.name}, seed {performance.seed}, source {script.source}")
+    ground = (
+        SimulatedGround(script.mesh, performance.seed)
+        if script.source == SIMULATION
+        else RecordedGround(Path(script.recording))
+    )
+    play = performance.of(script, ground)
+    code = asyncio.run(_play(play, progress))
+    _report(play, options, progress)
+    return code
+
+
+def _report(play: Play, options: ScriptOptions, progress: Progress) -> None:
+    """Write down how it went."""
     found = play.report()
     if options.json:
         report.write(report.encoded(found), options.json)
     if options.junit:
         report.write(junit.encoded(found), options.junit)
     progress.summary(found)
-    if temporary and code in (PASSED, INTERRUPTED) and not options.debug:
-        folder.remove(run)
-    else:
-        progress.say(f"logs and stores are in {run.root}")
-    return code
 
 
 def _filming(script: Script, options: ScriptOptions) -> Filming:

@@ -21,12 +21,13 @@ OF_THE_CONSOLE: frozenset[Kind] = frozenset({"press", "type", "capture"})
 SCREEN = "screen"
 """The path of what the console shows."""
 
-LIVE = "live"
-SOURCES_LATER: Mapping[str, str] = {
-    "simulation": "the simulator under a virtual clock",
-    "recording": "a recorded run",
-}
-"""Sources this version refuses by name."""
+Clock: TypeAlias = Literal["real", "virtual", "recorded"]
+"""Whose time figures are measured in; one of a virtual clock is never reported as one of a real clock."""
+
+LIVE, SIMULATION, REPLAY = "live", "simulation", "replay"
+
+CLOCKS: Mapping[str, Clock] = {LIVE: "real", SIMULATION: "virtual", REPLAY: "recorded"}
+"""What a script can be played on, and whose time that is: a mesh of processes, the simulator, a recording."""
 
 
 class Condition(Struct, frozen=True):
@@ -91,12 +92,14 @@ class ConsoleWish(Struct, frozen=True):
 
 
 class Script(Struct, frozen=True):
-    """A checked script. `variables` are its defaults with what the command line said put over them."""
+    """A checked script. `variables` are its defaults with what the command line said put over them. `recording` is the file
+    that is replayed, empty for other sources."""
 
     name: str
     file: str
     about: str
     source: str
+    recording: str
     timeout_s: float
     mesh: MeshWish
     console: ConsoleWish

@@ -6,7 +6,6 @@ Textual takes its time to be imported, so that it is only where a script has a c
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -15,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from whisper_tui.errors import ActionError
 from whisper_tui.script import captures, keys
-from whisper_tui.script.mesh import Mesh
+from whisper_tui.script.doing import Stage
 from whisper_tui.script.schema import Script
+from whisper_tui.script.stepping import SteppedClock
 from whisper_tui.sources.relay import Relay
+from whisper_tui.terminal.canvas import Canvas, Watcher
 from whisper_tui.terminal.cast import CastFile
 from whisper_tui.terminal.frames import FramesFolder
-from whisper_tui.terminal.recorder import Recorder, Watcher
 
 if TYPE_CHECKING:
     from whisper_tui.terminal.headless import Keyboard
@@ -46,8 +46,8 @@ class Filming:
 class Screen:
     """A console that runs."""
 
-    def __init__(self, recorder: Recorder, keyboard: Keyboard, relay: Relay, folder: Path) -> None:
-        self._recorder = recorder
+    def __init__(self, canvas: Canvas, keyboard: Keyboard, relay: Relay, folder: Path) -> None:
+        self._canvas = canvas
         self._keyboard = keyboard
         self._relay = relay
         self._folder = folder
@@ -79,7 +79,7 @@ class Screen:
 
     def lines(self) -> list[str]:
         """The same, line by line."""
-        return self._recorder.lines()
+        return self._canvas.lines()
 
 
 class _Waker:
@@ -94,30 +94,38 @@ class _Waker:
 
 
 @asynccontextmanager
-async def opened(script: Script, filming: Filming, mesh: Mesh, relay: Relay) -> AsyncIterator[Screen]:
+async def opened(script: Script, filming: Filming, stage: Stage, relay: Relay) -> AsyncIterator[Screen]:
     """The console of a run for as long as the block runs, fed by `relay`."""
     from whisper_tui.app import ConsoleOptions  # noqa: PLC0415 - Textual
     from whisper_tui.terminal.headless import showing  # noqa: PLC0415 - Textual
 
-    wish = script.console
-    watchers: list[Watcher] = [_Waker(mesh.picture.wake)]
+    wish, clock, state = script.console, stage.clock, stage.picture.state
+    watchers: list[Watcher] = [_Waker(stage.picture.wake)]
     async with AsyncExitStack() as stack:
         if filming.cast is not None:
             try:
                 file = filming.cast.open("wb")
             except OSError as error:
                 raise ActionError(f"{filming.cast} cannot be written: {error.strerror}") from error
-            cast = CastFile(file, wish.columns, wish.rows, f"whisper: {script.name}", began_s=time.time())
+            title = f"whisper: {script.name}"
+            cast = CastFile(
+                file, wish.columns, wish.rows, title, began_s=clock.wall_ms() / 1000, monotonic=clock.now
+            )
             watchers.append(stack.enter_context(cast))
         if filming.frames is not None:
             watchers.append(FramesFolder(filming.frames))
-        recorder = Recorder(wish.columns, wish.rows, watchers, asyncio.get_running_loop().call_soon)
+        canvas = Canvas(wish.columns, wish.rows, watchers, asyncio.get_running_loop().call_soon)
         options = ConsoleOptions(
-            primary=mesh.plan.operator.peer,
-            exec_delay_ms=mesh.plan.exec_delay * 1000,
+            primary=state.primary,
+            exec_delay_ms=state.exec_delay_ms,
             ascii=wish.ascii,
+            wall_ms=clock.wall_ms,
+            monotonic=clock.now,
         )
         keyboard = await stack.enter_async_context(
-            showing(relay, mesh.stage.actions, options, recorder, wish.pace_s)
+            showing(relay, stage.actions, options, canvas, clock, wish.pace_s)
         )
-        yield Screen(recorder, keyboard, relay, filming.captures)
+        screen = Screen(canvas, keyboard, relay, filming.captures)
+        if isinstance(clock, SteppedClock):
+            await stack.enter_async_context(clock.drawing(screen.settle))
+        yield screen

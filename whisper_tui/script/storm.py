@@ -93,12 +93,12 @@ async def _change(stage: Stage) -> None:
 async def _disturb(stage: Stage, args: Storm, weather: _Weather, asking: asyncio.Task[None]) -> None:
     """One thing after the other, at random times; never interrupted half-way."""
     every, away = durations.seconds(args.every), durations.seconds(args.away)
-    now = asyncio.get_running_loop().time
+    now = stage.clock.now
     end = now() + durations.seconds(args.lasting)
     while (left := end - now()) > 0:
         if asking.done():
             asking.result()
-        await asyncio.sleep(min(left, stage.rng.expovariate(1.0 / every)))
+        await stage.clock.sleep(min(left, stage.rng.expovariate(1.0 / every)))
         # What is broken is mended after `away` on average, so the more is, the likelier mending comes next.
         broken = len(weather.killed) + len(weather.paused) + bool(weather.cut)
         mends = stage.rng.random() < broken * every / away

@@ -1,8 +1,7 @@
-"""The console on a screen that nobody sees: keys are pressed by a program, what is shown goes to a recorder."""
+"""The console on a screen that nobody sees: keys are pressed by a program, what is shown is drawn on a canvas."""
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -16,13 +15,17 @@ from textual.drivers.headless_driver import HeadlessDriver
 from textual.pilot import Pilot
 
 from whisper_tui.app import Console, ConsoleOptions, EventSource
+from whisper_tui.clock import Clock
 from whisper_tui.errors import ActionError
 from whisper_tui.intents import Actions
 from whisper_tui.screens.dialog import DEAF_FOR_S, Dialog
-from whisper_tui.terminal.recorder import Recorder
+from whisper_tui.terminal.canvas import Canvas
 
 TITLE: Final = "whisper"
 """Above pictures."""
+
+LOOKED_AT_S: Final = DEAF_FOR_S + 0.01
+"""How long a dialog is looked at before it is answered."""
 
 
 class HeadlessTerminal(HeadlessDriver):
@@ -36,7 +39,7 @@ class HeadlessTerminal(HeadlessDriver):
     def write(self, data: str) -> None:
         """Draw."""
         assert isinstance(self._app, HeadlessConsole)
-        self._app.recorder.feed(data)
+        self._app.canvas.feed(data)
 
 
 class HeadlessConsole(Console):
@@ -45,10 +48,17 @@ class HeadlessConsole(Console):
     CSS_PATH = str(Path(inspect.getfile(Console)).with_name("app.tcss"))
 
     def __init__(
-        self, source: EventSource, actions: Actions, options: ConsoleOptions, recorder: Recorder
+        self,
+        source: EventSource,
+        actions: Actions,
+        options: ConsoleOptions,
+        canvas: Canvas,
+        *,
+        draws_by_itself: bool,
     ) -> None:
         super().__init__(source, actions, options)
-        self.recorder = recorder
+        self.canvas = canvas
+        self._draws_by_itself = draws_by_itself
         self.console = rich.console.Console(
             color_system="truecolor",
             file=StringIO(),
@@ -58,23 +68,33 @@ class HeadlessConsole(Console):
             highlight=False,
         )
 
+    def tick(self) -> None:
+        """A frame, where time passes by itself."""
+        if self._draws_by_itself:
+            super().tick()
+
+    def draw_now(self) -> None:
+        """A frame of what is known by now, unless it would be the one before."""
+        super().tick()
+
     def get_driver_class(self) -> type[Driver]:
-        """The one that draws for the recorder."""
+        """The one that draws on the canvas."""
         return HeadlessTerminal
 
 
 class Keyboard:
     """Presses keys of a console as a person does, who looks at the screen before the next key."""
 
-    def __init__(self, console: HeadlessConsole, pilot: Pilot[Any], pace_s: float) -> None:
+    def __init__(self, console: HeadlessConsole, pilot: Pilot[Any], clock: Clock, pace_s: float) -> None:
         self._console = console
         self._pilot = pilot
+        self._clock = clock
         self._pace_s = pace_s
 
     async def press(self, keys: Sequence[str], *, pace: float = 1.0) -> None:
         """One key after the other, `pace` times the usual time apart. ActionError once the console has been left."""
         for key in keys:
-            await asyncio.sleep(self._pace_s * pace)
+            await self._clock.sleep(self._pace_s * pace)
             await self._until_heard()
             self._check_there()
             await self._pilot.press(key)
@@ -85,7 +105,7 @@ class Keyboard:
         if not self._console.is_running:
             return
         await self._pilot.pause()
-        self._console.tick()
+        self._console.draw_now()
         await self._pilot.pause()
 
     def svg(self) -> str:
@@ -101,19 +121,24 @@ class Keyboard:
         """A dialog ignores keys at first: they were meant for what was there before."""
         screen = self._console.screen if self._console.screen_stack else None
         if isinstance(screen, Dialog) and not screen.listens():
-            await asyncio.sleep(DEAF_FOR_S)
+            await self._clock.sleep(LOOKED_AT_S)
 
 
 @asynccontextmanager
 async def showing(
-    source: EventSource, actions: Actions, options: ConsoleOptions, recorder: Recorder, pace_s: float
+    source: EventSource,
+    actions: Actions,
+    options: ConsoleOptions,
+    canvas: Canvas,
+    clock: Clock,
+    pace_s: float,
 ) -> AsyncIterator[Keyboard]:
     """A console for as long as the block runs. ActionError at its end when the console could not handle something."""
-    console = HeadlessConsole(source, actions, options, recorder)
-    size = (recorder.width, recorder.height)
+    console = HeadlessConsole(source, actions, options, canvas, draws_by_itself=clock.runs_by_itself)
+    size = (canvas.width, canvas.height)
     try:
         async with console.run_test(headless=False, size=size) as pilot:
-            yield Keyboard(console, pilot, pace_s)
+            yield Keyboard(console, pilot, clock, pace_s)
     except Exception as error:
         if not console.return_code:
             raise

@@ -15,12 +15,16 @@ from mesh_core.api.backends import BackendSettings
 from mesh_core.api.reports import Audit, Replica, Secrecy
 from mesh_core.api.schema import Counters, Event
 from tests.unit.console.feeder import START_MS, Feeder, peer_of
-from whisper_tui.model.state import LogEntry, State, initial_state
-from whisper_tui.script import play
+from whisper_tui.clock import Clock, RealClock
+from whisper_tui.model.state import State, initial_state
 from whisper_tui.script.doing import Stage
-from whisper_tui.script.mesh import Mesh
+from whisper_tui.script.looking import View
+from whisper_tui.script.mesh import LiveMesh
 from whisper_tui.script.picture import Picture
+from whisper_tui.script.progress import Progress
+from whisper_tui.settings import Settings
 from whisper_tui.supervisor.plan import Plan, Seat
+from whisper_tui.supervisor.prepare import Wishes
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import ActionMoment, Outcome
 
@@ -133,6 +137,7 @@ class StandIn:
             lambda state, entry: None,
             self._hear,
         )
+        self.clock: Clock = RealClock()
         self._told = 0
 
     def _hear(self, event: Event) -> None:
@@ -147,31 +152,26 @@ class StandIn:
     def stage(self, rng: Random | None = None) -> Stage:
         """For verbs."""
         self.tell()
-        return Stage(self.run, self.actions, self.picture, rng or Random(1), lambda text: None)  # type: ignore[arg-type]
+        return Stage(self.actions, self.picture, rng or Random(1), lambda text: None, self.clock, self.run)
 
-    def put_in_place(self, monkeypatch: Any) -> None:
-        """Have scripts run on this mesh."""
+    @contextlib.asynccontextmanager
+    async def entered(
+        self, rng: Random, progress: Progress, heard: Callable[[Event], None]
+    ) -> AsyncIterator[Stage]:
+        """As a ground for scripts."""
+        self._heard = heard
+        try:
+            yield self.stage(rng)
+        finally:
+            self.ended = True
 
-        @contextlib.asynccontextmanager
-        async def running(
-            run: RunDir,
-            wishes: Any,
-            settings: Any,
-            rng: Random,
-            say: Any,
-            told: Callable[[State, LogEntry], None],
-            heard: Callable[[Event], None],
-        ) -> AsyncIterator[Mesh]:
-            self._heard = heard
-            try:
-                yield Mesh(self.stage(rng), self.plan)
-            finally:
-                self.ended = True
+    def view(self, stage: Stage) -> View:
+        """What live meshes show."""
+        mesh = LiveMesh(self.run, Wishes(), Settings({}, None, None))
+        mesh._plan = self.plan
+        return mesh.view(stage)
 
-        async def audit(run: RunDir, live: list[str], gone: list[str]) -> Audit:
-            self.audits += 1
-            self.live, self.gone = live, gone
-            return self.proof
-
-        monkeypatch.setattr(play, "running", running)
-        monkeypatch.setattr(play, "audit", audit)
+    async def audit(self) -> Audit:
+        """What somebody has put there."""
+        self.audits += 1
+        return self.proof

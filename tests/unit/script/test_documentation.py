@@ -13,7 +13,7 @@ from whisper_tui.script.assertions import OPERATORS
 from whisper_tui.script.keys import NAMED
 from whisper_tui.script.reading import _Console, _Mesh, built_in, parse
 from whisper_tui.script.runner import ScriptOptions
-from whisper_tui.script.schema import KINDS, OF_THE_CONSOLE
+from whisper_tui.script.schema import CLOCKS, KINDS, OF_THE_CONSOLE
 from whisper_tui.script.verbs import VERBS
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "scripts.md").read_text(encoding="utf-8")
@@ -28,6 +28,11 @@ def test_every_word_of_the_language_is_explained(word: str) -> None:
 def test_every_key_with_a_name_is_listed(key: str) -> None:
     row = next(line for line in PAGE.splitlines() if line.startswith("| `press = "))
     assert f"`{key}`" in row
+
+
+@pytest.mark.parametrize(("source", "clock"), CLOCKS.items())
+def test_every_source_is_listed_with_its_clock(source: str, clock: str) -> None:
+    assert f"| `{source}` | `{clock}` |" in PAGE
 
 
 @pytest.mark.parametrize("kind", sorted(OF_THE_CONSOLE))

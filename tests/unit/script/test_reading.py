@@ -97,10 +97,29 @@ def test_the_promised_scripts_are_built_in() -> None:
             'name = "x"\n[mesh]\nnodes = "six"\n[[step]]\ndo = "heal"\n',
             "a.toml:2: mesh.nodes: expected int, got str",
         ),
-        ('name = "x"\nsource = "simulation"\n[[step]]\ndo = "heal"\n', 'a.toml:2: source "simulation"'),
+        (
+            'name = "x"\nsource = "replay"\n[[step]]\npress = "1"\n',
+            'a.toml:2: source "replay": expected recording = ',
+        ),
+        (
+            'name = "x"\nrecording = "a.rec"\n[[step]]\npress = "1"\n',
+            'a.toml:2: recording: belongs to source = "replay"',
+        ),
+        (
+            'name = "x"\nsource = "replay"\nrecording = "a.rec"\nmesh = { nodes = 6 }\n[[step]]\npress = "1"\n',
+            "a.toml:4: mesh: a recording has the mesh that was recorded",
+        ),
+        (
+            'name = "x"\nsource = "simulation"\nmesh = { corpus = "docs" }\n[[step]]\npress = "1"\n',
+            "a.toml:3: mesh.corpus: answers of a simulation come from no documents",
+        ),
+        (
+            'name = "x"\nsource = "simulation"\nmesh = { nodes = 501 }\n[[step]]\npress = "1"\n',
+            "a.toml:3: mesh.nodes: expected 1…500, not 501",
+        ),
         (
             'name = "x"\nsource = "moon"\n[[step]]\ndo = "heal"\n',
-            'a.toml:2: source "moon" is not known; expected "live"',
+            'a.toml:2: source "moon" is not known; expected one of live, simulation, replay',
         ),
         (
             'name = "x"\n[vars]\n"a b" = 1\n[[step]]\ndo = "heal"\n',
@@ -245,3 +264,28 @@ def test_a_variable_that_makes_no_duration_is_refused_before_anything_starts(
 def test_a_duration_that_an_earlier_step_saves_is_not_known_yet() -> None:
     text = GOOD + '\n[[step]]\ndo = "storm"\nargs = { lasting = "${q}s", query = "why?" }\n'
     assert read(text).steps[-1].args.lasting == "${q}s"
+
+
+@pytest.mark.parametrize(
+    ("source", "asked", "complaint"),
+    [
+        ("simulation", 'do = "bridge_roundtrip"', "bridge_roundtrip: a simulation has neither processes nor"),
+        (
+            "simulation",
+            'do = "kill"\nargs = { nodes = ["node1"], only = "axl" }',
+            "kill: only: a simulation has",
+        ),
+        ("simulation", 'expect = { path = "audit.roots", eq = 1 }', "expect: audit.roots: a simulation has"),
+        (
+            "replay",
+            'do = "kill"\nargs = { nodes = ["node1"] }',
+            "kill: a recording can be looked at, nothing",
+        ),
+        ("replay", 'expect = { path = "audit.roots", eq = 1 }', "audit.roots: a recording can be looked at"),
+    ],
+)
+def test_what_a_source_cannot_do_is_refused_when_the_script_is_read(
+    source: str, asked: str, complaint: str
+) -> None:
+    recording = 'recording = "a.rec"\n' if source == "replay" else ""
+    assert complaint in problem(f'name = "x"\nsource = "{source}"\n{recording}[[step]]\n{asked}\n')

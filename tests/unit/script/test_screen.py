@@ -26,9 +26,7 @@ def colourful(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def mesh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     monkeypatch.delenv("CI", raising=False)
-    stand_in = StandIn(tmp_path)
-    stand_in.put_in_place(monkeypatch)
-    return stand_in
+    return StandIn(tmp_path)
 
 
 def read_all(folder: Path) -> list[str]:
@@ -164,7 +162,7 @@ async def test_a_picture_that_cannot_be_written_fails_its_step(mesh: StandIn, tm
 
 
 def test_scripts_without_a_console_never_import_textual() -> None:
-    modules = "whisper_tui.script.runner, whisper_tui.script.play, whisper_tui.script.screen, whisper_tui.terminal.recorder"
+    modules = "whisper_tui.script.runner, whisper_tui.script.play, whisper_tui.script.screen, whisper_tui.terminal.canvas"
     code = f"import sys, {modules}; sys.exit('textual' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -173,15 +171,12 @@ def test_a_run_without_a_console_never_imports_textual(tmp_path: Path) -> None:
     program = f"""
 import asyncio, sys
 from pathlib import Path
-import pytest
 from tests.unit.script.stand_in import StandIn
 from tests.unit.script.test_play import run
 async def main():
-    with pytest.MonkeyPatch.context() as patch:
-        mesh = StandIn(Path({str(tmp_path)!r}))
-        mesh.put_in_place(patch)
-        code, _, _ = await run(mesh, '[[step]]\\nexpect = {{ path = "nodes.up", eq = 6 }}\\n')
-        assert code == 0
+    mesh = StandIn(Path({str(tmp_path)!r}))
+    code, _, _ = await run(mesh, '[[step]]\\nexpect = {{ path = "nodes.up", eq = 6 }}\\n')
+    assert code == 0
 asyncio.run(main())
 sys.exit('textual' in sys.modules)
 """

@@ -7,24 +7,31 @@ from random import Random
 import pytest
 
 from tests.unit.script.stand_in import PROVIDERS, StandIn
+from whisper_tui.clock import RealClock
 from whisper_tui.errors import ActionError, MeshUnreachable
 from whisper_tui.script.storm import OPEN_QUERIES_MAX, Storm, _ask, _Weather, storm
 
 MINUTE = Storm(lasting="1m", query="why?", every="500ms", away="2s")
 
 
-@pytest.fixture(autouse=True)
-async def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sleeping moves the loop's clock and costs nothing."""
-    loop = asyncio.get_running_loop()
-    real_sleep, start, slept = asyncio.sleep, loop.time(), [0.0]
+class Hurried(RealClock):
+    """Sleeping costs nothing."""
 
-    async def sleep(seconds: float) -> None:
-        slept[0] += seconds
-        await real_sleep(0)
+    def __init__(self) -> None:
+        self.slept_s = 0.0
 
-    monkeypatch.setattr(asyncio, "sleep", sleep)
-    monkeypatch.setattr(loop, "time", lambda: start + slept[0])
+    def now(self) -> float:
+        return self.slept_s
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept_s += seconds
+        await asyncio.sleep(0)
+
+
+def hurried(folder: Path) -> StandIn:
+    mesh = StandIn(folder)
+    mesh.clock = Hurried()
+    return mesh
 
 
 def replay(done: list[tuple[str, list[str]]]) -> tuple[int, set[str], bool]:
@@ -46,7 +53,7 @@ def replay(done: list[tuple[str, list[str]]]) -> tuple[int, set[str], bool]:
 
 
 async def test_a_storm_ends_with_everybody_back_and_the_mesh_whole(tmp_path: Path) -> None:
-    mesh = StandIn(tmp_path)
+    mesh = hurried(tmp_path)
     did = await storm(mesh.stage(Random("a")), MINUTE)
     most, silent, split = replay(mesh.actions.done)
     assert (silent, split) == (set(), False)
@@ -57,7 +64,7 @@ async def test_a_storm_ends_with_everybody_back_and_the_mesh_whole(tmp_path: Pat
 
 
 async def test_nobody_is_broken_who_is_broken_already(tmp_path: Path) -> None:
-    mesh = StandIn(tmp_path)
+    mesh = hurried(tmp_path)
     await storm(mesh.stage(Random("b")), MINUTE)
     down: set[str] = set()
     for action, names in mesh.actions.done:
@@ -72,7 +79,7 @@ async def test_nobody_is_broken_who_is_broken_already(tmp_path: Path) -> None:
 
 
 async def test_questions_are_asked_as_long_as_there_is_room(tmp_path: Path) -> None:
-    mesh = StandIn(tmp_path)
+    mesh = hurried(tmp_path)
 
     def answer_oldest() -> None:
         waiting = [label for label, query in mesh.feeder.queries.items() if query.state == "running"]
@@ -90,7 +97,7 @@ async def test_questions_are_asked_as_long_as_there_is_room(tmp_path: Path) -> N
 async def test_a_question_that_is_refused_is_asked_again_when_members_have_come_or_gone(
     tmp_path: Path,
 ) -> None:
-    mesh = StandIn(tmp_path)
+    mesh = hurried(tmp_path)
     stage = mesh.stage(Random("d"))
     mesh.actions.refusal = ActionError("no live provider is known here yet")
     asking = asyncio.create_task(_ask(stage, "why?", _Weather(PROVIDERS)))
@@ -105,7 +112,7 @@ async def test_a_question_that_is_refused_is_asked_again_when_members_have_come_
 
 
 async def test_a_mesh_that_is_gone_ends_the_storm(tmp_path: Path) -> None:
-    mesh = StandIn(tmp_path)
+    mesh = hurried(tmp_path)
     mesh.actions.refusal = MeshUnreachable("the supervisor has ended")
     with pytest.raises(MeshUnreachable):
         await storm(mesh.stage(Random("e")), MINUTE)

@@ -20,7 +20,7 @@ class Watcher(Protocol):
         ...
 
 
-class Recorder:
+class Canvas:
     """A screen of `width` by `height` cells. `later` has a function called once the console has written all of a frame."""
 
     def __init__(
