@@ -111,11 +111,19 @@ def _names(word: str) -> tuple[str, ...]:
             return (rest, f"shift+{rest.lower()}")
         return (modifiers + _named(rest),)
     named = _SHORT.get(rest.lower(), rest.lower())
-    if named not in NAMED:
+    if named not in NAMED and not _is_a_characters_name(named):
         raise ValueError(
             f"{word} is no key: write a character, f1 to f24, ctrl+k, {', '.join(sorted(NAMED)[:4])} …"
         )
     return (modifiers + named,)
+
+
+def _is_a_characters_name(name: str) -> bool:
+    """Whether Textual calls a character so: `full_stop`, `slash`."""
+    try:
+        return name in _CALLED.values() or bool(unicodedata.lookup(name.replace("_", " ")))
+    except KeyError:
+        return False
 
 
 def _named(character: str) -> str:
