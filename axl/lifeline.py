@@ -7,6 +7,7 @@ small parts is needed here.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
 import time
@@ -36,7 +37,11 @@ def lifeline() -> int | None:
 
 
 def has_ended(descriptor: int) -> bool:
-    """Whether the lifeline has ended; to be asked when it is readable, else it waits until it is."""
+    """Whether the lifeline has ended; waits until it is readable.
+
+    Not by reading: children share one description of the pipe, and an event loop in one of them keeps reads from waiting.
+    """
+    select.select([descriptor], [], [])
     return not os.read(descriptor, _READ_BYTES)
 
 

@@ -365,6 +365,8 @@ def _moment(state: State, event: Event) -> State:
         return state
     if missing := [name for name in _FIELDS.get(event.kind, ()) if name not in event.data]:
         raise KeyError(*missing)
+    if event.kind == "record_added":
+        return state  # its record follows as a view
     observer = replace(observer, moments=version)
     if event.kind in _SEEN:
         observer = _seen(observer, event, version)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -104,7 +104,7 @@ def _read(segment: Path) -> tuple[About | None, list[Group]]:
             raise NotARecording("it is shorter than the beginning of one")
         content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     about: About | None = None
-    base: Callable[[], State] | None = None
+    snapshots: list[Frame] = []
     groups: list[Group] = []
     for frame in frames.read(content):
         if frame.kind is Kind.ABOUT:
@@ -112,26 +112,22 @@ def _read(segment: Path) -> tuple[About | None, list[Group]]:
                 about = msgspec.json.decode(frame.payload, type=About)
             except msgspec.MsgspecError as error:
                 raise NotARecording(f"it says nothing of itself ({error})") from error
-        elif frame.kind is Kind.BASE:
-            base = partial(_base, frame)
-            groups.append(_group(frame, base))
-        elif frame.kind is Kind.CHANGES and base is not None:
-            groups.append(_group(frame, partial(_changed, base, frame)))
-        elif groups:
-            groups[-1].add(frame.payload, frame.events)
+        elif frame.kind is Kind.EVENTS:
+            if groups:
+                groups[-1].add(frame.payload, frame.events)
+        elif snapshots or frame.kind is Kind.BASE:
+            snapshots.append(frame)
+            base = partial(_state_of, snapshots, len(snapshots))
+            groups.append(Group(frame.first, frame.now_ms, frame.incident, base))
     return about, groups
 
 
-def _group(frame: Frame, base: Callable[[], State]) -> Group:
-    return Group(frame.first, frame.now_ms, frame.incident, base)
-
-
-def _base(frame: Frame) -> State:
-    return snapshot.decode(frames.inflated(frame.payload))
-
-
-def _changed(base: Callable[[], State], frame: Frame) -> State:
-    return snapshot.decode_changes(base(), frames.inflated(frame.payload))
+def _state_of(snapshots: Sequence[Frame], count: int) -> State:
+    """The state of the last of so many snapshots, of which each says what has changed since the one before."""
+    state = snapshot.decode(frames.inflated(snapshots[0].payload))
+    for frame in snapshots[1:count]:
+        state = snapshot.decode_changes(state, frames.inflated(frame.payload))
+    return state
 
 
 def clock(ms: float) -> str:

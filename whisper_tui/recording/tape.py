@@ -102,6 +102,10 @@ class Tape:
         if self._pending_bytes >= PENDING_BYTES_MAX:
             self.flush()
 
+    def miss(self, after: State) -> None:
+        """An event that is not kept: what follows begins a new segment."""
+        self._state, self._base = after, None
+
     def flush(self) -> None:
         """Write what waits. OSError when that fails; then a new segment follows."""
         if self._head is None:
@@ -117,6 +121,7 @@ class Tape:
         if base is not None:
             changes = snapshot.encode_changes(base, state)
             self._append(self._frame(Kind.CHANGES, state, frames.deflated(changes)))
+            self._base = state
             return
         self._base = None
         self._store.begin()

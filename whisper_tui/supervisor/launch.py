@@ -238,7 +238,7 @@ def not_up(status: Status) -> dict[str, str]:
     return {
         view.name: f"{view.name} {view.part}: {view.note or view.state}"
         for view in status.processes
-        if view.part != "model" and (view.state in GONE or view.note)
+        if view.part in ("provider", "axl") and (view.state in GONE or view.note)
     }
 
 

@@ -50,6 +50,7 @@ class Plan(Struct, frozen=True):
 
     `exec_delay` is in seconds, `created` in seconds since 1970; `corpus` is a folder, empty for the built-in
     texts; `axl_node` is a program, empty for the built-in node; `light` means that no model is started;
+    `record` that what happens is kept in `recordings/`;
     `electors` elect the first checkpoint of the ledger, of which the newest `retained_records` are never dropped;
     `auto_ports` that `port_base` was chosen because its ports were free; `credit` maps peer ids of guests to micro-AXL.
     """
@@ -61,6 +62,7 @@ class Plan(Struct, frozen=True):
     corpus: str = ""
     axl_node: str = ""
     light: bool = False
+    record: bool = True
     port_base: int = DEFAULT_PORT_BASE
     auto_ports: bool = False
     created: float = 0.0

@@ -56,6 +56,7 @@ class Wishes(msgspec.Struct, frozen=True):
     port_base: int | None = None
     auto_ports: bool | None = None
     light: bool | None = None
+    record: bool | None = None
     credit: dict[str, int] | None = None
     retained_records: int | None = None
 
@@ -108,6 +109,7 @@ def kept_from_before(plan: Plan, wishes: Wishes) -> str:
         "fast": "--no-fast",
         "count": f"--count {plain.count}",
         "light": "--no-light",
+        "record": "--record",
         "corpus": f"--corpus {BUILT_IN}",
         "axl_node": f"--axl-node {BUILT_IN}",
     }
@@ -125,6 +127,7 @@ def settings_of(plan: Plan) -> dict[str, str]:
         "fast": "FAST timers" if plan.fast else "default timers",
         "exec_delay": f"answers held {plan.exec_delay:g} s",
         "light": "light" if plan.light else "with a model",
+        "record": "recorded" if plan.record else "not recorded",
         "corpus": f"corpus {_shown(plan.corpus)}",
         "axl_node": f"AXL node {_shown(plan.axl_node)}",
     }

@@ -6,6 +6,7 @@ supervisor.json   pid and port of the running supervisor
 lock              locked for as long as a supervisor lives
 audit.jsonl       every action taken, and who took it
 corpus/  logs/    search indexes; what the processes print
+recordings/       what happened in each run, to be opened with `whisper-tui replay`
 <participant>/    key.pem, node-config.json, provider.toml, store.db, provider.log, axl.log
 submitters/       the same for participants that only submit
 made-by-script    what is here was made by a script and may be deleted by the next one
@@ -76,6 +77,7 @@ class RunDir:
         self.action_log = root / "audit.jsonl"
         self.corpus = root / "corpus"
         self.logs = root / "logs"
+        self.recordings = root / "recordings"
         self.submitters = root / "submitters"
         self.script_mark = root / "made-by-script"
 

@@ -14,8 +14,9 @@ from whisper_tui.supervisor.plan import Plan
 
 SUPERVISOR = "supervisor"
 
-Part: TypeAlias = Literal["provider", "axl", "model"]
-"""`provider` is a participant's mesh process whatever its role; `model` is the shared model server."""
+Part: TypeAlias = Literal["provider", "axl", "model", "recorder"]
+"""`provider` is a participant's mesh process whatever its role; `model` is the shared model server, `recorder` keeps what
+happens."""
 
 ProcessState: TypeAlias = Literal["starting", "running", "paused", "killed", "exited", "stopped", "absent"]
 """`killed` and `stopped` were asked for, `exited` was not; `absent` never came up and is done without."""

@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
 
@@ -20,12 +20,16 @@ from whisper_tui.supervisor.model_service import ModelService, model_command
 from whisper_tui.supervisor.participant import Only, Participant
 from whisper_tui.supervisor.plan import MODEL_PORT_OFFSET, Plan, Seat
 from whisper_tui.supervisor.prepare import new_provider
+from whisper_tui.supervisor.recorder_service import RecorderService, recorder_command
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import WORKING, ActionMoment, Outcome, ProcessView, Status
 from whisper_tui.supervisor.stopped import stopped
 
 PARTITION_S = 5.0
 """How long a participant may take to hear of a partition."""
+
+RECORD_AFTER_S = 5.0
+"""Recording begins at the latest so long after the start."""
 
 COME_UP_S = 30.0
 """How long participants may take to come up; then the command fails, and they may still."""
@@ -57,6 +61,11 @@ class Supervisor:
             if plan.backend.llama_cpp_url
             else None
         )
+        self._recorder = (
+            RecorderService(recorder_command(run.root, self._started_ms), run.logs, self._changed)
+            if plan.record
+            else None
+        )
 
     # ------------------------------------------------------------------------------------------- seeing
 
@@ -82,7 +91,8 @@ class Supervisor:
 
     def _children(self) -> list[Child]:
         children = [child for participant in self._participants.values() for child in participant.children]
-        return [*children, self._model.child] if self._model else children
+        services = [service.child for service in (self._model, self._recorder) if service is not None]
+        return [*children, *services]
 
     def _views(self) -> Iterable[tuple[str, object]]:
         for child in self._children():
@@ -117,6 +127,15 @@ class Supervisor:
         if self._model:
             self._spawn(self._model.run(self._lifeline, self._env))
         self._spawn(self._tell_ready())
+        if self._recorder:
+            self._spawn(self._record(self._recorder))
+
+    async def _record(self, recorder: RecorderService) -> None:
+        """Record from when all participants answer: until then they need the machine."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RECORD_AFTER_S):
+                await asyncio.gather(*(participant.ready() for participant in self._participants.values()))
+        await recorder.run(self._lifeline, self._env)
 
     async def _tell_ready(self) -> None:
         answers = await asyncio.gather(*(participant.ready() for participant in self._participants.values()))
@@ -129,8 +148,9 @@ class Supervisor:
         self._ending = True  # waits for no other command: one may be waiting for what will never come up
         action = self._tell("down", list(self._participants), command_line("down"), by)
         ended = [child for child in self._children() if child.alive]
-        if self._model:
-            self._model.end()
+        for service in (self._model, self._recorder):
+            if service is not None:
+                service.end()
         await end_all(ended)
         for task in self._tasks:
             task.cancel()

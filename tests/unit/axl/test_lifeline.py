@@ -46,6 +46,17 @@ def test_the_end_of_the_lifeline_terminates_the_child() -> None:
     assert ended(process) == -signal.SIGTERM
 
 
+def test_a_lifeline_that_somebody_else_made_not_to_wait_is_waited_for_all_the_same() -> None:
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
+    process = child("signal.pause()", WHISPER_LIFELINE_FD=str(read_end))
+    os.close(read_end)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "True\n"
+    os.close(write_end)
+    assert ended(process) == -signal.SIGTERM
+
+
 def test_a_child_that_does_not_heed_sigterm_is_ended_all_the_same() -> None:
     read_end, write_end = os.pipe()
     os.close(write_end)
