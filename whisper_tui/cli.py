@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from whisper_tui.config.in_force import Flags
-    from whisper_tui.contexts import Entrance
+    from whisper_tui.contexts import ControlEntrance, Entrance
     from whisper_tui.supervisor.rundir import RunDir
 
 INTERRUPTED = 130
@@ -296,6 +296,8 @@ def submit(
         str | None, typer.Option(help="Join through this AXL bridge, with a key of your own.")
     ] = None,
     key: Annotated[Path | None, typer.Option(help="That key, an ed25519 PEM; with --axl.")] = None,
+    control: ControlOption = None,
+    token_file: TokenFileOption = None,
     run_dir: RunDirOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -313,6 +315,11 @@ def submit(
             "timeout": _seconds(timeout, "--timeout"),
         }
     )
+    elsewhere = _control(control, token_file)
+    if elsewhere is not None and (axl is not None or run_dir is not None):
+        raise BadInput(
+            f"--control and {'--axl' if axl is not None else '--run-dir'} name two ways", "leave one out"
+        )
     if axl is not None:
         from whisper_tui.commands import guest
 
@@ -320,6 +327,11 @@ def submit(
         return
     if key is not None:
         raise BadInput("--key goes with --axl URL", "the operator's own key asks otherwise")
+    if elsewhere is not None:
+        from whisper_tui.commands import elsewhere as there
+
+        _wait(there.submit(elsewhere, text, terms, wait, json))
+        return
     from whisper_tui.commands import act
 
     _wait(act.submit(_run(run_dir), text, terms, wait, json))
@@ -410,10 +422,18 @@ def ledger_show(
 @app.command()
 def cancel(
     job: Annotated[str, typer.Argument(help="Label or id.")],
+    control: ControlOption = None,
+    token_file: TokenFileOption = None,
     run_dir: RunDirOption = None,
     json: JsonOption = False,
 ) -> None:
     """Ask that a job end as cancelled."""
+    elsewhere = _control(control, token_file)
+    if elsewhere is not None:
+        from whisper_tui.commands import elsewhere as there
+
+        _wait(there.cancel(elsewhere, job, json))
+        return
     from whisper_tui.commands import act
 
     _wait(act.cancel(_run(run_dir), job, json))
@@ -536,8 +556,7 @@ def _entrance(
     context: str | None, control: str | None, token_file: Path | None, run_dir: Path | None, flags: Flags
 ) -> Entrance:
     """The mesh that is meant; BadInput when it is named twice, or half."""
-    from whisper_tui.config.reading import control_problem
-    from whisper_tui.contexts import ControlEntrance, RunDirEntrance
+    from whisper_tui.contexts import RunDirEntrance
 
     named = [
         name
@@ -546,20 +565,31 @@ def _entrance(
     ]
     if len(named) > 1:
         raise BadInput(f"{' and '.join(named)} name two meshes", "leave one out")
-    if (control is None) != (token_file is None):
-        raise BadInput(
-            "--control URL and --token-file FILE go together",
-            "the token stands in a file, never on a command line",
-        )
-    if control is not None and token_file is not None:
-        if problem := control_problem(control):
-            raise BadInput(f"--control: {problem}")
-        return ControlEntrance(control, token_file)
+    elsewhere = _control(control, token_file)
+    if elsewhere is not None:
+        return elsewhere
     if context is not None:
         from whisper_tui.commands.console import entrance_to
 
         return entrance_to(context, flags)
     return RunDirEntrance(_run(run_dir))
+
+
+def _control(control: str | None, token_file: Path | None) -> ControlEntrance | None:
+    """The control API that is named on the command line, None when none is; BadInput when only half of it is."""
+    if control is None and token_file is None:
+        return None
+    if control is None or token_file is None:
+        raise BadInput(
+            "--control URL and --token-file FILE go together",
+            "the token stands in a file, never on a command line",
+        )
+    from whisper_tui.config.reading import control_problem
+    from whisper_tui.contexts import ControlEntrance
+
+    if problem := control_problem(control):
+        raise BadInput(f"--control: {problem}")
+    return ControlEntrance(control, token_file)
 
 
 def _wait(work: Coroutine[Any, Any, Any]) -> None:

@@ -95,11 +95,19 @@ class ControlEntrance:
         self.name = name
         self.where = control.rstrip("/")
         self._token_file = token_file
+        self.typed = partial(typed_at, control=self.where, token_file=token_file)
+
+    def client(self) -> ControlClient:
+        """The control API, with the token; BadInput when that cannot be read."""
+        return ControlClient(self.where, read_token(self._token_file))
+
+    def actions(self, by: str) -> RemoteActions:
+        """What can be asked for there, in the name of `by`."""
+        return RemoteActions(self.client(), folder() / "audit.jsonl", by, self.typed)
 
     async def mesh(self) -> Mesh:
         """The mesh there; MeshUnreachable when nobody answers, BadInput when the token is not what is wanted there."""
-        token = read_token(self._token_file)
-        client = ControlClient(self.where, token)
+        client = self.client()
         try:
             node = (await client.state()).node
         except ControlError as error:
@@ -114,18 +122,18 @@ class ControlEntrance:
         async def askable() -> list[tuple[str, ControlClient]]:
             return [(node.name, client)]
 
-        here = partial(typed_at, control=self.where, token_file=self._token_file)
+        token = read_token(self._token_file)
         return Mesh(
             self,
             LiveSource(
                 [Endpoint(node.name, self.where, node.peer)], None, lambda url: ControlClient(url, token)
             ),
-            RemoteActions(client, folder() / "audit.jsonl", "console", here),
+            self.actions("console"),
             MeshRecords(askable),
             node.peer,
             0.0,
             folder() / "exports",
-            here,
+            self.typed,
             warning=open_to_others(self.where),
         )
 

@@ -32,11 +32,13 @@ class RemoteActions:
 
     async def submit(self, text: str, max_price_micro: int | None = None) -> str:
         """Ask a question in the name of whoever serves the API; returns its label."""
-        terms = Terms(max_price_micro=max_price_micro)
+        return (await self.ask(text, Terms(max_price_micro=max_price_micro))).label
 
-        async def ask() -> str:
-            answer = await self._command("submit", text=text, **terms.args())
-            return msgspec.convert(answer, Submission).label
+    async def ask(self, text: str, terms: Terms) -> Submission:
+        """The same under other terms. `accepted` means durable at a quorum of its committees."""
+
+        async def ask() -> Submission:
+            return msgspec.convert(await self._command("submit", text=text, **terms.args()), Submission)
 
         return await self._logged("submit", {"text": text, **terms.args()}, [text], terms.flags(), ask)
 

@@ -10,16 +10,16 @@ from whisper_tui.model.state import DOWN, SUPERVISOR, Source, State
 
 
 class Hindrance(Struct, frozen=True):
-    """Why something cannot be done, what would help, and the command line for that."""
+    """Why something cannot be done, what would help, and the command line for that if there is one."""
 
     why: str
     remedy: str
-    command: str
+    command: str = ""
 
     @property
     def told(self) -> str:
         """All of it; the command line stands by itself where there is not room for everything in one."""
-        return f"{self.why}; {self.remedy}:\n{self.command}"
+        return f"{self.why}; {self.remedy}:\n{self.command}" if self.command else f"{self.why}; {self.remedy}"
 
 
 STOPPED = Hindrance("the mesh was stopped", "to start it again", "whisper-tui up")
@@ -27,8 +27,7 @@ DESERTED = Hindrance("the mesh does not answer", "to see whether it runs", "whis
 
 UNSUPERVISED = Hindrance(
     "a control API has no supervisor behind it",
-    "processes are started and ended where the mesh runs, there",
-    "whisper-tui attach",
+    "nodes are killed and revived on the machine that the mesh runs on",
 )
 
 
@@ -75,8 +74,7 @@ def against_asking(state: State) -> Hindrance | None:
     if not state.supervised:
         return Hindrance(
             f"{name} does not answer{reason}",
-            "it is tried again; others are listed with",
-            "whisper-tui config",
+            "it is asked again and again",
         )
     return Hindrance(f"{name} does not answer{reason}", "to see what is wrong", "whisper-tui doctor")
 
@@ -89,7 +87,6 @@ def _does_not_ask(state: State) -> Hindrance | None:
     return Hindrance(
         f"{inert(own.node.name, 40)} is a provider, it asks nothing",
         "the operator's control API takes questions",
-        "whisper-tui attach --control URL --token-file FILE",
     )
 
 
