@@ -79,19 +79,19 @@ class Actions:
 
     async def kill(self, names: Sequence[str], only: Literal["provider", "axl"] | None = None) -> Outcome:
         """SIGKILL provider and AXL node of each, or `only` one of the two."""
-        resolved = await self._resolve(names, lambda states: not states <= GONE)
+        resolved = await self._resolved("kill", names, lambda states: not states <= GONE)
         return await self._supervised(
             "kill", command_line("kill", *resolved, only=only), names=resolved, only=only
         )
 
     async def pause(self, names: Sequence[str]) -> Outcome:
         """SIGSTOP both processes of each."""
-        resolved = await self._resolve(names, lambda states: states <= WORKING)
+        resolved = await self._resolved("pause", names, lambda states: states <= WORKING)
         return await self._supervised("pause", command_line("pause", *resolved), names=resolved)
 
     async def revive(self, names: Sequence[str]) -> Outcome:
         """Start again what is gone with the same key and store, wake what is paused."""
-        resolved = await self._resolve(names, lambda states: not states <= WORKING)
+        resolved = await self._resolved("revive", names, lambda states: not states <= WORKING)
         return await self._supervised("revive", command_line("revive", *resolved), names=resolved)
 
     async def add(self) -> Outcome:
@@ -100,8 +100,8 @@ class Actions:
 
     async def partition(self, a: Sequence[str], b: Sequence[str]) -> Outcome:
         """Cut side `b` off from side `a`; whoever is not named is on side `a`."""
-        side_a = await self._resolve(a, lambda _: True)
-        side_b = await self._resolve(b, lambda _: True)
+        side_a = await self._resolved("partition", a, lambda _: True)
+        side_b = await self._resolved("partition", b, lambda _: True)
         return await self._supervised("partition", command_line("partition", *side_b), a=side_a, b=side_b)
 
     async def heal(self) -> Outcome:
@@ -115,6 +115,16 @@ class Actions:
         return outcome
 
     # -------------------------------------------------------------------------------------------- helpers
+
+    async def _resolved(
+        self, action: str, words: Sequence[str], fits: Callable[[set[str]], bool]
+    ) -> list[str]:
+        """The same for an action, which is written down where nobody is meant."""
+        try:
+            return await self._resolve(words, fits)
+        except UserError as error:
+            self._write_down(action, {"names": list(words)}, command_line(action, *words), error.message)
+            raise
 
     async def _resolve(self, words: Sequence[str], fits: Callable[[set[str]], bool]) -> list[str]:
         """Names of those meant by `words`; `fits` tells by the states of its processes who is a candidate."""
@@ -143,6 +153,9 @@ class Actions:
             result = await work()
         except UserError as error:
             self._write_down(action, args, command, error.message)
+            raise
+        except BaseException as error:  # given up while it was under way: it may have been done
+            self._write_down(action, args, command, f"broken off: {type(error).__name__}")
             raise
         self._write_down(action, args, command, "done")
         return result

@@ -20,13 +20,16 @@ import msgspec
 from axl.endpoint import Endpoint, EndpointError, parse_endpoint
 from axl.keys import KeyFileError, load
 from mesh_core.api.client import ControlClient, ControlError, ControlUnavailable
+from whisper_tui.actions import action_log
 from whisper_tui.actions.actions import Submission
 from whisper_tui.actions.terms import Terms
 from whisper_tui.commands import answer, waiting
+from whisper_tui.commands.act import BY
 from whisper_tui.commands.output import Progress, print_json, print_line
 from whisper_tui.errors import ActionError, BadInput, MeshUnreachable, TimedOut
 from whisper_tui.reach import Reach
 from whisper_tui.supervisor.child import child_environment, end_all
+from whisper_tui.supervisor.command_line import command_line
 from whisper_tui.supervisor.participant import Participant
 from whisper_tui.supervisor.plan import Plan, Seat
 from whisper_tui.supervisor.ports import free_ports
@@ -75,11 +78,7 @@ async def submit(run: RunDir, text: str, visit: Visit) -> None:
     run.ensure_token()
     with _identity(run, visit.key) as files:
         async with _joined(run, plan, files, peers) as control:
-            try:
-                answered = await control.command("submit", text=text, **visit.terms.args())
-                taken = msgspec.convert(answered, Submission)
-            except ControlError as error:
-                raise ActionError(str(error)) from error
+            taken = await _asked(run, control, text, visit)
             if visit.wait:
                 try:
                     ended = await waiting.wait_for(control, taken.query, visit.terms.total_ms)
@@ -91,6 +90,22 @@ async def submit(run: RunDir, text: str, visit: Visit) -> None:
                 print_json(taken)
             else:
                 print_line(f"{taken.label} {taken.state}: {len(taken.jobs)} jobs")
+
+
+async def _asked(run: RunDir, control: ControlClient, text: str, visit: Visit) -> Submission:
+    """The question, once it was taken; written down either way."""
+    args = visit.terms.args()
+    flags = {**visit.terms.flags(), "axl": visit.bridge, "key": visit.key}
+    outcome = "done"
+    try:
+        return msgspec.convert(await control.command("submit", text=text, **args), Submission)
+    except ControlError as error:
+        outcome = str(error)
+        raise ActionError(outcome) from error
+    finally:
+        with contextlib.suppress(OSError):  # a full disk keeps nobody from asking
+            command = command_line("submit", text, **flags)
+            action_log.append(run.action_log, BY, "submit", {"text": text, **args}, command, outcome)
 
 
 async def _listeners(bridge: str) -> list[Endpoint]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import random
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
 import pytest
 
 from tests.unit.operator.conftest import Running
-from whisper_tui.actions import targets
+from whisper_tui.actions import action_log, targets
 from whisper_tui.actions.actions import Actions
 from whisper_tui.errors import ActionError, MeshUnreachable
 from whisper_tui.model.state import State, initial_state
@@ -64,6 +67,62 @@ async def test_every_action_is_written_down_with_what_does_the_same(running: Run
     assert (done["by"], done["outcome"]) == ("test", "done")
     assert refused["action"] == "heal"
     assert refused["outcome"] == "there is no partition to heal"
+
+
+async def test_nothing_that_can_be_done_goes_unwritten_whatever_comes_of_it(run: RunDir) -> None:
+    actions = Actions(run, "test")
+    tried = (
+        actions.submit("why?"),
+        actions.cancel("q1.1"),
+        actions.kill(["node1", "random"]),
+        actions.pause(["node1"]),
+        actions.revive(["node1"]),
+        actions.partition([], ["node1"]),
+        actions.heal(),
+        actions.add(),
+        actions.down(),
+    )
+    assert (
+        len(tried)
+        == sum(
+            inspect.iscoroutinefunction(done) for name, done in inspect.getmembers(Actions) if name[0] != "_"
+        )
+        - 1
+    )
+    for action in tried:
+        with pytest.raises(MeshUnreachable):
+            await action
+    lines = written(run)
+    assert [line["action"] for line in lines] == [
+        "submit", "cancel", "kill", "pause", "revive", "partition", "heal", "add", "down",
+    ]  # fmt: skip
+    assert lines[2]["command"] == "whisper-tui kill node1 random"
+    assert all(line["by"] == "test" and "no mesh runs" in line["outcome"] for line in lines)
+
+
+async def test_what_was_given_up_while_it_was_under_way_is_written_down(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actions = Actions(run, "test")
+    monkeypatch.setattr(actions.reach.supervisor, "command", lambda *_, **__: asyncio.Event().wait())
+    adding = asyncio.ensure_future(actions.add())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    adding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await adding
+    (line,) = written(run)
+    assert (line["action"], line["outcome"]) == ("add", "broken off: CancelledError")
+
+
+async def test_the_log_is_its_owners_only_and_lines_of_several_writers_do_not_mix(run: RunDir) -> None:
+    def write(number: int) -> None:
+        action_log.append(run.action_log, f"writer {number}", "kill", {"names": ["x" * 4_000]}, "c", "done")
+
+    with ThreadPoolExecutor(8) as writers:
+        list(writers.map(write, range(64)))
+    assert sorted(line["by"] for line in written(run)) == sorted(f"writer {number}" for number in range(64))
+    assert run.action_log.stat().st_mode & 0o777 == 0o600
 
 
 async def test_read_only_refuses_and_says_so(running: Running) -> None:
