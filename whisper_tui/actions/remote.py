@@ -18,6 +18,13 @@ from whisper_tui.model.access import UNSUPERVISED
 from whisper_tui.supervisor.command_line import command_line
 
 T = TypeVar("T")
+A = TypeVar("A", bound=msgspec.Struct)
+
+
+class _Cancelled(msgspec.Struct):
+    """What a control API answers to `cancel`."""
+
+    job: str
 
 
 class RemoteActions:
@@ -38,7 +45,7 @@ class RemoteActions:
         """The same under other terms. `accepted` means durable at a quorum of its committees."""
 
         async def ask() -> Submission:
-            return msgspec.convert(await self._command("submit", text=text, **terms.args()), Submission)
+            return await self._command(Submission, "submit", text=text, **terms.args())
 
         return await self._logged("submit", {"text": text, **terms.args()}, [text], terms.flags(), ask)
 
@@ -46,7 +53,7 @@ class RemoteActions:
         """Ask that one of its jobs end as cancelled; returns its id."""
 
         async def end() -> str:
-            return str((await self._command("cancel", job=job))["job"])
+            return (await self._command(_Cancelled, "cancel", job=job)).job
 
         return await self._logged("cancel", {"job": job}, [job], {}, end)
 
@@ -81,9 +88,13 @@ class RemoteActions:
         await self._logged(action, {"names": list(names)}, names, {}, refuse)
         raise AssertionError("refused above")
 
-    async def _command(self, name: str, **args: object) -> dict[str, object]:
+    async def _command(self, type: type[A], name: str, **args: object) -> A:
         try:
-            return await self._control.command(name, **args)
+            return msgspec.convert(await self._control.command(name, **args), type)
+        except msgspec.ValidationError as error:
+            raise MeshUnreachable(
+                f"{self._control.url} gives an answer that cannot be read: {error}"
+            ) from error
         except ControlError as error:
             raise ActionError(str(error)) from error
         except ControlUnavailable as error:
