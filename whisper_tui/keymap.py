@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
 Context: TypeAlias = Literal[
-    "views", "everywhere", "tables", "chaos", "log", "job", "dialog", "confirm", "quit", "form"
+    "views", "everywhere", "time", "tables", "chaos", "log", "job", "dialog", "confirm", "quit", "form"
 ]
 
 
@@ -24,6 +24,8 @@ class Key(NamedTuple):
 KEYS: tuple[Key, ...] = (
     Key("view_overview", "1", "1", "overview: nodes, jobs, leases, replicas, events", "views"),
     Key("view_nodes", "2", "2", "nodes: every participant in figures", "views"),
+    Key("view_jobs", "3", "3", "jobs: what each did when, attempts, tokens, what it bears", "views"),
+    Key("view_auctions", "4", "4", "auctions: bids, scores, who won and why; leases", "views"),
     Key("view_ledger", "5", "5", "ledger: what replicas lack, and every new record", "views"),
     Key("view_ens", "6", "6", "ENS: the names that members claim", "views"),
     Key("view_incidents", "7", "7", "incidents: the stages of every recovery", "views"),
@@ -32,7 +34,14 @@ KEYS: tuple[Key, ...] = (
     Key("previous_pane", "shift+tab", "shift+tab", "previous pane", "everywhere"),
     Key("submit", "s", "s", "ask the mesh a question", "everywhere", "submit"),
     Key("chaos", "X,shift+x", "X", "disturb or repair the mesh, then a key below", "everywhere", "chaos"),
-    Key("freeze", "p", "p", "freeze the display; events are still taken in", "everywhere", "freeze"),
+    Key(
+        "freeze",
+        "p",
+        "p",
+        "freeze the display, events are still taken in; in a replay: play",
+        "everywhere",
+        "freeze",
+    ),
     Key("export", "e", "e", "write the list or page into a file of the run directory", "everywhere"),
     Key("picture", "S,shift+s", "S", "write a picture of the screen (SVG) there", "everywhere"),
     Key("read_only", "W,shift+w", "W", "read-only on or off", "everywhere"),
@@ -40,6 +49,11 @@ KEYS: tuple[Key, ...] = (
     Key("contexts", "C,shift+c", "C", "go to another mesh of the configuration", "everywhere"),
     Key("help", "question_mark", "?", "this help", "everywhere", "help"),
     Key("quit", "q,ctrl+c,ctrl+q", "q", "quit; asks whether the mesh stays up", "everywhere", "quit"),
+    Key("step_back", "left_square_bracket", "[", "back in time, to the event before", "time", "back"),
+    Key("step_forward", "right_square_bracket", "]", "to the next event", "time", "on"),
+    Key("incident_before", "left_curly_bracket", "{", "to the incident before", "time", "incidents"),
+    Key("incident_after", "right_curly_bracket", "}", "to the next incident", "time"),
+    Key("live", "full_stop", ".", "to now; in a replay to its end", "time", "now"),
     Key("cursor_down", "j,down", "j ↓", "down", "tables"),
     Key("cursor_up", "k,up", "k ↑", "up", "tables"),
     Key("page_down", "pagedown,ctrl+f", "pgdn", "a page down", "tables"),
@@ -51,7 +65,9 @@ KEYS: tuple[Key, ...] = (
     Key("mark", "space", "space", "mark a node, for actions on several, and go to the next", "tables"),
     Key("open", "enter", "enter", "open the node, question or job", "tables", "open"),
     Key("copy", "y", "y", "copy its id to the terminal's clipboard (OSC 52)", "tables"),
-    Key("filter", "slash", "/", "filter: words, !without, state=dead, lag>2, expressions", "tables", "filter"),
+    Key(
+        "filter", "slash", "/", "filter: words, !without, state=dead, lag>2, expressions", "tables", "filter"
+    ),
     Key("sort", "o", "o", "sort by the next column; after the last one as before", "tables", "sort"),
     Key("turn", "O,shift+o", "O", "turn the order round", "tables"),
     Key("hold", "F,shift+f", "F", "hold the order of rows, or let them move", "tables"),
@@ -77,6 +93,7 @@ KEYS: tuple[Key, ...] = (
 TITLES: Mapping[Context, str] = {
     "views": "Views",
     "everywhere": "Everywhere",
+    "time": "Through time",
     "tables": "In tables and lists",
     "chaos": "After X",
     "log": "In the log",

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from whisper_tui.keymap import Keymap
+from whisper_tui.screens.auctions import AuctionsView
 from whisper_tui.screens.ens import EnsView
 from whisper_tui.screens.incidents import IncidentsView
+from whisper_tui.screens.jobs import JobsView
 from whisper_tui.screens.ledger import LedgerView
 from whisper_tui.screens.log import LogView
 from whisper_tui.screens.nodes import NodesView
 from whisper_tui.screens.overview import Overview
 from whisper_tui.screens.view import View
 
-VIEWS: tuple[type[View], ...] = (Overview, NodesView, LedgerView, EnsView, IncidentsView, LogView)
+VIEWS: tuple[type[View], ...] = (
+    Overview,
+    NodesView,
+    JobsView,
+    AuctionsView,
+    LedgerView,
+    EnsView,
+    IncidentsView,
+    LogView,
+)
 """Tabs are shown and views made from this table."""
 
 

@@ -25,6 +25,9 @@ from whisper_tui.widgets.painting import Painter, changed_cells
 
 T = TypeVar("T")
 
+FLEX_MIN = 8
+"""A flexible column with less room than this is not shown."""
+
 FOLLOW_AFTER_S = 5.0
 """A cursor that the operator moved within this time is not taken away from its row."""
 
@@ -53,6 +56,13 @@ class LineTable(Widget, can_focus=True):
         def __init__(self, key: str) -> None:
             super().__init__()
             self.key = key
+
+    class Moved(Message):
+        """The cursor is on another row."""
+
+        def can_replace(self, message: Message) -> bool:
+            """Only the last one counts."""
+            return isinstance(message, LineTable.Moved)
 
     class Arranged(Message):
         """Rows were filtered, sorted or held."""
@@ -232,6 +242,8 @@ class LineTable(Widget, can_focus=True):
             heading = [
                 self._title(column, size) for column, size in zip(self._columns, self._widths, strict=False)
             ]
+            if heading:  # the blank behind the last title is where the sign below may stand
+                heading[-1] = heading[-1]._replace(text=heading[-1].text[:-1])
             line = fit_line((Span(" "), *heading), width - 1)
             hidden = len(self._widths) < len(self._columns)
             return (*line, Span(self._glyphs.cursor if hidden else " ", "accent")), False
@@ -305,6 +317,7 @@ class LineTable(Widget, can_focus=True):
             self._cursor = keys[max(0, min(len(keys) - 1, at))]
             self._scroll_to_cursor()
             self._redraw()
+            self.post_message(self.Moved())
 
     def action_cursor_down(self) -> None:
         """One row down."""
@@ -395,7 +408,7 @@ def _widths(columns: tuple[Column, ...], width: int) -> tuple[int, ...]:
     widths: list[int] = []
     for column in columns:
         size = max(0, width - fixed) if column.flex else column.width
-        if sum(widths) + len(widths) + size > width:
+        if sum(widths) + len(widths) + size > width or (column.flex and size < FLEX_MIN):
             break
         widths.append(size)
     return tuple(widths)

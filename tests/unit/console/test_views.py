@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tests.unit.console.feeder import START_MS, Feeder, peer_of, rescue_story
 from whisper_tui import keymap
-from whisper_tui.keymap import KEYS
+from whisper_tui.keymap import DEFAULT_KEYMAP, KEYS
 from whisper_tui.model.glyphs import ASCII, UNICODE, Glyphs
 from whisper_tui.model.impact import describe, impact_of_silencing, seat_weight, tolerance, voted_weight
 from whisper_tui.model.sentences import sentence
@@ -140,7 +140,7 @@ def test_every_strip_without_content_says_how_to_fill_it() -> None:
     assert "asking a question writes some" in text_of(ledger.tail(frame, 5, 39)[0])
     assert "none since this console came: press X" in text_of(incidents.incident_strip(frame, 70))
     assert "none since this console came: press X" in text_of(incidents.incident_lines(frame)[0])
-    assert "ask something with s" in text_of(events.event_lines(frame, 5, 78)[0])
+    assert "press s to ask" in text_of(events.event_lines(frame, 5, 78)[0])
     assert "press s" in text_of(jobs.live_line(frame, 78)) and "press s" in jobs.jobs_table(frame, 78).empty
 
 
@@ -522,7 +522,7 @@ def test_one_of_a_thing_is_not_several() -> None:
 
 
 def test_keys_are_unique_where_they_work_and_all_in_the_help() -> None:
-    shown = "\n".join(text_of(line) for line in help_lines(UNICODE, 120))
+    shown = "\n".join(text_of(line) for line in help_lines(UNICODE, DEFAULT_KEYMAP, 120))
     for context in keymap.TITLES:
         here = [key for entry in keymap.keys_of(context) for key in entry.keys.split(",")]
         assert len(here) == len(set(here)), context

@@ -36,7 +36,7 @@ def event_lines(frame: Frame, rows: int, width: int) -> tuple[Line, ...]:
         if entry.kind not in MINOR and not (entry.number > end and entry.kind in OF_AN_END):
             found.append(entry)
     if not found:
-        return ((Span(" nothing has happened since this console came: ask something with s", "dim"),),)
+        return ((Span(" nothing has happened since this console came: press s to ask", "dim"),),)
     return in_time(frame, found, width)
 
 

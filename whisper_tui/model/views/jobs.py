@@ -41,7 +41,7 @@ def jobs_table(frame: Frame, width: int) -> Table:
 
     def row(key: str) -> tuple[Line, ...]:
         if key in found:
-            return _question_row(frame, found[key], spanned)
+            return question_row(frame, found[key], spanned)
         axis = axis_of(frame, question_of[key].jobs)
         view = frame.state.jobs[key].view
         label, state, *rest = cells_of(frame, view, words)
@@ -69,7 +69,8 @@ def _ids(question: Question) -> tuple[str, ...]:
     return tuple(job.job for job in question.jobs)
 
 
-def _question_row(frame: Frame, question: Question, width: int) -> tuple[Line, ...]:
+def question_row(frame: Frame, question: Question, width: int) -> tuple[Line, ...]:
+    """Label, how far it is, and in `width` cells what it has come to."""
     sign, role = progress(frame, question)
     return ((Span(inert(question.label, 40), "title"),), (Span(sign, role),), _gist(frame, question, width))
 

@@ -32,7 +32,7 @@ class LogReader:
             told = (
                 "nothing matches: esc shows everything"
                 if self.pattern
-                else "nothing has happened since this console came: ask something with s"
+                else "nothing has happened since this console came: press s to ask"
             )
             return ((Span(f"  {told}", "dim"),),)
         end = self._end(entries, rows)

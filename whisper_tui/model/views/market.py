@@ -18,14 +18,14 @@ LOW = 0.25
 
 def auction_lines(frame: Frame, rows: int, width: int) -> Lines:
     """The newest auctions, one line each."""
-    found = _auctions(frame.state)[:rows]
+    found = auctions(frame.state)[:rows]
     return tuple(_auction(frame, job, width) for job in found) or (NO_AUCTION,)
 
 
 NO_AUCTION: Line = (Span("no auction yet: a question opens one for each of its jobs", "dim"),)
 
 
-def _auctions(state: State) -> list[JobView]:
+def auctions(state: State) -> list[JobView]:
     """Jobs with an auction, the newest first: open ones before closed ones."""
     found = [entry.view for entry in state.jobs.values() if entry.view.auction.state != "none"]
     return sorted(found, key=lambda job: (job.auction.state != "open", -job.auction.opened_ms, job.index))
@@ -77,14 +77,18 @@ def lease_lines(frame: Frame, rows: int) -> Lines:
     """Leases that run, newest questions first; an order that renewals do not change."""
     if frame.state.stopped:
         return ((Span("the mesh was stopped: nothing is being worked on", "dim"),),)
+    lines = tuple(_lease(frame, entry) for entry in held_leases(frame.state)[:rows])
+    return lines or ((Span("nobody holds a lease: nothing is being worked on", "dim"),),)
+
+
+def held_leases(state: State) -> list[Entry]:
+    """Jobs that somebody holds, those of the newest questions first."""
     held = [
         entry
-        for entry in frame.state.jobs.values()
+        for entry in state.jobs.values()
         if entry.view.epoch > 0 and entry.view.holder and entry.view.state not in FINAL_STATES
     ]
-    held.sort(key=lambda entry: (-entry.view.submitted_ms, entry.view.index))
-    lines = tuple(_lease(frame, entry) for entry in held[:rows])
-    return lines or ((Span("nobody holds a lease: nothing is being worked on", "dim"),),)
+    return sorted(held, key=lambda entry: (-entry.view.submitted_ms, entry.view.index))
 
 
 def left_ms(entry: Entry, now_ms: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from mesh_core.api.schema import FINAL_STATES, AttemptView, JobView
 from whisper_tui.model.state import State
@@ -48,37 +49,64 @@ def attempt_end_ms(job: JobView, index: int, now_ms: float) -> float:
     return job.attempts[index + 1].leased_ms if index + 1 < len(job.attempts) else end_ms(job, now_ms)
 
 
+def ran_until_ms(state: State, job: JobView, index: int, now_ms: float) -> float:
+    """Until when an attempt ran: a holder that was silenced ran no longer than that."""
+    attempt = job.attempts[index]
+    ended = attempt_end_ms(job, index, now_ms)
+    silent = silenced_ms(state, attempt, ended) if attempt.outcome in _UNFINISHED else None
+    return ended if silent is None else silent
+
+
 def segments(frame: Frame, job: JobView) -> list[Segment]:
     """What the job did, in order: (until, sign, role). A holder that falls silent leaves a gap from then on."""
-    glyphs = frame.glyphs
-    end = end_ms(job, frame.now_ms)
-    leased = job.attempts[0].leased_ms if job.attempts else end
-    found: list[Segment] = [(job.submitted_ms, " ", "text"), (leased, glyphs.auction, "auction")]
-    for index, attempt in enumerate(job.attempts):
-        last = index + 1 == len(job.attempts)
-        ended = attempt_end_ms(job, index, frame.now_ms)
-        silent = silenced_ms(frame.state, attempt, ended) if attempt.outcome in _UNFINISHED else None
-        stop = silent if silent is not None else ended
-        if index:
-            found.append((attempt.leased_ms, glyphs.rescued, "rescued"))
-        found.append((min(stop, attempt.started_ms or stop), glyphs.lease, "lease"))
-        if attempt.started_ms:
-            found.append((stop, glyphs.running, "rescued" if index else "running"))
-        if attempt.outcome in _UNFINISHED and (silent is not None or not last):
-            found.append((stop, glyphs.dead, "dead"))
-            found.append((end if last else job.attempts[index + 1].leased_ms, glyphs.gap, "gap"))
-    if job.state in FINAL_STATES:
-        settled = job.state == "settled"
-        found.append((end, glyphs.settled if settled else glyphs.warn, "settled" if settled else "warn"))
+    leased = job.attempts[0].leased_ms if job.attempts else end_ms(job, frame.now_ms)
+    found: list[Segment] = [(job.submitted_ms, " ", "text"), (leased, frame.glyphs.auction, "auction")]
+    for index in range(len(job.attempts)):
+        found += _of_attempt(frame, job, index)
+    return [*found, *_end(frame, job)]
+
+
+def _of_attempt(frame: Frame, job: JobView, index: int) -> list[Segment]:
+    glyphs, attempt = frame.glyphs, job.attempts[index]
+    last = index + 1 == len(job.attempts)
+    stop = ran_until_ms(frame.state, job, index, frame.now_ms)
+    silent = stop < attempt_end_ms(job, index, frame.now_ms)
+    found: list[Segment] = [(attempt.leased_ms, glyphs.rescued, "rescued")] if index else []
+    found.append((min(stop, attempt.started_ms or stop), glyphs.lease, "lease"))
+    if attempt.started_ms:
+        found.append((stop, glyphs.running, "rescued" if index else "running"))
+    if attempt.outcome in _UNFINISHED and (silent or not last):
+        found.append((stop, glyphs.dead, "dead"))
+        until = end_ms(job, frame.now_ms) if last else job.attempts[index + 1].leased_ms
+        found.append((until, glyphs.gap, "gap"))
     return found
+
+
+def _end(frame: Frame, job: JobView) -> list[Segment]:
+    if job.state not in FINAL_STATES:
+        return []
+    settled = job.state == "settled"
+    sign, role = (frame.glyphs.settled, "settled") if settled else (frame.glyphs.warn, "warn")
+    return [(end_ms(job, frame.now_ms), sign, cast("Role", role))]
 
 
 def waterfall(frame: Frame, job: JobView, axis: tuple[float, float], width: int) -> Line:
     """The job as a bar of `width` cells. What is an instant gets one cell, what lasts gets its share."""
+    return _bar(frame, segments(frame, job), axis, width)
+
+
+def attempt_bar(frame: Frame, job: JobView, index: int, axis: tuple[float, float], width: int) -> Line:
+    """One lease of the job at its place on the same axis; the last one with the end of the job."""
+    found: list[Segment] = [(job.attempts[index].leased_ms, " ", "text"), *_of_attempt(frame, job, index)]
+    if index + 1 == len(job.attempts):
+        found += _end(frame, job)
+    return _bar(frame, found, axis, width)
+
+
+def _bar(frame: Frame, found: list[Segment], axis: tuple[float, float], width: int) -> Line:
     start, length = axis
     glyphs = frame.glyphs
     instants = {glyphs.dead, glyphs.rescued, glyphs.settled, glyphs.warn}
-    found = segments(frame, job)
     if len(found) > width:  # the end of a long story says more than its beginning
         found = found[-width:]
     bar: list[Span] = []
