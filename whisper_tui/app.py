@@ -35,6 +35,8 @@ from whisper_tui.model.selectors import STRANGE, operator_of
 from whisper_tui.model.state import State, initial_state
 from whisper_tui.model.views.base import Frame, Role, Span, Target
 from whisper_tui.model.views.header import Running, is_slow, moves
+from whisper_tui.recording.history import History
+from whisper_tui.recording.timeline import Timeline
 from whisper_tui.screens.contexts import Contexts, ContextsDialog, SwitchTo
 from whisper_tui.screens.dialog import Dialog
 from whisper_tui.screens.main import MainScreen
@@ -45,6 +47,7 @@ from whisper_tui.terminal.ability import in_browser
 from whisper_tui.terminal.driver import TerminalDriver
 from whisper_tui.terminal.link import Link
 from whisper_tui.themes import DEFAULT, MONO, THEMES, Theme
+from whisper_tui.travel import Travel
 from whisper_tui.widgets.css_theme import css_theme
 from whisper_tui.widgets.painting import Painter
 from whisper_tui.widgets.table import LineTable
@@ -71,6 +74,7 @@ class ConsoleOptions(Struct, frozen=True):
 
     `primary` is the operator's peer id, `exec_delay_ms` the configured delay of executions, `exports` the folder for what is
     written down. `greeting` is said at first.
+    `replay` is what happened, where nothing happens any more, and `at_ms` the moment that is shown first.
     `supervised`: there is a supervisor to ask for actions on processes. `only_reading`: read-only for good. `typed` turns
     `whisper-tui COMMAND` into what works in the operator's shell. `keys` are those bound otherwise, `contexts` the meshes
     to go to. `wall_ms` and `monotonic` are the clocks; tests stop them.
@@ -87,6 +91,8 @@ class ConsoleOptions(Struct, frozen=True):
     theme: str = DEFAULT.name
     hz: int = HZ
     mouse: bool = True
+    replay: Timeline | None = None
+    at_ms: float | None = None
     typed: Callable[[str], str] = str
     keys: Mapping[str, Bound] = {}
     contexts: Contexts = Contexts()
@@ -149,6 +155,15 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
             primary=options.primary, exec_delay_ms=options.exec_delay_ms, supervised=options.supervised
         )
         self._taken = 0
+        self._history = History(self._state)
+        replay = options.replay
+        self._travel = Travel(
+            (lambda: self._history.timeline) if replay is None else (lambda: replay),
+            replay=replay is not None,
+            monotonic=options.monotonic,
+        )
+        if options.at_ms is not None:
+            self._travel.to(options.at_ms)
         self._frozen: Frozen | None = None
         self._said_at = 0.0
         self._drawn: State | None = None
@@ -197,7 +212,8 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
 
     async def _ingest(self) -> None:
         async for event in self._source.events():
-            self._state = reduce(self._state, event)
+            before, self._state = self._state, reduce(self._state, event)
+            self._history.take(event, before, self._state)
             self._taken += 1
             if self._taken % BATCH == 0:
                 await asyncio.sleep(0)
@@ -217,6 +233,8 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
     @property
     def frame(self) -> Frame:
         """What is shown now."""
+        if self._travel.state is not None:
+            return self._frame_of(self._travel.state, self._travel.now_ms)
         if self._frozen is not None:
             return self._frame_of(self._frozen.state, self._frozen.now_ms)
         return self._frame_of(self._state, self._options.wall_ms())
@@ -232,6 +250,7 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
             self._hush()
         if self._link is not None and self._link.is_busy:
             return  # the frame after this one will be newer
+        self._travel.tick()
         was_slow = is_slow(self._condition)
         self._condition = self._condition_now()
         changed = self._drawn is not self.frame.state or is_slow(self._condition) != was_slow
@@ -260,7 +279,8 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
         behind = self._taken - self._frozen.taken if self._frozen else 0
         frame_s = self._link.frame_s if self._link is not None else 0.0
         link_hz = 1 / frame_s if frame_s else math.inf
-        return Running(self._hz, link_hz, self._read_only, self._frozen is not None, behind)
+        frozen, moment = self._frozen is not None, self._travel.moment()
+        return Running(self._hz, link_hz, self._read_only, frozen, behind, moment)
 
     def say(self, message: str, role: Role = "text") -> None:
         """Show a message for a while."""
@@ -309,10 +329,45 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
         self.call_after_refresh(self.draw)
 
     def action_freeze(self) -> None:
-        """Stop the display, or let it catch up."""
+        """Stop the display, or let it catch up; in a replay let time pass, or stand still."""
+        if self._travel.is_replay:
+            self._travel.play_or_pause()
+            self.draw()
+            return
         frozen = Frozen(self._state, self._taken, self._options.wall_ms())
         self._frozen = frozen if self._frozen is None else None
         self.draw()
+
+    def action_step_back(self) -> None:
+        """To the event before what is shown."""
+        self._travel.back()
+        self.draw()
+
+    def action_step_forward(self) -> None:
+        """To the next event; from the last one to now."""
+        self._travel.forward()
+        self.draw()
+
+    def action_incident_before(self) -> None:
+        """To the incident before what is shown."""
+        if not self._travel.incident_before():
+            self.say("there is no incident before this")
+        self.draw()
+
+    def action_incident_after(self) -> None:
+        """To the next incident."""
+        if not self._travel.incident_after():
+            self.say("there is no incident after this")
+        self.draw()
+
+    def action_live(self) -> None:
+        """To now; in a replay to its end."""
+        self._travel.live()
+        self.draw()
+
+    def on_log_view_newest(self) -> None:
+        """The newest entry of the log is one of now."""
+        self._travel.live()
 
     def action_export(self) -> None:
         """Write the list or page down."""
@@ -386,6 +441,62 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
         self.copy_to_clipboard(key)
         self.say(f"copied {key[:16]}…")
 
+    # ------------------------------------------------------------------------------------------- palette
+
+    def action_palette(self) -> None:
+        """Choose what to do by its name."""
+        focused = self.main.focused
+        keys = tuple(key for key in self._keys_by_name() if self._doer(key, focused) is not None)
+        offer = Offer(keys, tuple(entrance.name for entrance in self._options.contexts.offered if entrance.name))
+        palette = Palette(
+            lambda typed: commands(self._state, offer, typed),
+            self._painter,
+            self._glyphs.cursor,
+            self._options.monotonic,
+        )
+        self.push_screen(palette, self._command)
+
+    def _keys_by_name(self) -> list[Key]:
+        return [key for context in TITLES for key in self.keymap.of(context) if key.id != "palette"]
+
+    def _doer(self, key: Key, focused: Widget | None) -> DOMNode | None:
+        """Who does what a key stands for: the console, or where keys go now; None where it does nothing."""
+        if key.context in ("views", "chaos") or hasattr(self, f"action_{key.id}"):
+            return self if key.context in ("views", "everywhere", "time", "chaos") else None
+        return focused if key.context in ("tables", "log") and hasattr(focused, f"action_{key.id}") else None
+
+    def _command(self, command: Command | None) -> None:
+        """Do what was chosen."""
+        if command is None:
+            return
+        first = command.words[0]
+        match command.kind:
+            case "key":
+                self.call_after_refresh(self._do_key, first)
+            case "chaos":
+                self._disturb(first, command.words[1:] or None)
+            case "theme":
+                self.wear(THEMES[first])
+            case "context":
+                self._go_to(next(each for each in self._options.contexts.offered if each.name == first))
+            case "open":
+                self._open(Target(first, command.words[1]))
+            case "cancel":
+                self._cancel(first, "cancel_job")
+            case "submit":
+                self._submit(first)
+            case "filter":
+                focused = self.main.focused
+                if isinstance(focused, LineTable | LogView):
+                    focused.filter(first)
+
+    async def _do_key(self, id: str) -> None:
+        (key,) = (key for key in self._keys_by_name() if key.id == id)
+        if key.context == "views":
+            self.main.show(id)
+        else:
+            await self.run_action(id, default_namespace=self._doer(key, self.main.focused))
+
     # ------------------------------------------------------------------------------------------ contexts
 
     def action_contexts(self) -> None:
@@ -411,8 +522,10 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
     # ------------------------------------------------------------------------------------------ quitting
 
     async def action_quit(self) -> None:
-        """Ask whether the mesh stays up."""
-        if not isinstance(self.screen, QuitDialog):
+        """Ask whether the mesh stays up; of a replay there is nothing to ask."""
+        if self._travel.is_replay:
+            self.exit(ExitChoice.LEAVE)
+        elif not isinstance(self.screen, QuitDialog):
             options = self._options
             dialog = QuitDialog(self._painter, options.monotonic, options.typed, self._state)
             self.push_screen(dialog, self._leave)
@@ -429,8 +542,11 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
 
     def action_submit(self) -> None:
         """Ask the mesh something."""
+        self._submit()
+
+    def _submit(self, text: str = "") -> None:
         if self._may_act(against_asking):
-            self._intents.submit()
+            self._intents.submit(text)
 
     def action_chaos(self) -> None:
         """Choose what happens to the chosen nodes; they are bound now, by peer id."""
@@ -446,6 +562,12 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
 
     def _may_act(self, against: Callable[[State], Hindrance | None]) -> bool:
         """Whether nothing stands against it; what does is said."""
+        if self._travel.is_replay:
+            self.say("this is a recording: nothing can be done to it any more", "warn")
+            return False
+        if self._travel.is_away:
+            self.say(f"this is the past: {self.keymap.shown('live')} goes back to now", "warn")
+            return False
         if self._read_only:
             self.say(f"read-only: {self.keymap.shown('read_only')} allows actions", "warn")
             return False

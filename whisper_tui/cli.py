@@ -485,6 +485,45 @@ def heal(run_dir: RunDirOption = None, json: JsonOption = False) -> None:
     _act("heal", run_dir, json)
 
 
+# ------------------------------------------------------------------------------------------ recordings
+
+
+@app.command()
+def replay(
+    recording: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE|DIR]",
+            help="A segment, a run's folder or a run directory. [default: the newest run]",
+        ),
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="What to show first: 12:00:03, 2026-01-01T12:00:03, or +90 (seconds)."
+        ),
+    ] = None,
+    ascii_only: AsciiOption = False,
+    theme: ThemeOption = None,
+    config: ConfigOption = None,
+    run_dir: RunDirOption = None,
+) -> int:
+    """Open what was recorded in the console, and go through time with [ ] { } . and p."""
+    from whisper_tui.commands.replay import replay
+    from whisper_tui.config.in_force import Flags
+
+    path = _run(run_dir).root if recording is None else recording
+    return replay(path, at, Flags(config, theme, ascii_only))
+
+
+@app.command()
+def recordings(run_dir: RunDirOption = None, json: JsonOption = False) -> int:
+    """What was recorded here."""
+    from whisper_tui.commands.replay import recordings
+
+    return recordings(_run(run_dir), json)
+
+
 # ---------------------------------------------------------------------------------------------- tools
 
 

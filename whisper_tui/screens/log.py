@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.message import Message
 from textual.widget import Widget
 
 from whisper_tui.model.views.base import Frame, Span, rule
@@ -29,6 +30,9 @@ class LogView(View, can_focus=True):
         *bindings_of("tables", only=_KEYS),
         *bindings_of("log"),
     ]
+
+    class Newest(Message):
+        """The newest entry is wanted, whatever moment is shown."""
 
     def __init__(self, kit: Kit) -> None:
         super().__init__(kit)
@@ -94,8 +98,9 @@ class LogView(View, can_focus=True):
         self.action_follow()
 
     def action_follow(self) -> None:
-        """Follow the newest entry."""
+        """Follow the newest entry, which is one of now."""
         self._reader.anchor = None
+        self.post_message(self.Newest())
         self.again()
 
     @property

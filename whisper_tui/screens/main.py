@@ -33,6 +33,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings_of("views", action="app.view('{}')"),
         *bindings_of("everywhere", action="app.{}"),
+        *bindings_of("time", action="app.{}"),
     ]
 
     def __init__(self, kit: Kit) -> None:
@@ -148,13 +149,13 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def _withheld(self) -> frozenset[str]:
         """Keys that would do nothing now are not offered."""
-        if self._condition.read_only:
+        if self._condition.read_only or self._condition.moment is not None:
             return frozenset({"submit", "chaos"})
         return withheld(self._frame.state) if self._frame is not None else frozenset()
 
     def _hindrance(self) -> Span | None:
         """What to type when the operator's node or its supervisor is gone; of a stopped mesh the header tells."""
-        if self._frame is None or self._frame.state.stopped:
+        if self._frame is None or self._frame.state.stopped or self._condition.moment is not None:
             return None
         found = out_of_order(self._frame.state)
         return Span(inert_message(self._frame.typed(found.told)), "warn") if found is not None else None
@@ -171,8 +172,14 @@ class MainScreen(Screen[None], inherit_bindings=False):
         keymap = self._keymap
         if len(self._shown.panes) < 2:
             without.add("next_pane")
+        if self._condition.moment is not None:
+            without.add("freeze")
         hints = keymap.hints(*self._shown.HINTS, without=without | self._shown.WITHOUT)
-        if self._condition.read_only:
+        moment = self._condition.moment
+        if moment is not None:
+            play = [(keymap.shown("freeze"), "play")] if moment.replay else []
+            hints = [*keymap.hints("time"), *play, *hints]
+        elif self._condition.read_only:
             hints.append((keymap.shown("read_only"), "allow actions"))
         lines = header.keys(hints, pane.size.width, self._message or self._hindrance() or self._note())
         pane.styles.height = len(lines)

@@ -45,10 +45,12 @@ def folded(events: tuple[Event, ...] | list[Event], state: State | None = None) 
 class Taped:
     """A recording being made, and the states that the reducer went through: `states[n]` after n events that are kept."""
 
-    def __init__(self, recordings: Path, bytes_max: int = 1 << 30, flush_every: int = 50) -> None:
+    def __init__(
+        self, recordings: Path, bytes_max: int = 1 << 30, flush_every: int = 50, primary: str = ""
+    ) -> None:
         self.store = Folder(recordings, ABOUT.run, bytes_max)
-        self.tape = Tape(self.store, ABOUT, initial_state())
-        self.states = [initial_state()]
+        self.tape = Tape(self.store, ABOUT, initial_state(primary=primary))
+        self.states = [self.tape.state]
         self._flush_every = flush_every
 
     @property

@@ -32,6 +32,7 @@ from whisper_tui.model.views.base import (
     seconds,
     wrap,
 )
+from whisper_tui.model.views.moment import Moment, moment_line
 
 GAPS = (Span("   "), Span("  "), Span(" "))
 """Between the parts of the line, as room allows."""
@@ -45,13 +46,14 @@ SLOW = 0.6
 
 class Running(Struct, frozen=True):
     """What only the console itself knows. `hz`: frames a second; `link_hz`: how many of them the terminal takes;
-    `behind` counts events taken in while the display is frozen."""
+    `behind` counts events taken in while the display is frozen; `moment` is the one that is shown where it is not now."""
 
     hz: int
     link_hz: float = math.inf
     read_only: bool = False
     frozen: bool = False
     behind: int = 0
+    moment: Moment | None = None
 
 
 def header(frame: Frame, running: Running, width: int) -> Line:
@@ -60,7 +62,7 @@ def header(frame: Frame, running: Running, width: int) -> Line:
 
     Of a mesh that was stopped: that, and how to start it again.
     """
-    if frame.state.stopped:
+    if frame.state.stopped and running.moment is None:
         return _stopped(frame, width)
     rights = Span(" RO", "warn") if running.read_only else Span(" RW", "dim")
     parts = [
@@ -89,7 +91,7 @@ def status(frame: Frame, running: Running, needed: tuple[int, int], width: int) 
     """The same below each other, for a terminal that has room for nothing else, after how large it would have to be."""
     columns, rows = needed
     lines: list[Line] = [(Span(f" too small: {columns}x{rows} or more", "warn"),)]
-    if frame.state.stopped:
+    if frame.state.stopped and running.moment is None:
         lines.append((Span(f" {frame.glyphs.dead} {access.STOPPED.why}", "warn"),))
     else:
         parts = (_freshness(frame, running), _nodes(frame), _agreement(frame), _jobs(frame))
@@ -124,6 +126,8 @@ def _stopped(frame: Frame, width: int) -> Line:
 
 
 def _freshness(frame: Frame, running: Running) -> Line:
+    if running.moment is not None:
+        return moment_line(running.moment, frame.glyphs.play)
     source = interrupted(frame.state)
     if source is not None:
         age = seconds(max(0.0, frame.now_ms - source.since_ms))
