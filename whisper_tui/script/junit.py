@@ -22,6 +22,9 @@ def encoded(report: Report) -> bytes:
         skipped=str(skipped),
         time=f"{report.took_ms / 1000:.3f}",
     )
+    properties = xml.SubElement(suite, "properties")
+    for name in ("source", "clock", "seed"):
+        xml.SubElement(properties, "property", name=name, value=inert(getattr(report, name)))
     for step in report.steps:
         suite.append(_case(report, step))
     if other:

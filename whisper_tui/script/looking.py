@@ -16,6 +16,7 @@ from mesh_core.api.schema import JobView, QueryView
 from whisper_tui.model import paths, selectors
 from whisper_tui.model.paths import Value
 from whisper_tui.model.state import State
+from whisper_tui.script.load_report import LoadReport, report_of
 from whisper_tui.script.schema import SCREEN
 
 MODEL = ("model", "model")
@@ -54,6 +55,9 @@ def check(path: str, *, waiting: bool) -> None:
             raise BadPath(f"{path}: stores wake nobody, so they can only be expected, not waited for")
         if rest not in _AUDIT and _replica_field(rest) is None:
             raise BadPath(_unknown(path, [f"audit.{name}" for name in (*_AUDIT, *_REPLICA_PATTERNS)]))
+    elif head == "load":
+        if rest not in _LOAD:
+            raise BadPath(_unknown(path, [f"load.{name}" for name in _LOAD]))
     elif head == "run":
         if rest not in _RUN:
             raise BadPath(_unknown(path, [f"run.{name}" for name in _RUN]))
@@ -71,6 +75,8 @@ def read(view: View, path: str) -> Value:
     head, _, rest = path.partition(".")
     if head == "run":
         return _RUN[rest](view)
+    if head == "load":
+        return getattr(report_of(view.state), rest, None)
     if head == "audit":
         return _read_audit(view.audit, rest) if view.audit is not None else None
     try:
@@ -115,6 +121,8 @@ def _streamed(view: View) -> Value:
     entries = ((view.state.jobs.get(job), epoch) for job, epoch in incident.held.items())
     return sum(entry is not None and _has_streamed(entry.view, epoch) for entry, epoch in entries)
 
+
+_LOAD: tuple[str, ...] = LoadReport.__struct_fields__
 
 _RUN: Mapping[str, Callable[[View], Value]] = {
     "streaming": lambda view: len(streaming(view.state)),

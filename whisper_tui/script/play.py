@@ -11,6 +11,7 @@ from whisper_tui.model.state import State, initial_state
 from whisper_tui.script.assertions import Check
 from whisper_tui.script.doing import Stage
 from whisper_tui.script.ground import Ground
+from whisper_tui.script.load_report import report_of
 from whisper_tui.script.progress import Progress, event_lines, mesh_lines
 from whisper_tui.script.reading import SEED
 from whisper_tui.script.report import (
@@ -144,6 +145,7 @@ class Play:
             answers=answers,
             failure=self._failure,
             jobs_open=self._audit.open if self._audit else None,
+            load=report_of(state),
         )
 
     def _not_reached(self) -> list[StepReport]:

@@ -109,12 +109,21 @@ class Progress:
             figures = [(stage, getattr(incident, f"{stage}_ms")) for stage in stages]
             reached = "  ".join(f"{stage} {ms / 1000:.2f} s" for stage, ms in figures if ms is not None)
             self._plain(f"{incident.action} {' '.join(incident.killed)}".rstrip() + f":  {reached}")
+        load = report.load
+        if load is not None and load.questions > 1:
+            self._plain(
+                f"load: {load.answered} of {load.questions} questions answered, {load.jobs} jobs in {load.took_ms / 1000:.2f} s: "
+                f"{load.jobs_per_s:g} jobs/s; answered after {load.p50_ms / 1000:.2f} s at the median, "
+                f"{load.p99_ms / 1000:.2f} s at p99"
+            )
         for answer in report.answers[-1:]:
             self._plain(f"{answer.label}: {answer.text}")
             self._plain(f"  by {answer.backend}, {len(answer.passages)} passages cited")
         verdict = "passed" if report.passed else "FAILED"
         why = f": {report.failure.message}" if report.failure else ""
-        self._plain(f"{report.name} {verdict} in {report.took_ms / 1000:.1f} s (seed {report.seed}){why}")
+        whose = "" if report.clock == "real" else f"{report.clock} "
+        took = f"{report.took_ms / 1000:.1f} {whose}s"
+        self._plain(f"{report.name} {verdict} in {took} (seed {report.seed}){why}")
 
     def _write(self, text: str) -> None:
         self._plain(f"{self._now() - self._began:7.2f} {text}")

@@ -17,6 +17,7 @@ from whisper_tui.errors import BadInput
 from whisper_tui.model.inert import inert_json
 from whisper_tui.model.state import Incident, State
 from whisper_tui.script.assertions import Check
+from whisper_tui.script.load_report import LoadReport
 from whisper_tui.script.schema import Clock, Kind
 
 STDOUT = "-"
@@ -99,6 +100,7 @@ class Report(Struct, frozen=True):
     answers: list[AnswerReport]
     failure: Failure | None
     jobs_open: int | None
+    load: LoadReport | None
 
 
 def versions() -> dict[str, str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from whisper_tui.script import doing, durations
 from whisper_tui.script.bridges import bridge_roundtrip
 from whisper_tui.script.doing import Linger, Nodes, Nothing, OneJob, Question, Stage, Victims
+from whisper_tui.script.load import Load, count_of, load
 from whisper_tui.script.storm import Storm, storm
 
 
@@ -16,24 +17,28 @@ from whisper_tui.script.storm import Storm, storm
 class Verb:
     """What the arguments look like, and who does it; `perform` answers in a few words what was done.
 
-    `durations` names the arguments that are durations, `of_processes` those that only processes can obey; `needs_processes`:
-    the whole verb is about them.
+    `checks` are those of arguments that are more than any text; each raises ValueError. `of_processes` are arguments that only
+    processes can obey; `needs_processes`: the whole verb is about them.
     """
 
     args: type[Any]
     perform: Callable[[Stage, Any], Awaitable[str]]
-    durations: tuple[str, ...] = ()
+    checks: Mapping[str, Callable[[str], object]] = field(default_factory=dict)
     of_processes: tuple[str, ...] = ()
     needs_processes: bool = False
 
     def check(self, args: Mapping[str, Any]) -> None:
-        """ValueError when a duration among `args`, whose variables have been filled in, is none or is zero."""
-        for name in self.durations:
+        """ValueError when something among `args`, whose variables have been filled in, cannot be."""
+        for name, check in self.checks.items():
             try:
-                if durations.seconds(args[name]) == 0:
-                    raise ValueError("expected more than nothing")
+                check(args[name])
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
+
+
+def _some_time(text: str) -> None:
+    if durations.seconds(text) == 0:
+        raise ValueError("expected more than nothing")
 
 
 VERBS: Mapping[str, Verb] = {
@@ -45,7 +50,8 @@ VERBS: Mapping[str, Verb] = {
     "heal": Verb(Nothing, doing.heal),
     "add": Verb(Nothing, doing.add),
     "cancel": Verb(OneJob, doing.cancel),
-    "linger": Verb(Linger, doing.linger, ("lasting",)),
+    "linger": Verb(Linger, doing.linger, {"lasting": _some_time}),
     "bridge_roundtrip": Verb(Nothing, bridge_roundtrip, needs_processes=True),
-    "storm": Verb(Storm, storm, ("lasting", "every", "away")),
+    "load": Verb(Load, load, {"questions": count_of}),
+    "storm": Verb(Storm, storm, dict.fromkeys(("lasting", "every", "away"), _some_time)),
 }

@@ -11,7 +11,9 @@ from whisper_tui.model.paths import patterns
 from whisper_tui.script import looking
 from whisper_tui.script.assertions import OPERATORS
 from whisper_tui.script.keys import NAMED
+from whisper_tui.script.load_report import LoadReport
 from whisper_tui.script.reading import _Console, _Mesh, built_in, parse
+from whisper_tui.script.report import Report
 from whisper_tui.script.runner import ScriptOptions
 from whisper_tui.script.schema import CLOCKS, KINDS, OF_THE_CONSOLE
 from whisper_tui.script.verbs import VERBS
@@ -71,6 +73,18 @@ def test_every_path_of_the_console_is_listed(path: str) -> None:
 )
 def test_every_path_of_a_run_is_listed(path: str) -> None:
     assert f"`{path}`" in PAGE or f"`{path.removeprefix('run.')}`" in PAGE
+
+
+@pytest.mark.parametrize("field", LoadReport.__struct_fields__)
+def test_every_figure_of_a_load_is_listed(field: str) -> None:
+    row = next(line for line in PAGE.splitlines() if line.startswith("| `load.` |"))
+    assert f"`{field}`" in row
+
+
+def test_every_field_of_the_report_is_named() -> None:
+    section = PAGE.partition("## The report")[2]
+    for name in Report.__struct_fields__:
+        assert re.search(rf"\b{name}\b", section), name
 
 
 def test_every_argument_is_listed() -> None:
