@@ -75,12 +75,25 @@ def follow(state: State, event: Event) -> State:
     if not any(incident.open for incident in state.incidents):
         return state
     followed = tuple(
-        _judge(state, _note(state, incident, event)) if incident.open else incident
-        for incident in state.incidents
+        _followed(state, incident, event) if incident.open else incident for incident in state.incidents
     )
     if all(after is before for after, before in zip(followed, state.incidents, strict=True)):
         return state
     return replace(state, incidents=followed)
+
+
+_MAY_REACH: frozenset[str] = frozenset({"replica", "process", "source", "node"})
+"""Events that let a stage be reached although they say nothing of the incident: replicas agree, or somebody who was
+waited for is not heard any more."""
+
+
+def _followed(state: State, incident: Incident, event: Event) -> Incident:
+    """`incident` after one event; judged only if that may have changed anything, since it asks every observer."""
+    noted = _note(state, incident, event)
+    overdue = state.now_ms - incident.at_ms > OPEN_FOR_MS
+    if noted is incident and event.kind not in _MAY_REACH and not overdue:
+        return incident
+    return _judge(state, noted)
 
 
 def _peer(state: State, name: str) -> str:
@@ -212,8 +225,11 @@ def _judge(state: State, incident: Incident) -> Incident:
         return known
 
     if incident.victims:
-        reach("suspected_ms", _last(incident.suspected, observers, incident.victims))
-        confirmed = reach("confirmed_ms", _last(incident.confirmed, observers, incident.victims))
+        if incident.suspected_ms is None:
+            reach("suspected_ms", _last(incident.suspected, observers, incident.victims))
+        confirmed = incident.confirmed_ms
+        if confirmed is None:
+            confirmed = reach("confirmed_ms", _last(incident.confirmed, observers, incident.victims))
     else:
         confirmed = 0.0
     again = [job for job in incident.held if job not in incident.finished or job in incident.reclaimed]
@@ -236,6 +252,8 @@ def _last(
     times: Mapping[tuple[str, str], float], observers: Sequence[str], victims: Iterable[str]
 ) -> float | None:
     """When the last observer had reached a stage for the last victim; None while one has not."""
+    if len(times) < len(observers):
+        return None
     reached = [times.get((observer, victim)) for observer in observers for victim in victims]
     known = [at_ms for at_ms in reached if at_ms is not None]
     return max(known) if known and len(known) == len(reached) else None

@@ -114,7 +114,10 @@ def _stage(name: str) -> _Read:
 
 
 _SIMPLE: dict[str, dict[str, _Read]] = {
-    "nodes": {name: _count(name) for name in ("total", "up", "alive", "suspect", "dead", "left", "agreed")},
+    "nodes": {
+        **{name: _count(name) for name in ("total", "up", "alive", "suspect", "dead", "left")},
+        "agreed": selectors.agreed_alive,
+    },
     "jobs": {
         "submitted": _counter("jobs_submitted"),
         "settled": _counter("jobs_settled"),

@@ -177,7 +177,7 @@ def providers(state: State) -> list[Node]:
 
 
 class NodeCounts(Struct, frozen=True):
-    """Providers counted. `up`: seen alive and their processes run; `agreed`: alive in the eyes of every live observer."""
+    """Providers counted. `up`: seen alive and their processes run."""
 
     total: int
     up: int
@@ -185,7 +185,6 @@ class NodeCounts(Struct, frozen=True):
     suspect: int
     dead: int
     left: int
-    agreed: int
 
 
 def node_counts(state: State) -> NodeCounts:
@@ -199,14 +198,15 @@ def node_counts(state: State) -> NodeCounts:
         suspect=states.count("suspect"),
         dead=states.count("dead"),
         left=states.count("left"),
-        agreed=sum(_agreed_alive(state, node.peer) for node in found),
     )
 
 
-def _agreed_alive(state: State, peer: str) -> bool:
-    observers = [state.observers[observer] for observer in roots_of_live(state)]
-    return bool(observers) and all(
-        peer in observer.sights and observer.sights[peer].state == "alive" for observer in observers
+def agreed_alive(state: State) -> int:
+    """Providers that are alive in the eyes of every live observer. It asks each of each: not for every frame."""
+    sights = [state.observers[observer].sights for observer in roots_of_live(state)]
+    return sum(
+        bool(sights) and all((seen := each.get(node.peer)) and seen.state == "alive" for each in sights)
+        for node in providers(state)
     )
 
 

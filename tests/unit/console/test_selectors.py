@@ -26,9 +26,9 @@ def test_nodes_are_counted_by_what_is_seen_and_by_what_runs() -> None:
 def test_all_agree_only_when_every_live_observer_sees_everyone_alive() -> None:
     mesh = Feeder()
     mesh.start()
-    assert selectors.node_counts(mesh.state()).agreed == 6
+    assert selectors.agreed_alive(mesh.state()) == 6
     mesh.tell("node5", "member_suspected", {"peer": peer_of("node1"), "by": peer_of("node5")})
-    assert selectors.node_counts(mesh.state()).agreed == 5
+    assert selectors.agreed_alive(mesh.state()) == 5
 
 
 def test_counters_count_certificates() -> None:

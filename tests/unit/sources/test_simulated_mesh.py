@@ -38,7 +38,7 @@ def met() -> Watched:
 
 
 def test_all_participants_meet_and_agree(met: Watched) -> None:
-    assert selectors.node_counts(met.state).agreed == 6
+    assert selectors.agreed_alive(met.state) == 6
     assert selectors.convergence(met.state).reporting == 7
     assert met.state.rejected == 0
 
@@ -76,7 +76,7 @@ async def test_who_is_killed_is_seen_down_and_comes_back(met: Watched) -> None:
     met.pass_s(3.0)
     node = selectors.find_node(met.state, "node2")
     assert (node.state, node.process) == ("alive", "running")
-    assert selectors.node_counts(met.state).agreed == 6
+    assert selectors.agreed_alive(met.state) == 6
 
 
 async def test_a_pause_is_seen_and_ends(met: Watched) -> None:
@@ -86,7 +86,7 @@ async def test_a_pause_is_seen_and_ends(met: Watched) -> None:
     assert selectors.find_node(met.state, "node3").state == "dead"
     await met.actions.revive(["node3"])
     met.pass_s(3.0)
-    assert selectors.node_counts(met.state).agreed == 6
+    assert selectors.agreed_alive(met.state) == 6
 
 
 async def test_a_partition_stands_until_it_is_healed(met: Watched) -> None:
@@ -97,7 +97,7 @@ async def test_a_partition_stands_until_it_is_healed(met: Watched) -> None:
     await met.actions.heal()
     met.pass_s(5.0)
     assert selectors.cut_off(met.state) == []
-    assert selectors.node_counts(met.state).agreed == 6
+    assert selectors.agreed_alive(met.state) == 6
 
 
 async def test_who_comes_back_during_a_partition_is_on_its_side(met: Watched) -> None:
@@ -112,7 +112,7 @@ async def test_who_comes_back_during_a_partition_is_on_its_side(met: Watched) ->
 async def test_one_more_joins(met: Watched) -> None:
     await met.actions.add()
     met.pass_s(3.0)
-    assert selectors.node_counts(met.state).agreed == 7
+    assert selectors.agreed_alive(met.state) == 7
 
 
 async def test_a_job_is_cancelled() -> None:
