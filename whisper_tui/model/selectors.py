@@ -406,7 +406,10 @@ def missing_records(state: State, holder: str, other: str) -> int | None:
     if mine is None or theirs is None or mine.replica is None or theirs.replica is None:
         return None
     heads = theirs.replica.heads
-    return sum(max(0, seq - heads.get(author, 0)) for author, seq in mine.replica.heads.items())
+    if mine.replica.heads == heads:
+        return 0
+    ahead = mine.replica.heads.items() - heads.items()
+    return sum(max(0, seq - heads.get(author, 0)) for author, seq in ahead)
 
 
 # ------------------------------------------------------------------------------------------------ counting

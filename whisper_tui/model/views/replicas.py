@@ -6,6 +6,7 @@ from mesh_core.api.schema import RecordView, ReplicaView
 from whisper_tui.model.evidence import Ask
 from whisper_tui.model.inert import inert
 from whisper_tui.model.numbers import counted
+from whisper_tui.model.remembered import by_identity
 from whisper_tui.model.selectors import name_of, nodes
 from whisper_tui.model.state import State
 from whisper_tui.model.views.base import Column, Frame, Line, Lines, Span, Table, Target, fit
@@ -32,7 +33,7 @@ def replicas_table(frame: Frame, width: int) -> Table:
     """
     state = frame.state
     found = _replicas(state)
-    furthest = _furthest(found)
+    furthest = _furthest(*found.values())
     room = (width - 4 - sum(column.width + 1 for column in _FIXED)) // (_AUTHOR_CELLS + 1)
     authors = _shown(state, found, furthest, room)
     columns = (*_FIXED, *(Column(short_name(state, author), _AUTHOR_CELLS, "right") for author in authors))
@@ -60,7 +61,7 @@ def hidden_authors(frame: Frame, width: int) -> int:
     """How many authors have no column in a table of this width."""
     found = _replicas(frame.state)
     table = replicas_table(frame, width)
-    return len(_furthest(found)) - (len(table.columns) - len(_FIXED))
+    return len(_furthest(*found.values())) - (len(table.columns) - len(_FIXED))
 
 
 def difference_key(one: str, other: str) -> str:
@@ -109,17 +110,27 @@ def _replicas(state: State) -> dict[str, ReplicaView]:
     }
 
 
-def _furthest(found: dict[str, ReplicaView]) -> dict[str, int]:
+@by_identity
+def _furthest(*views: ReplicaView) -> dict[str, int]:
     """The highest seq that any replica holds of each author."""
     furthest: dict[str, int] = {}
-    for view in found.values():
-        for author, seq in view.heads.items():
-            furthest[author] = max(seq, furthest.get(author, 0))
+    for view in views:
+        if view.heads != furthest:
+            for author, seq in view.heads.items() - furthest.items():
+                furthest[author] = max(seq, furthest.get(author, 0))
     return furthest
 
 
+@by_identity
+def _lacked(*views: ReplicaView) -> frozenset[str]:
+    """The authors of whom some replica lacks something."""
+    furthest = _furthest(*views)
+    behind = [view.heads for view in views if view.heads != furthest]
+    return frozenset(author for heads in behind for author, _ in furthest.items() - heads.items())
+
+
 def _lacks_in_all(view: ReplicaView, furthest: dict[str, int]) -> int:
-    return sum(seq - view.heads.get(author, 0) for author, seq in furthest.items())
+    return sum(seq - view.heads.get(author, 0) for author, seq in furthest.items() - view.heads.items())
 
 
 def _shown(state: State, found: dict[str, ReplicaView], furthest: dict[str, int], room: int) -> list[str]:
@@ -128,11 +139,7 @@ def _shown(state: State, found: dict[str, ReplicaView], furthest: dict[str, int]
     authors = sorted(furthest, key=lambda author: (order.get(author, len(order)), author))
     if len(authors) <= room:
         return authors
-    lacked = {
-        author
-        for author in authors
-        if any(view.heads.get(author, 0) < furthest[author] for view in found.values())
-    }
+    lacked = _lacked(*found.values())
     kept = set(sorted(authors, key=lambda author: author not in lacked)[: max(0, room)])
     return [author for author in authors if author in kept]
 
