@@ -57,6 +57,10 @@ CorpusOption = Annotated[
     ),
 ]
 AsciiOption = Annotated[bool, typer.Option("--ascii", help="Draw the console without special characters.")]
+PlainOption = Annotated[
+    bool, typer.Option("--plain", help="No console: one sentence for each event, on standard output.")
+]
+LinesOption = Annotated[bool, typer.Option("--json", help="No console: one JSON object for each event.")]
 ThemeOption = Annotated[
     str | None,
     typer.Option(help="Colours: default, deuteranopia, high-contrast, ansi, mono."),
@@ -165,6 +169,7 @@ def up(
         bool, typer.Option("--console/--no-console", help="Without: stay in the foreground.")
     ] = True,
     detach: Annotated[bool, typer.Option("--detach", help="Leave the mesh running and return.")] = False,
+    plain: PlainOption = False,
     ascii_only: AsciiOption = False,
     theme: ThemeOption = None,
     config: ConfigOption = None,
@@ -197,7 +202,10 @@ def up(
         credit=read_credit(credit) if credit else None,
     )
     return up(
-        _run(run_dir), wishes, settings, Manner(console, detach, Flags(config, theme, ascii_only), json)
+        _run(run_dir),
+        wishes,
+        settings,
+        Manner(console, detach, Flags(config, theme, ascii_only), json, plain),
     )
 
 
@@ -214,14 +222,21 @@ def attach(
     ascii_only: AsciiOption = False,
     theme: ThemeOption = None,
     config: ConfigOption = None,
+    plain: PlainOption = False,
     run_dir: RunDirOption = None,
+    json: LinesOption = False,
 ) -> int:
-    """Open the console on a mesh that runs, here or elsewhere, read-only at first."""
-    from whisper_tui.commands.console import attach
+    """Open the console on a mesh that runs, here or elsewhere, read-only at first. Without a terminal: --plain."""
+    from whisper_tui.commands.console import attach, has_terminal
     from whisper_tui.config.in_force import Flags
 
     flags = Flags(config, theme, ascii_only)
-    return attach(_entrance(context, control, token_file, run_dir, flags), flags, only_reading=only_reading)
+    entrance = _entrance(context, control, token_file, run_dir, flags)
+    if plain or json or not has_terminal():
+        from whisper_tui.commands import plain as lines
+
+        return lines.attach(entrance, as_json=json, ascii_only=ascii_only)
+    return attach(entrance, flags, only_reading=only_reading)
 
 
 @app.command()
@@ -506,14 +521,18 @@ def replay(
     ascii_only: AsciiOption = False,
     theme: ThemeOption = None,
     config: ConfigOption = None,
+    plain: PlainOption = False,
     run_dir: RunDirOption = None,
+    json: LinesOption = False,
 ) -> int:
     """Open what was recorded in the console, and go through time with [ ] { } . and p."""
+    from whisper_tui.commands.plain import Lines
     from whisper_tui.commands.replay import replay
     from whisper_tui.config.in_force import Flags
 
     path = _run(run_dir).root if recording is None else recording
-    return replay(path, at, Flags(config, theme, ascii_only))
+    lines = Lines(as_json=json, ascii_only=ascii_only) if plain or json else None
+    return replay(path, at, Flags(config, theme, ascii_only), lines)
 
 
 @app.command()

@@ -15,12 +15,12 @@ from whisper_tui.config.schema import Configuration
 from whisper_tui.contexts import Entrance, Mesh, RunDirEntrance, entrances, with_here
 from whisper_tui.errors import BadInput
 from whisper_tui.supervisor.rundir import RunDir
-from whisper_tui.terminal.ability import HELP, in_browser, plain
+from whisper_tui.terminal.ability import in_browser, plain
 
 
 def has_terminal() -> bool:
-    """Whether the console can be opened here. It draws on standard error, which must not be redirected then; BadInput
-    if it is, or if the terminal takes text only."""
+    """Whether the console can be opened here. It draws on standard error, which must not be redirected then: BadInput if it
+    is. Where it cannot be, events can still be told as text."""
     if in_browser():
         return True
     if not sys.stdin.isatty():
@@ -30,8 +30,9 @@ def has_terminal() -> bool:
             "the console draws on standard error, which is redirected", "leave out 2>, or add --no-console"
         )
     if sys.stderr.isatty() and (name := plain()):
-        raise BadInput(f"this terminal cannot show the console: it says TERM={name}", HELP)
-    return sys.stderr.isatty()
+        sys.stderr.write(f"no console: this terminal says TERM={name}, which takes text only\n")
+        return False
+    return sys.stdout.isatty() and sys.stderr.isatty()
 
 
 class Rights(NamedTuple):
@@ -43,8 +44,6 @@ class Rights(NamedTuple):
 
 def attach(entrance: Entrance, flags: Flags, *, only_reading: bool) -> int:
     """The console on a mesh that runs already; it only reads until told otherwise, or for good."""
-    if not has_terminal():
-        raise BadInput("the console needs a terminal", "without one: whisper-tui nodes, jobs, ledger …")
     return _open(entrance, flags, Rights(True, only_reading))
 
 

@@ -12,10 +12,12 @@ from pathlib import Path
 from mesh_core.api.schema import Event
 from whisper_tui.commands.console import has_terminal
 from whisper_tui.commands.output import print_json, print_line, print_table
+from whisper_tui.commands.plain import Lines, unread
 from whisper_tui.config.in_force import Flags, in_force
 from whisper_tui.config.reading import load
 from whisper_tui.errors import BadInput
 from whisper_tui.model.numbers import counted
+from whisper_tui.model.reducer import reduce
 from whisper_tui.program import typed
 from whisper_tui.recording.folder import runs_in
 from whisper_tui.recording.opening import Recording, about_run, open_recording
@@ -35,15 +37,25 @@ class Silence:
         yield  # type: ignore[misc]  # an iterator all the same
 
 
-def replay(path: Path, at: str | None, flags: Flags) -> int:
-    """The console on a recording; BadInput with one line when it is none, or the time is none of it."""
+def replay(path: Path, at: str | None, flags: Flags, lines: Lines | None) -> int:
+    """The console on a recording, or all of it as `lines`, also where there is no terminal; BadInput with one line when it is
+    no recording, or the time is none of it."""
     recording = open_recording(path)
     at_ms = moment_of(at, recording.timeline) if at is not None else None
-    if not has_terminal():
-        raise BadInput(
-            "the console needs a terminal", 'without one: `whisper-tui --script` with source = "replay"'
-        )
+    if lines is not None or not has_terminal():
+        with unread():
+            tell(recording, at_ms or 0.0, lines or Lines(as_json=False, ascii_only=flags.ascii))
+        return 0
     return asyncio.run(_session(recording, at_ms, flags))
+
+
+def tell(recording: Recording, from_ms: float, lines: Lines) -> None:
+    """What was recorded from that time on."""
+    state = recording.initial
+    for event in recording.timeline.events():
+        before, state = state, reduce(state, event)
+        if event.at_ms >= from_ms:
+            lines.tell(before, state)
 
 
 async def _session(recording: Recording, at_ms: float | None, flags: Flags) -> int:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 import time
+from collections.abc import Awaitable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from mesh_core.api.schema import Event
-from whisper_tui.commands import console
+from whisper_tui.commands import console, plain
 from whisper_tui.commands.act import actions
 from whisper_tui.commands.output import Progress, print_json, print_line
+from whisper_tui.commands.plain import Lines, unread, until_interrupted
 from whisper_tui.config.in_force import Flags
+from whisper_tui.contexts import RunDirEntrance
 from whisper_tui.errors import MeshUnreachable, TimedOut
 from whisper_tui.model.inert import inert
 from whisper_tui.model.numbers import counted
@@ -33,18 +35,24 @@ CONVERGED_S = 30.0
 
 @dataclass(frozen=True)
 class Manner:
-    """How `up` behaves once the mesh runs: the console, this terminal's foreground, or neither."""
+    """How `up` behaves once the mesh runs: the console, this terminal's foreground, or neither. `plain` has every event told
+    in the foreground; so has a terminal that cannot show the console that was wanted."""
 
     with_console: bool
     detach: bool
     flags: Flags
     as_json: bool
+    plain: bool = False
 
 
 def up(run: RunDir, wishes: Wishes, settings: Settings, manner: Manner) -> int:
     """Start the mesh of `run`, or find it running, and stay in front of it."""
-    with_console = manner.with_console and not manner.detach and console.has_terminal()
-    started, kept = asyncio.run(_up(run, wishes, settings, manner, foreground=not with_console))
+    wanted = manner.with_console and not manner.detach and not manner.plain
+    with_console = wanted and console.has_terminal()
+    if wanted and not with_console:
+        manner = replace(manner, plain=True)
+    with unread():
+        started, kept = asyncio.run(_up(run, wishes, settings, manner, foreground=not with_console))
     if not with_console:
         return 0
     return console.open_console(run, manner.flags, read_only=not started, greeting=kept)
@@ -72,7 +80,9 @@ async def _up(
     if foreground:
         _tell(run, status, manner.as_json, time.monotonic() - began if started else None)
         if started and not manner.detach:
-            await stay(run, manner.as_json)
+            if not manner.as_json:
+                print_line("Ctrl-C ends it all")
+            await stay(run, _told_plainly(run, manner) if manner.plain else _follow(run, manner.as_json))
     return started, kept
 
 
@@ -110,23 +120,15 @@ def _tell(run: RunDir, status: Status, as_json: bool, took_s: float | None) -> N
     )
 
 
-async def stay(run: RunDir, as_json: bool) -> None:
-    """Follow the supervisor until it is ended, here by Ctrl-C or elsewhere; MeshUnreachable when it breaks off."""
-    if not as_json:
-        print_line("Ctrl-C ends it all")
-    interrupted = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupted.set)
-    following = asyncio.create_task(_follow(run, as_json))
-    waiting = asyncio.create_task(interrupted.wait())
-    await asyncio.wait({following, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    if interrupted.is_set():
-        following.cancel()
+async def stay(run: RunDir, following: Awaitable[None]) -> None:
+    """Stay until `following` ends, with the mesh, or Ctrl-C ends it here; MeshUnreachable when it breaks off."""
+    if await until_interrupted(following):
         await actions(run).down()
-    else:
-        following.result()
+
+
+async def _told_plainly(run: RunDir, manner: Manner) -> None:
+    mesh = await RunDirEntrance(run).mesh()
+    await plain.following(mesh, Lines(as_json=manner.as_json, ascii_only=manner.flags.ascii))
 
 
 async def _follow(run: RunDir, as_json: bool) -> None:

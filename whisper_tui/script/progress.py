@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from whisper_tui.model.glyphs import ASCII, UNICODE
 from whisper_tui.model.inert import inert
+from whisper_tui.model.plain import is_nameless
 from whisper_tui.model.selectors import label_of, name_of, nodes, open_jobs, operator_of
 from whisper_tui.model.sentences import sentence
 from whisper_tui.model.state import LogEntry, State
@@ -66,7 +67,7 @@ class Progress:
                 self._told.add(entry.key)
             self._untold.append(entry)
         untold = self._untold
-        self._untold = [one for one in untold[-NAMELESS_MAX:] if _is_nameless(state, one)]
+        self._untold = [one for one in untold[-NAMELESS_MAX:] if is_nameless(state, one)]
         for one in untold:
             if one not in self._untold:
                 who = f"{name_of(state, one.observers[0])}: " if one.kind == "problem" else ""
@@ -136,10 +137,6 @@ class Progress:
         ):  # whoever was reading is gone; the run has to be ended all the same
             self._stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
             self._stream.flush()
-
-
-def _is_nameless(state: State, entry: LogEntry) -> bool:
-    return "job" in entry.data and str(entry.data["job"]) not in state.jobs
 
 
 def mesh_lines(state: State) -> list[str]:

@@ -8,8 +8,8 @@ PLAIN = frozenset({"dumb", "unknown"})
 """Names of terminals that take text only; Rich and Textual send these nothing else (`rich.console.is_dumb_terminal`)."""
 
 HELP = (
-    "if it can show more: TERM=xterm-256color; if not: `whisper-tui up --no-console`, "
-    "and beside it `whisper-tui nodes`, jobs, submit …"
+    "if it can show more: TERM=xterm-256color; if not, `whisper-tui up --plain` tells every event, "
+    "and beside it there are `whisper-tui nodes`, jobs, submit …"
 )
 """What to do at a plain terminal."""
 

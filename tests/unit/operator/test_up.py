@@ -42,7 +42,7 @@ async def test_the_foreground_says_that_somebody_else_ended_the_mesh(
     running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await running.ready()
-    staying = asyncio.create_task(stay(running.run, as_json=False))
+    staying = asyncio.create_task(stay(running.run, module._follow(running.run, as_json=False)))
     async with asyncio.timeout(20):
         while "(by test)" not in capsys.readouterr().out:  # until it listens
             for command in ("pause", "revive"):
