@@ -56,6 +56,11 @@ class Crowd:
         self._seq = 0
         self.now_ms = START_MS
 
+    @property
+    def told(self) -> int:
+        """Events so far."""
+        return self._seq
+
     def event(self, node: str, kind: str, data: dict[str, Any]) -> Event:
         """One event, a tenth of a millisecond after the one before."""
         self._seq += 1

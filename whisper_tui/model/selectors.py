@@ -11,6 +11,7 @@ from mesh_core.api.schema import FINAL_STATES, AnswerView, Counters, JobView, Me
 from whisper_tui.model.incidents import STAGES, Stage
 from whisper_tui.model.inert import REPLACEMENT, inert
 from whisper_tui.model.numbers import counted
+from whisper_tui.model.remembered import by_identity
 from whisper_tui.model.state import DOWN, Incident, Process, State, roots_of_live
 
 T = TypeVar("T")
@@ -85,15 +86,18 @@ class Node(Struct, frozen=True):
         return min(states, key=lambda state: state not in DOWN, default="")
 
 
-def nodes(state: State) -> list[Node]:
+@by_identity
+def nodes(state: State) -> Sequence[Node]:
     """All participants, known from members or from processes: those started from here, then others, by name; guests only
     until they leave."""
     peers = dict.fromkeys(state.members)
     peers |= dict.fromkeys(process.peer for process in state.processes.values() if process.peer)
     found = [node_of(state, peer) for peer in peers]
     found = [node for node in found if node.role != "submitter" or node.state not in ("left", "dead")]
-    return sorted(
-        found, key=lambda node: (not node.seated, node.role != "provider", _natural(node.name), node.peer)
+    return tuple(
+        sorted(
+            found, key=lambda node: (not node.seated, node.role != "provider", _natural(node.name), node.peer)
+        )
     )
 
 
@@ -314,17 +318,20 @@ def question_id(job: JobView, operator: str) -> str:
     return job.query if job.submitter == operator else f"{job.query}{STRANGE}{job.submitter}"
 
 
-def questions(state: State) -> list[Question]:
+@by_identity
+def questions(state: State) -> Sequence[Question]:
     """All questions of which a job is known, the operator's own before others', the newest first."""
     operator = operator_of(state)
     jobs: dict[str, list[JobView]] = {}
     for entry in state.jobs.values():
         jobs.setdefault(question_id(entry.view, operator), []).append(entry.view)
     found = [_question(state, id_, known) for id_, known in jobs.items()]
-    return sorted(
-        found,
-        key=lambda one: (one.jobs[0].submitter == operator, min(job.submitted_ms for job in one.jobs)),
-        reverse=True,
+    return tuple(
+        sorted(
+            found,
+            key=lambda one: (one.jobs[0].submitter == operator, min(job.submitted_ms for job in one.jobs)),
+            reverse=True,
+        )
     )
 
 
