@@ -41,6 +41,7 @@ class Pager(Dialog[str]):
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings_of("tables", only=_KEYS),
         *bindings_of("everywhere", action="app.{}", only={"export", "picture"}),
+        *bindings_of("time", action="app.{}"),
         Binding("q,question_mark", "back", show=False),
         *bindings_of("job", action="choose('{}')"),
     ]
@@ -90,7 +91,7 @@ class Pager(Dialog[str]):
         """Draw what is so now."""
         self._frame = frame
         page, key = PAGES[self.target.page], self.target.key
-        rows = self._body.size.height
+        rows = self._rows
         lines = page.lines(frame, key, self._body.size.width)
         self._length = len(lines)
         self._top = max(0, min(self._top, self._length - rows))
@@ -141,6 +142,11 @@ class Pager(Dialog[str]):
             self.sync(self._frame)
 
     # ------------------------------------------------------------------------------------------- moving
+
+    @property
+    def here(self) -> Link | None:
+        """The link that was gone to."""
+        return self._at
 
     def _visible(self) -> list[Link]:
         return [link for link in self._links if self._top <= link.line < self._top + self._rows]
@@ -230,7 +236,7 @@ class Pager(Dialog[str]):
             self.dismiss(id)
 
 
-_NOUNS = {"attempt": "lease", "author": "records", "raw": "bytes"}
+_NOUNS = {"attempt": "lease", "account": "balance", "author": "records", "raw": "bytes"}
 """What kinds of pages are called where their own name is not what people say."""
 
 

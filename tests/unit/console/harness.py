@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from mesh_core.api.schema import Event
 from tests.unit.console.feeder import START_MS, Feeder, peer_of
 from whisper_tui.app import Console, ConsoleOptions
+from whisper_tui.browsing import Records
 from whisper_tui.errors import ActionError
 from whisper_tui.terminal.picture import Picture
 
@@ -95,7 +96,7 @@ class Clock:
 class Bench:
     """A console under test with everything around it."""
 
-    def __init__(self, mesh: Feeder, **options: Any) -> None:
+    def __init__(self, mesh: Feeder, records: Records | None = None, **options: Any) -> None:
         self.mesh = mesh
         self.clock = Clock(mesh)
         self.deeds = Deeds()
@@ -107,7 +108,7 @@ class Bench:
             hz=4,
             **options,
         )
-        self.console = Console(self.source, self.deeds, shown)
+        self.console = Console(self.source, self.deeds, shown, records)
 
     async def settle(self, pilot: Pilot[Any]) -> None:
         """Let everything told be taken in and drawn."""

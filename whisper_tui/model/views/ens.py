@@ -12,12 +12,12 @@ NO_CHAIN = "no chain: names are claims nobody has checked"
 
 COLUMNS = (
     Column("NODE", 9),
-    Column("NAME", 20, flex=True),
-    Column("ADDRESS", 10),
+    Column("NAME", 24),
     Column("BINDING", 22),
-    Column("TEXT RECORDS", 12),
     Column("NETWORK", 8),
+    Column("ADDRESS", 10),
     Column("AGE", 5, "right"),
+    Column("TEXT RECORDS", 12, flex=True),
 )
 
 
@@ -48,23 +48,16 @@ def _row(frame: Frame, node: Node, claims: Counter[str]) -> tuple[Line, ...]:
     nothing: Line = (Span(frame.glyphs.nothing, "dim"),)
     name: Line = (Span(inert(node.name, 40), "me" if node.peer == frame.state.primary else "strong"),)
     claim = _claim(node)
+    network: Line = (Span("no chain", "dim"),)
     if not claim or node.member is None:
-        return (
-            name,
-            (Span("claims none", "dim"),),
-            nothing,
-            nothing,
-            nothing,
-            (Span("no chain", "dim"),),
-            nothing,
-        )
+        return (name, (Span("claims none", "dim"),), nothing, network, nothing, nothing, nothing)
     told = "unverified: no chain" if claims[claim] == 1 else f"claimed by {claims[claim]}: no chain"
     return (
         name,
         (Span(inert(node.member.ens_name, 80)),),
-        nothing,
         (Span(told, "suspect"),),
+        network,
         nothing,
-        (Span("no chain", "dim"),),
+        nothing,
         nothing,
     )

@@ -82,6 +82,21 @@ def incident_lines(frame: Frame) -> tuple[Line, ...]:
     return (heading, tuple(now), p50, *legend)
 
 
+def history_lines(frame: Frame, rows: int) -> tuple[Line, ...]:
+    """The newest incidents, the newest first, with when each stage was reached."""
+    if not frame.state.incidents:
+        return ((Span(f" {NONE_YET}", "dim"),),)
+    lines: list[Line] = [(Span(f" {'':<18}" + "".join(f"{short.upper():>8}" for _, short in SHOWN), "dim"),)]
+    for incident in frame.state.incidents[: -max(1, rows - 1) - 1 : -1]:
+        spans = [Span(f" #{incident.number:<3}{fit(describe(incident), 13)} ")]
+        for stage, _ in SHOWN:
+            value: float | None = getattr(incident, stage)
+            text = seconds(value, signed=True) if value is not None else frame.glyphs.nothing
+            spans.append(Span(f"{text:>8}", "text" if value is not None else "dim"))
+        lines.append(tuple(spans))
+    return tuple(lines)
+
+
 def incident_strip(frame: Frame, width: int) -> Line:
     """The newest incident's stages in one line; those that do not apply are left out."""
     incident = last_incident(frame.state)
@@ -120,7 +135,7 @@ def incidents_table(frame: Frame, width: int) -> Table:
         columns,
         tuple(found),
         lambda key: _row(frame, found[key]),
-        f"none yet: {NONE_YET}",
+        NONE_YET,
         lambda _: "incident",
     )
 
@@ -138,7 +153,7 @@ def percentile_lines(frame: Frame, width: int) -> Lines:
             title = f" {name}  {inert(_VERBS.get(action, action), 20)}" + (
                 f", {count} of them" if name == "p50" else ""
             )
-            lines.append(between((Span(title, "dim"),), (Span(f"{right}  "),), width))
+            lines.append(between((Span(title, "dim"),), (Span(f"{right} "),), width))
     if lines and frame.state.exec_delay_ms:
         delay = frame.state.exec_delay_ms / 1000
         lines.append(

@@ -55,11 +55,8 @@ def _node_summary(frame: Frame, node: Node) -> list[Line]:
         lines += [
             field("can do", Span(inert(", ".join(member.capabilities) or "nothing", 120))),
             field("models", Span(inert(", ".join(member.models) or "none", 120))),
-            field(
-                "price",
-                Span(f"{axl(member.price_micro)} AXL"),
-                Span(f"  balance {axl(member.balance_micro)}", "dim"),
-            ),
+            field("price", Span(f"{axl(member.price_micro)} AXL")),
+            field("balance", Span(f"{axl(member.balance_micro)} AXL", "text", Target("account", node.peer))),
             field("work", Span(f"{member.settled} settled, {member.rescued} of them rescued")),
             field("incarnation", Span(str(member.incarnation))),
         ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from whisper_tui.model.evidence import Ask
-from whisper_tui.model.views import attempt_page, incident_page, record_page, records, replicas
+from whisper_tui.model.views import account_page, attempt_page, incident_page, record_page, records, replicas
 from whisper_tui.model.views.base import Frame, Lines, cells
 from whisper_tui.model.views.help import help_lines
 from whisper_tui.model.views.job_page import job_detail, job_title
@@ -31,6 +31,7 @@ PAGES: Mapping[str, Page] = {
     "question": Page(question_title, question_detail),
     "job": Page(job_title, job_detail, records.job_asks),
     "attempt": Page(attempt_page.attempt_title, attempt_page.attempt_detail, attempt_page.attempt_asks),
+    "account": Page(account_page.account_title, account_page.account_detail),
     "author": Page(records.author_title, records.author_detail, records.author_asks),
     "record": Page(record_page.record_title, record_page.record_detail, record_page.record_asks),
     "raw": Page(record_page.raw_title, record_page.raw_detail, record_page.record_asks),

@@ -100,7 +100,8 @@ def _head(frame: Frame, record: RecordView, name: str) -> list[Line]:
     state = frame.state
     author = Span(inert(name_of(state, record.author), 40), "strong", Target("node", record.author))
     lines = [
-        field("author", author, Span(f"  {inert(record.author, _ID_CHARS)}", "dim")),
+        field("author", author),
+        field("peer id", Span(inert(record.author, _ID_CHARS), "dim")),
         field("place", Span(f"seq {record.seq} of its chain")),
         field("kind", Span(inert(record.kind, 40)), Span(f"  {inert(record.summary, 160)}", "dim")),
     ]
