@@ -8,16 +8,18 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from msgspec import Struct
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.screen import Screen
+from textual.widget import Widget
 
 from mesh_core.api.schema import FINAL_STATES, Event, JobView
 from whisper_tui.browsing import Browser, Records
@@ -25,11 +27,12 @@ from whisper_tui.contexts import Entrance
 from whisper_tui.errors import UserError
 from whisper_tui.exports import write_export
 from whisper_tui.intents import Actions, Intents
-from whisper_tui.keymap import Bound, Keymap
+from whisper_tui.keymap import TITLES, Bound, Key, Keymap
 from whisper_tui.model.access import Hindrance, against_asking, against_disturbing
 from whisper_tui.model.chosen import peers_of_rows
 from whisper_tui.model.glyphs import ASCII, UNICODE, Glyphs
 from whisper_tui.model.inert import inert_message
+from whisper_tui.model.palette import Command, Offer, commands
 from whisper_tui.model.reducer import reduce
 from whisper_tui.model.selectors import STRANGE, operator_of
 from whisper_tui.model.state import State, initial_state
@@ -39,8 +42,10 @@ from whisper_tui.recording.history import History
 from whisper_tui.recording.timeline import Timeline
 from whisper_tui.screens.contexts import Contexts, ContextsDialog, SwitchTo
 from whisper_tui.screens.dialog import Dialog
+from whisper_tui.screens.log import LogView
 from whisper_tui.screens.main import MainScreen
 from whisper_tui.screens.pager import Pager
+from whisper_tui.screens.palette import Palette
 from whisper_tui.screens.quit import ExitChoice, QuitDialog
 from whisper_tui.screens.view import Kit
 from whisper_tui.terminal.ability import in_browser
@@ -74,7 +79,8 @@ class ConsoleOptions(Struct, frozen=True):
 
     `primary` is the operator's peer id, `exec_delay_ms` the configured delay of executions, `exports` the folder for what is
     written down. `greeting` is said at first.
-    `replay` is what happened, where nothing happens any more, and `at_ms` the moment that is shown first.
+    `replay` is what happened, where nothing happens any more, and `at_ms` the moment that is shown first. `simulated`: in
+    virtual time.
     `supervised`: there is a supervisor to ask for actions on processes. `only_reading`: read-only for good. `typed` turns
     `whisper-tui COMMAND` into what works in the operator's shell. `keys` are those bound otherwise, `contexts` the meshes
     to go to. `wall_ms` and `monotonic` are the clocks; tests stop them.
@@ -93,6 +99,7 @@ class ConsoleOptions(Struct, frozen=True):
     mouse: bool = True
     replay: Timeline | None = None
     at_ms: float | None = None
+    simulated: bool = False
     typed: Callable[[str], str] = str
     keys: Mapping[str, Bound] = {}
     contexts: Contexts = Contexts()
@@ -280,7 +287,8 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
         frame_s = self._link.frame_s if self._link is not None else 0.0
         link_hz = 1 / frame_s if frame_s else math.inf
         frozen, moment = self._frozen is not None, self._travel.moment()
-        return Running(self._hz, link_hz, self._read_only, frozen, behind, moment)
+        simulated = self._options.simulated
+        return Running(self._hz, link_hz, self._read_only, frozen, behind, moment, simulated)
 
     def say(self, message: str, role: Role = "text") -> None:
         """Show a message for a while."""
@@ -447,7 +455,9 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
         """Choose what to do by its name."""
         focused = self.main.focused
         keys = tuple(key for key in self._keys_by_name() if self._doer(key, focused) is not None)
-        offer = Offer(keys, tuple(entrance.name for entrance in self._options.contexts.offered if entrance.name))
+        offer = Offer(
+            keys, tuple(entrance.name for entrance in self._options.contexts.offered if entrance.name)
+        )
         palette = Palette(
             lambda typed: commands(self._state, offer, typed),
             self._painter,
@@ -550,11 +560,15 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
 
     def action_chaos(self) -> None:
         """Choose what happens to the chosen nodes; they are bound now, by peer id."""
+        self._disturb()
+
+    def _disturb(self, deed: str | None = None, peers: Sequence[str] | None = None) -> None:
+        """Do it to these, else to the chosen ones."""
         if self._may_act(against_disturbing):
-            table = self.screen.focused
+            table = self.main.focused
             chosen = table.chosen if isinstance(table, LineTable) else ()
-            acted = table.clear_marks if isinstance(table, LineTable) else _nothing
-            self._intents.disturb(peers_of_rows(self._state, chosen), acted)
+            acted = table.clear_marks if isinstance(table, LineTable) and peers is None else _nothing
+            self._intents.disturb(peers or peers_of_rows(self._state, chosen), acted, deed)
 
     def _cancel(self, job: str, chosen: str | None) -> None:
         if chosen == "cancel_job" and self._may_act(against_asking):

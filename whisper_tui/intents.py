@@ -112,9 +112,10 @@ class Intents:
         self._typed = typed
         self._monotonic = monotonic
 
-    def submit(self) -> None:
-        """Ask the mesh something."""
-        self._app.push_screen(SubmitDialog(self._painter, self._monotonic, self._who_is_up), self._submit)
+    def submit(self, text: str = "") -> None:
+        """Ask the mesh something; `text` stands in the form already."""
+        dialog = SubmitDialog(self._painter, self._monotonic, self._who_is_up, text)
+        self._app.push_screen(dialog, self._submit)
 
     def _who_is_up(self) -> str:
         counts = selectors.node_counts(self._state())
@@ -145,8 +146,8 @@ class Intents:
             Question(title, impact, command), self._told(command, lambda: self._actions.cancel(job))
         )
 
-    def disturb(self, peers: Sequence[str], acted: Callable[[], None]) -> None:
-        """Choose what happens to these peers, or to the mesh; `acted` is called when it happens to them.
+    def disturb(self, peers: Sequence[str], acted: Callable[[], None], deed: str | None = None) -> None:
+        """Choose what happens to these peers, or to the mesh, unless that is known; `acted` is called when it happens to them.
 
         Only to participants of this mesh: anybody may hold a lease or be a member, and call themselves what they like.
         """
@@ -154,8 +155,11 @@ class Intents:
         bound = {node.peer: node.name for node in found if node.seated}
         strangers = ", ".join(node.name for node in found if not node.seated)
         nobody = inert(f"{strangers}: not started from here", 120) if strangers else "no node was chosen"
-        menu = ChaosMenu(list(bound.values()), self._painter, self._monotonic)
-        self._app.push_screen(menu, partial(self._disturb, bound, nobody, acted))
+        chosen = partial(self._disturb, bound, nobody, acted)
+        if deed is not None:
+            chosen(deed)
+        else:
+            self._app.push_screen(ChaosMenu(list(bound.values()), self._painter, self._monotonic), chosen)
 
     def _disturb(
         self, bound: Mapping[str, str], nobody: str, acted: Callable[[], None], deed: str | None

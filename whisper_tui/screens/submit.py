@@ -49,8 +49,11 @@ class SubmitDialog(Dialog[Submission]):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("form", only={"next_field"})
 
-    def __init__(self, painter: Painter, monotonic: Callable[[], float], note: Callable[[], str]) -> None:
+    def __init__(
+        self, painter: Painter, monotonic: Callable[[], float], note: Callable[[], str], text: str = ""
+    ) -> None:
         super().__init__(monotonic)
+        self._text = text
         self._painter = painter
         self._note = note
         self._error = ""
@@ -60,7 +63,11 @@ class SubmitDialog(Dialog[Submission]):
         with Vertical(id="dialog"):
             yield LinesPane(self._painter, id="form-head")
             yield Input(
-                placeholder="how does a neural network learn?", id="question", max_length=QUESTION_MAX
+                self._text,
+                placeholder="how does a neural network learn?",
+                id="question",
+                max_length=QUESTION_MAX,
+                select_on_focus=False,
             )
             yield Input(
                 placeholder="highest price of each job in AXL, empty: 0.05", id="price", max_length=16
