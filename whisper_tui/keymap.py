@@ -44,7 +44,7 @@ KEYS: tuple[Key, ...] = (
         "palette",
         "colon,ctrl+p",
         ":",
-        "everything by name; kill node4, go q1.2, theme …",
+        "everything by name, such as kill node4, go q1.2",
         "everywhere",
         "command",
     ),
