@@ -88,6 +88,8 @@ def recording() -> Iterable[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         store = Folder(Path(folder), mesh.now_ms)
         tape = Tape(store, about, initial_state(primary=mesh.primary))
+        for event in mesh.advance(2.0):
+            tape.take(event, reduce(tape.state, event))
         spent, told = 0.0, 0
         for _ in range(QUESTIONS):
             mesh.submit("How does a network learn from its mistakes?")
