@@ -14,8 +14,10 @@ from whisper_tui.errors import ActionError
 from whisper_tui.model import selectors
 from whisper_tui.model.selectors import NotFound
 from whisper_tui.model.state import DOWN, State
+from whisper_tui.recording.timeline import Timeline
 from whisper_tui.script import durations, looking
 from whisper_tui.script.picture import Picture
+from whisper_tui.sources.records import MeshRecords
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import Outcome, ProcessView
 
@@ -62,7 +64,8 @@ class Actions(Protocol):
 @dataclass(frozen=True)
 class Stage:
     """What verbs act on: a mesh, its picture, the one source of chance, and the clock. `run` is where its processes have
-    their files, None without any."""
+    their files, None without any; `records` is where its signed records can be asked for, `replay` what happened where nothing
+    happens any more."""
 
     actions: Actions
     picture: Picture
@@ -70,6 +73,8 @@ class Stage:
     say: Callable[[str], None]
     clock: Clock
     run: RunDir | None = None
+    records: MeshRecords | None = None
+    replay: Timeline | None = None
 
 
 class Nothing(Struct, forbid_unknown_fields=True):

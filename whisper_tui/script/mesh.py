@@ -15,7 +15,7 @@ from whisper_tui.clock import RealClock
 from whisper_tui.errors import MeshUnreachable
 from whisper_tui.model.numbers import counted
 from whisper_tui.model.state import initial_state
-from whisper_tui.reach import live_source
+from whisper_tui.reach import Reach, live_source
 from whisper_tui.script.audit import audit
 from whisper_tui.script.doing import Stage
 from whisper_tui.script.looking import View
@@ -23,6 +23,7 @@ from whisper_tui.script.picture import Picture
 from whisper_tui.script.progress import Progress
 from whisper_tui.script.schema import Script
 from whisper_tui.settings import TRUE_WORDS, Settings
+from whisper_tui.sources.records import MeshRecords
 from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor.launch import launched, until_ready
 from whisper_tui.supervisor.plan import Plan
@@ -83,7 +84,8 @@ class LiveMesh:
                     # What the supervisor does is told to those who listen: nobody acts before somebody does.
                     await picture.until(lambda state: bool(state.processes))
                     progress.say("they are up")
-                    yield Stage(actions, picture, rng, progress.say, self.clock, run)
+                    records = MeshRecords(Reach(run).askable)
+                    yield Stage(actions, picture, rng, progress.say, self.clock, run, records)
                 finally:
                     following.cancel()
                     with contextlib.suppress(asyncio.CancelledError):

@@ -312,7 +312,8 @@ class _Reader:
                 self._line("do", number),
                 f"step {number}: cannot do {raw.do!r}; expected one of {', '.join(VERBS)}",
             )
-        if self._source == REPLAY or (verb.needs_processes and self._source != LIVE):
+        past = self._source == REPLAY and not verb.only_passes_time
+        if past or (verb.needs_processes and self._source != LIVE):
             self._fail(self._line("do", number), f"step {number}: {raw.do}: {UNABLE[self._source]}")
         line = self._line("args" if raw.args else "do", number)
         try:

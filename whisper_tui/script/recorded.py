@@ -104,7 +104,8 @@ class RecordedGround:
         about = self._recording.about
         progress.say(f"replaying {counted(about.providers, 'provider')} from {self._recording.path}")
         picture = SteppedPicture(self._recording.initial, progress.told, heard, self.clock)
-        yield Stage(Past(), picture, rng, progress.say, self.clock)
+        timeline = self._recording.timeline
+        yield Stage(Past(), picture, rng, progress.say, self.clock, replay=timeline)
 
     def view(self, stage: Stage) -> View:
         """What had been told by then."""

@@ -119,11 +119,15 @@ async def opened(script: Script, filming: Filming, stage: Stage, relay: Relay) -
             primary=state.primary,
             exec_delay_ms=state.exec_delay_ms,
             ascii=wish.ascii,
+            replay=stage.replay,
+            at_ms=clock.wall_ms() if stage.replay is not None else None,
+            only_reading=stage.replay is not None,
+            simulated=not clock.runs_by_itself and stage.replay is None,
             wall_ms=clock.wall_ms,
             monotonic=clock.now,
         )
         keyboard = await stack.enter_async_context(
-            showing(relay, stage.actions, options, canvas, clock, wish.pace_s)
+            showing(relay, stage.actions, options, stage.records, canvas, clock, wish.pace_s)
         )
         screen = Screen(canvas, keyboard, relay, filming.captures)
         if isinstance(clock, SteppedClock):

@@ -18,7 +18,7 @@ class Verb:
     """What the arguments look like, and who does it; `perform` answers in a few words what was done.
 
     `checks` are those of arguments that are more than any text; each raises ValueError. `of_processes` are arguments that only
-    processes can obey; `needs_processes`: the whole verb is about them.
+    processes can obey; `needs_processes`: the whole verb is about them; `only_passes_time`: it does nothing to a mesh.
     """
 
     args: type[Any]
@@ -26,6 +26,7 @@ class Verb:
     checks: Mapping[str, Callable[[str], object]] = field(default_factory=dict)
     of_processes: tuple[str, ...] = ()
     needs_processes: bool = False
+    only_passes_time: bool = False
 
     def check(self, args: Mapping[str, Any]) -> None:
         """ValueError when something among `args`, whose variables have been filled in, cannot be."""
@@ -50,7 +51,7 @@ VERBS: Mapping[str, Verb] = {
     "heal": Verb(Nothing, doing.heal),
     "add": Verb(Nothing, doing.add),
     "cancel": Verb(OneJob, doing.cancel),
-    "linger": Verb(Linger, doing.linger, {"lasting": _some_time}),
+    "linger": Verb(Linger, doing.linger, {"lasting": _some_time}, only_passes_time=True),
     "bridge_roundtrip": Verb(Nothing, bridge_roundtrip, needs_processes=True),
     "load": Verb(Load, load, {"questions": count_of}),
     "storm": Verb(Storm, storm, dict.fromkeys(("lasting", "every", "away"), _some_time)),

@@ -15,6 +15,7 @@ from textual.drivers.headless_driver import HeadlessDriver
 from textual.pilot import Pilot
 
 from whisper_tui.app import Console, ConsoleOptions, EventSource
+from whisper_tui.browsing import Records
 from whisper_tui.clock import Clock
 from whisper_tui.errors import ActionError
 from whisper_tui.intents import Actions
@@ -52,11 +53,12 @@ class HeadlessConsole(Console):
         source: EventSource,
         actions: Actions,
         options: ConsoleOptions,
+        records: Records | None,
         canvas: Canvas,
         *,
         draws_by_itself: bool,
     ) -> None:
-        super().__init__(source, actions, options)
+        super().__init__(source, actions, options, records)
         self.canvas = canvas
         self._draws_by_itself = draws_by_itself
         self.console = rich.console.Console(
@@ -72,6 +74,11 @@ class HeadlessConsole(Console):
         """A frame, where time passes by itself."""
         if self._draws_by_itself:
             super().tick()
+
+    def go_to(self, at_ms: float) -> None:
+        """In a replay, show that moment."""
+        if self._travel.is_replay:
+            self._travel.to(at_ms)
 
     def draw_now(self) -> None:
         """A frame of what is known by now, unless it would be the one before."""
@@ -89,6 +96,7 @@ class Keyboard:
         self._console = console
         self._pilot = pilot
         self._clock = clock
+        self._shown_at = clock.now()
         self._pace_s = pace_s
 
     async def press(self, keys: Sequence[str], *, pace: float = 1.0) -> None:
@@ -105,6 +113,9 @@ class Keyboard:
         if not self._console.is_running:
             return
         await self._pilot.pause()
+        if self._clock.now() != self._shown_at:  # until then a replay stays where keys have led it
+            self._shown_at = self._clock.now()
+            self._console.go_to(self._clock.wall_ms())
         self._console.draw_now()
         await self._pilot.pause()
 
@@ -129,12 +140,13 @@ async def showing(
     source: EventSource,
     actions: Actions,
     options: ConsoleOptions,
+    records: Records | None,
     canvas: Canvas,
     clock: Clock,
     pace_s: float,
 ) -> AsyncIterator[Keyboard]:
     """A console for as long as the block runs. ActionError at its end when the console could not handle something."""
-    console = HeadlessConsole(source, actions, options, canvas, draws_by_itself=clock.runs_by_itself)
+    console = HeadlessConsole(source, actions, options, records, canvas, draws_by_itself=clock.runs_by_itself)
     size = (canvas.width, canvas.height)
     try:
         async with console.run_test(headless=False, size=size) as pilot:

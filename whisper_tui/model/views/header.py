@@ -46,7 +46,8 @@ SLOW = 0.6
 
 class Running(Struct, frozen=True):
     """What only the console itself knows. `hz`: frames a second; `link_hz`: how many of them the terminal takes;
-    `behind` counts events taken in while the display is frozen; `moment` is the one that is shown where it is not now."""
+    `behind` counts events taken in while the display is frozen; `moment` is the one that is shown where it is not now;
+    `simulated`: times are virtual, nobody lives."""
 
     hz: int
     link_hz: float = math.inf
@@ -54,6 +55,7 @@ class Running(Struct, frozen=True):
     frozen: bool = False
     behind: int = 0
     moment: Moment | None = None
+    simulated: bool = False
 
 
 def header(frame: Frame, running: Running, width: int) -> Line:
@@ -128,6 +130,8 @@ def _stopped(frame: Frame, width: int) -> Line:
 def _freshness(frame: Frame, running: Running) -> Line:
     if running.moment is not None:
         return moment_line(running.moment, frame.glyphs.play)
+    if running.simulated and not running.frozen:
+        return (Span(f"{frame.glyphs.left} SIMULATED", "accent"),)
     source = interrupted(frame.state)
     if source is not None:
         age = seconds(max(0.0, frame.now_ms - source.since_ms))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whisper_tui.keymap import TITLES, keys_of
+from whisper_tui.keymap import TITLES, Keymap
 from whisper_tui.model.glyphs import Glyphs
 from whisper_tui.model.views.base import Line, Lines, Role, Span, fit, line_cells, wrap
 
@@ -31,6 +31,7 @@ _STAGES: tuple[tuple[str, str], ...] = (
 
 _WORDS: tuple[tuple[str, str], ...] = (
     ("LIVE 4Hz", "events come in, the screen shows them 4 times a second (2 over SSH)"),
+    ("SIMULATED", "a mesh that is computed, in virtual time"),
     ("conv", "all replicas of the ledger agree; how long they last needed to"),
     ("MTTR", "median time from a kill until its jobs were held by somebody else"),
     ("RO RW", "whether this console may act"),
@@ -47,12 +48,12 @@ _WORDS: tuple[tuple[str, str], ...] = (
 _MOUSE = "a click goes to a row or view, a second opens it; the wheel scrolls"
 
 
-def help_lines(glyphs: Glyphs, width: int) -> Lines:
+def help_lines(glyphs: Glyphs, keymap: Keymap, width: int) -> Lines:
     """All keys by where they work, then what the signs mean; explanations go on below themselves."""
     lines: list[Line] = []
     for context, title in TITLES.items():
         lines.append((Span(f"  {title}", "title"),))
-        for key in keys_of(context):
+        for key in keymap.of(context):
             lines += _explained(key.shown, 11, key.help, width)
         lines.append(())
     lines += [(Span("  Mouse", "title"),), *_explained("", 0, _MOUSE, width), ()]
