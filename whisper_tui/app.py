@@ -39,7 +39,7 @@ from whisper_tui.model.state import State, initial_state
 from whisper_tui.model.views.base import Frame, Role, Span, Target
 from whisper_tui.model.views.header import Running, is_slow, moves
 from whisper_tui.recording.history import History
-from whisper_tui.recording.timeline import Timeline
+from whisper_tui.recording.timeline import Damaged, Timeline
 from whisper_tui.screens.contexts import Contexts, ContextsDialog, SwitchTo
 from whisper_tui.screens.dialog import Dialog
 from whisper_tui.screens.log import LogView
@@ -257,7 +257,8 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
             self._hush()
         if self._link is not None and self._link.is_busy:
             return  # the frame after this one will be newer
-        self._travel.tick()
+        if self._travel.is_playing:
+            self._travelled(self._travel.tick)
         was_slow = is_slow(self._condition)
         self._condition = self._condition_now()
         changed = self._drawn is not self.frame.state or is_slow(self._condition) != was_slow
@@ -339,8 +340,7 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
     def action_freeze(self) -> None:
         """Stop the display, or let it catch up; in a replay let time pass, or stand still."""
         if self._travel.is_replay:
-            self._travel.play_or_pause()
-            self.draw()
+            self._travelled(self._travel.play_or_pause)
             return
         frozen = Frozen(self._state, self._taken, self._options.wall_ms())
         self._frozen = frozen if self._frozen is None else None
@@ -348,34 +348,36 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
 
     def action_step_back(self) -> None:
         """To the event before what is shown."""
-        self._travel.back()
-        self.draw()
+        self._travelled(self._travel.back)
 
     def action_step_forward(self) -> None:
         """To the next event; from the last one to now."""
-        self._travel.forward()
-        self.draw()
+        self._travelled(self._travel.forward)
 
     def action_incident_before(self) -> None:
         """To the incident before what is shown."""
-        if not self._travel.incident_before():
-            self.say("there is no incident before this")
-        self.draw()
+        self._travelled(self._travel.incident_before, "there is no incident before this")
 
     def action_incident_after(self) -> None:
         """To the next incident."""
-        if not self._travel.incident_after():
-            self.say("there is no incident after this")
-        self.draw()
+        self._travelled(self._travel.incident_after, "there is no incident after this")
 
     def action_live(self) -> None:
         """To now; in a replay to its end."""
-        self._travel.live()
+        self._travelled(self._travel.live)
+
+    def _travelled(self, go: Callable[[], bool], otherwise: str = "") -> None:
+        """Go somewhere and draw it; say why not where it leads nowhere."""
+        try:
+            if not go():
+                self.say(otherwise)
+        except Damaged as error:
+            self.say(str(error), "warn")
         self.draw()
 
     def on_log_view_newest(self) -> None:
         """The newest entry of the log is one of now."""
-        self._travel.live()
+        self._travelled(self._travel.live)
 
     def action_export(self) -> None:
         """Write the list or page down."""

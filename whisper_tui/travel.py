@@ -15,7 +15,8 @@ IDLE_MS = 2_000.0
 class Travel:
     """A position, or None for now. A replay has no now: its end is as far as it goes.
 
-    `timeline` is asked for whenever somebody goes somewhere: in a live console it has grown since.
+    `timeline` is asked for whenever somebody goes somewhere: in a live console it has grown since. Whoever goes answers False
+    where that leads nowhere; Damaged where a recording cannot be read.
     """
 
     def __init__(
@@ -67,17 +68,21 @@ class Travel:
             self._playing is not None,
         )
 
-    def back(self) -> None:
+    @property
+    def is_playing(self) -> bool:
+        """Whether time passes."""
+        return self._playing is not None
+
+    def back(self) -> bool:
         """To the moment at which the entry of the log before this was new."""
         timeline = self._timeline()
-        self._go(timeline, timeline.told_before(self._here(timeline)))
+        return self._go(timeline, timeline.told_before(self._here(timeline)))
 
-    def forward(self) -> None:
+    def forward(self) -> bool:
         """To the moment of the next entry of the log; from the last one to now."""
         timeline = self._timeline()
         here = self._here(timeline)
-        if self._position is not None:
-            self._go(timeline, timeline.told_after(here))
+        return self._position is None or self._go(timeline, timeline.told_after(here))
 
     def incident_before(self) -> bool:
         """To the beginning of the incident before; False when there is none."""
@@ -89,45 +94,44 @@ class Travel:
         timeline = self._timeline()
         return self._go_if(timeline, timeline.incident_after(self._here(timeline)))
 
-    def to(self, at_ms: float) -> None:
+    def to(self, at_ms: float) -> bool:
         """To what was known at that time."""
         timeline = self._timeline()
-        self._go(timeline, timeline.position_at(at_ms))
+        return self._go(timeline, timeline.position_at(at_ms))
 
-    def live(self) -> None:
+    def live(self) -> bool:
         """To now, or to the end of a replay."""
-        self._playing = None
-        if self._replay:
-            timeline = self._timeline()
-            self._go(timeline, timeline.last)
-        else:
-            self._position = self._state = None
+        timeline = self._timeline()
+        return self._go(timeline, timeline.last)
 
-    def play_or_pause(self) -> None:
+    def play_or_pause(self) -> bool:
         """Let time pass as it did then; from the beginning when it stands at the end."""
         if self._playing is not None:
             self._playing = None
-            return
+            return True
         timeline = self._timeline()
         if self._here(timeline) >= timeline.last:
             self._go(timeline, timeline.first)
         self._playing = (self._monotonic(), self.now_ms or timeline.began_ms)
+        return True
 
-    def tick(self) -> None:
+    def tick(self) -> bool:
         """Go on while playing."""
-        if self._playing is None or self._position is None:
-            return
-        timeline, began = self._timeline(), self._playing
-        if self._position >= timeline.last:
+        began, position = self._playing, self._position
+        if began is None or position is None:
+            return True
+        timeline = self._timeline()
+        if position >= timeline.last:
             self._playing = None
-            return
-        position = max(self._position, timeline.position_at(self._played_ms()))
-        if position == self._position:
-            ahead = timeline.at(position + 1).now_ms - self._played_ms() - IDLE_MS
-            self._playing = (began[0], began[1] + max(0.0, ahead))
-            return
-        self._go(timeline, position)
+            return True
+        reached = max(position, timeline.position_at(self._played_ms()))
+        if reached == position:
+            idle_ms = timeline.at(position + 1).now_ms - self._played_ms() - IDLE_MS
+            self._playing = (began[0], began[1] + max(0.0, idle_ms))
+            return True
+        self._go(timeline, reached)
         self._playing = began
+        return True
 
     def _played_ms(self) -> float:
         if self._playing is None:
@@ -139,14 +143,13 @@ class Travel:
         return timeline.last if self._position is None else self._position
 
     def _go_if(self, timeline: Timeline, position: int | None) -> bool:
-        if position is not None:
-            self._go(timeline, position)
-        return position is not None
+        return position is not None and self._go(timeline, position)
 
-    def _go(self, timeline: Timeline, position: int) -> None:
+    def _go(self, timeline: Timeline, position: int) -> bool:
         self._playing = None
         self._last = timeline.last
         if position >= self._last and not self._replay:
             self._position = self._state = None
-            return
-        self._position, self._state = position, timeline.at(position)
+        else:
+            self._position, self._state = position, timeline.at(position)
+        return True

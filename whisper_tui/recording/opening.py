@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import mmap
-import zlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -61,7 +59,7 @@ def open_recording(path: Path) -> Recording:
     recording = Recording(path, about, Timeline(groups))
     try:
         recording.timeline.at(recording.timeline.last)
-    except (Damaged, snapshot.BadSnapshot, zlib.error) as error:
+    except Damaged as error:
         raise BadInput(f"{path} cannot be read: {error}", HINT) from error
     return recording
 
@@ -128,9 +126,3 @@ def _state_of(snapshots: Sequence[Frame], count: int) -> State:
     for frame in snapshots[1:count]:
         state = snapshot.decode_changes(state, frames.inflated(frame.payload))
     return state
-
-
-def clock(ms: float) -> str:
-    """A moment as people write it, in the time zone of this machine."""
-    moment = datetime.fromtimestamp(ms / 1000, UTC).astimezone()
-    return f"{moment:%Y-%m-%d %H:%M:%S}"

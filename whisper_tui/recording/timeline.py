@@ -18,6 +18,7 @@ from whisper_tui.model.reducer import reduce
 from whisper_tui.model.state import State
 from whisper_tui.recording.entries import BadEntries, Entry, Unpacker
 from whisper_tui.recording.frames import PAYLOAD_BYTES_MAX
+from whisper_tui.recording.snapshot import BadSnapshot
 
 KEPT_EVERY = 128
 """States kept of a group that was folded: as many events at most are folded again for a step."""
@@ -65,7 +66,7 @@ class Reader:
 
 
 class Damaged(Exception):
-    """Events that fit their checksums and yet mean nothing. The text says which."""
+    """Events or a snapshot that fit their checksums and yet mean nothing. The text says which."""
 
 
 class Fold:
@@ -234,7 +235,10 @@ class Timeline:
         group = self._groups[index]
         fold = self._folds.pop(group.first, None)
         if fold is None:
-            fold = Fold(group)
+            try:
+                fold = Fold(group)
+            except (BadSnapshot, zlib.error) as error:
+                raise Damaged(f"what was known at event {group.first} cannot be read: {error}") from error
             while len(self._folds) >= FOLDS_KEPT:
                 del self._folds[next(iter(self._folds))]
         else:

@@ -46,9 +46,14 @@ class Taped:
     """A recording being made, and the states that the reducer went through: `states[n]` after n events that are kept."""
 
     def __init__(
-        self, recordings: Path, bytes_max: int = 1 << 30, flush_every: int = 50, primary: str = ""
+        self,
+        recordings: Path,
+        bytes_max: int = 1 << 30,
+        flush_every: int = 50,
+        primary: str = "",
+        began_ms: float = ABOUT.run,
     ) -> None:
-        self.store = Folder(recordings, ABOUT.run, bytes_max)
+        self.store = Folder(recordings, began_ms, bytes_max)
         self.tape = Tape(self.store, ABOUT, initial_state(primary=primary))
         self.states = [self.tape.state]
         self._flush_every = flush_every
