@@ -289,7 +289,8 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
         link_hz = 1 / frame_s if frame_s else math.inf
         frozen, moment = self._frozen is not None, self._travel.moment()
         simulated = self._options.simulated
-        return Running(self._hz, link_hz, self._read_only, frozen, behind, moment, simulated)
+        only_reading = self._options.only_reading
+        return Running(self._hz, link_hz, self._read_only, frozen, behind, moment, simulated, only_reading)
 
     def say(self, message: str, role: Role = "text") -> None:
         """Show a message for a while."""
@@ -585,7 +586,8 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
             self.say(f"this is the past: {self.keymap.shown('live')} goes back to now", "warn")
             return False
         if self._read_only:
-            self.say(f"read-only: {self.keymap.shown('read_only')} allows actions", "warn")
+            key = "" if self._options.only_reading else f": {self.keymap.shown('read_only')} allows actions"
+            self.say(f"read-only{key or ', opened so for good'}", "warn")
             return False
         hindrance = against(self._state)
         if hindrance is not None:

@@ -179,7 +179,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         if moment is not None:
             play = [(keymap.shown("freeze"), "play")] if moment.replay else []
             hints = [*keymap.hints("time"), *play, *hints]
-        elif self._condition.read_only:
+        elif self._condition.read_only and not self._condition.only_reading:
             hints.append((keymap.shown("read_only"), "allow actions"))
         lines = header.keys(hints, pane.size.width, self._message or self._hindrance() or self._note())
         pane.styles.height = len(lines)

@@ -209,4 +209,5 @@ async def test_a_console_that_was_opened_to_read_only_stays_so_whatever_is_press
         await bench.press(pilot, "W")
         assert "to read only" in bench.text() and " RO" in bench.lines()[0]
         await bench.press(pilot, "X", "s")
-        assert bench.deeds.done == [] and "read-only" in bench.text()
+        assert bench.deeds.done == [] and "read-only, opened so for good" in bench.text()
+        assert "allow actions" not in bench.text()

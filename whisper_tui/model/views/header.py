@@ -47,7 +47,7 @@ SLOW = 0.6
 class Running(Struct, frozen=True):
     """What only the console itself knows. `hz`: frames a second; `link_hz`: how many of them the terminal takes;
     `behind` counts events taken in while the display is frozen; `moment` is the one that is shown where it is not now;
-    `simulated`: times are virtual, nobody lives."""
+    `simulated`: times are virtual, nobody lives. `only_reading`: read-only for good."""
 
     hz: int
     link_hz: float = math.inf
@@ -56,6 +56,7 @@ class Running(Struct, frozen=True):
     behind: int = 0
     moment: Moment | None = None
     simulated: bool = False
+    only_reading: bool = False
 
 
 def header(frame: Frame, running: Running, width: int) -> Line:
