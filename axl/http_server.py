@@ -270,13 +270,15 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._transport.write(data)
 
     def _pass_on(self, upgraded: Upgraded, data: bytes) -> None:
-        if not upgraded.held_bytes:
-            self._client_acts_by = self._loop.time() + self._server.limits.read_timeout_s
+        before = upgraded.held_bytes
         try:
             upgraded.received(data)
         except FrameError:
             self.abort()
             return
+        if not before or upgraded.held_bytes < before + len(data):
+            # Nothing was under way, or something has come to its end: what is under way now has its own time.
+            self._client_acts_by = self._loop.time() + self._server.limits.read_timeout_s
         self._count_held()
 
     def answer_text(self, status: int, text: str, headers: bytes = b"") -> None:

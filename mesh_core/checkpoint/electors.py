@@ -61,7 +61,8 @@ def eligible(snapshot: Snapshot) -> dict[PeerId, int]:
     return {
         account.peer: account.settled
         for account in snapshot.accounts
-        if account.settled > 0 and any(payer in trusted for payer, _ in account.earned_micro)
+        if account.settled > 0
+        and any(payer in trusted and int(micro) > 0 for payer, micro in account.earned_micro)
     }
 
 

@@ -117,8 +117,9 @@ class Findings:
                 return self._verdicts.get(finding)
             own = self.compute(cut)
             if own is None:
-                # Of an author that is full the others may hold what no comparison tells of.
-                self._replication.fetch(now, sources, cut.beyond)
+                voters = list(sources)
+                self._replication.fetch(now, voters, cut.beyond)
+                self._replication.fetch_below(now, voters, cut.bases)
                 look_at(self._context.timers, now + RETRY_S)
                 return None
             self._verdicts[finding] = own.says(finding.electors) == finding

@@ -9,7 +9,7 @@ each other that they are equal are silent, but for a digest beside each full-sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -17,7 +17,7 @@ from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import PeerId, PutStatement
 from mesh_core.identity.statement import StatementError, body_hash
-from mesh_core.ledger.chain import FULL, AuthorChain
+from mesh_core.ledger.chain import FULL, AuthorChain, Base
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.record import Entry, check_record, new_record
 from mesh_core.wire import statements as st
@@ -136,6 +136,20 @@ class Replication:
         others = (source for source in sources if source != self._context.me)
         for source in islice(others, limit("fetch_tries_max")):
             self._want(now, source, lacked[: limit("records_per_message_max")])
+
+    def fetch_below(self, now: float, sources: Sequence[PeerId], places: Mapping[PeerId, Base]) -> None:
+        """Get records up to these places from who has spoken of them. Of a fork, and of an author that is full, the others
+        may hold what no comparison tells of; and whoever has dropped them meanwhile says so."""
+        others = [source for source in sources if source != self._context.me]
+        chains = self._ledger.chains
+        lacked = [(author, to) for author, to in places.items() if chains.path(author, to) is None]
+        if not lacked or not others:
+            return
+        self.fetch(now, others, [to.hash for _, to in lacked])
+        author, to = self._context.doors.rng.choice(lacked)
+        held = chains.authors.get(author, AuthorChain())
+        stretch = FetchRange(author, min(held.head_seq + 1, to.seq), to.seq)
+        self._context.send(self._context.doors.rng.choice(others), stretch)
 
     # -------------------------------------------------------------------------------------- messages
 
