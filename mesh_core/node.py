@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from mesh_core.blobs.blobs import Blobs
-from mesh_core.checkpoint.adoption import TakeSnapshot
 from mesh_core.checkpoint.checkpoints import Checkpoints
 from mesh_core.checkpoint.cuts import ReadCut
+from mesh_core.checkpoint.decision import Decision
 from mesh_core.config import limit
 from mesh_core.context import Context, Doors, NodeConfig
 from mesh_core.effects import (
@@ -301,7 +301,7 @@ class Node:
             OpenResult: self.queries.on_result,
         }
         return self._gated(signing) | {
-            TakeSnapshot: self.checkpoints.catch_up.on_snapshot,
+            Decision: self.checkpoints.catch_up.on_snapshot,
             ReadCut: self.checkpoints.on_cut,
         }
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mesh_core.blobs.blobs import Blobs
 from mesh_core.checkpoint.cuts import Cuts
+from mesh_core.checkpoint.decision import Decision
 from mesh_core.checkpoint.elector import Elector
-from mesh_core.checkpoint.electors import Certificate
 from mesh_core.checkpoint.findings import Findings, Found
 from mesh_core.checkpoint.marks import Marks
 from mesh_core.checkpoint.newest import Newest
@@ -35,20 +35,6 @@ DROPPED = st.Value(
     "failed", b"", 0, "dropped by a checkpoint: its submitter has no credit, or too many open jobs", b"", 0
 )
 """What an open job ends as that no snapshot keeps: nobody who goes by the rules has taken it in, or not for long."""
-
-
-@dataclass(frozen=True, slots=True)
-class TakeSnapshot:
-    """A replica that was away too long takes the snapshot that `checkpoints` vouch for. It has the place of a job."""
-
-    body: st.Checkpoint
-    checkpoints: Certificate = field(compare=False)
-    handovers: tuple[Certificate, ...] = field(compare=False)
-
-    @property
-    def job(self) -> st.JobId:
-        """What is settled when it is not needed any more."""
-        return self.body.finding.snapshot
 
 
 @dataclass(eq=False)
@@ -79,7 +65,7 @@ class Adoption:
             if peer in self._ledger.accounts:
                 self._ledger.accounts[peer].rescued = times
 
-    def adopt(self, now: float, found: Found, decision: TakeSnapshot) -> None:
+    def adopt(self, now: float, found: Found, decision: Decision) -> None:
         """Let the snapshot take the place of everything below its cut."""
         ledger, snapshot = self._ledger, found.snapshot
         cut = snapshot.cut.bases
@@ -107,7 +93,7 @@ class Adoption:
             ledger.fold(entry)
         if strange:
             ledger.fold_again({job.id for job in strange})
-        before = self._newest.results
+        before = self._newest.results | {self._newest.snapshot} - {b""}
         self._move(found, decision, moved)
         self._clear(before, gone)
         self._elector.begin()
@@ -122,10 +108,10 @@ class Adoption:
                 job.settle = self._replication.append(now, "settle", job.certificate)
         self._elector.hear_again(now)
 
-    def _move(self, found: Found, decision: TakeSnapshot, moved: Mapping[PeerId, Base]) -> None:
+    def _move(self, found: Found, decision: Decision, moved: Mapping[PeerId, Base]) -> None:
         """Go on from the snapshot, and write down that this is so."""
-        newest, old = self._newest, self._newest.snapshot
-        newest.height, newest.electors = decision.body.height, decision.body.finding.electors
+        newest = self._newest
+        newest.height, newest.electors = decision.height, decision.finding.electors
         newest.certificate = decision.checkpoints
         newest.handovers = (*newest.handovers, *decision.handovers)[-limit("handovers_max") :]
         newest.snapshot = self._blobs.put(found.data)
@@ -135,8 +121,6 @@ class Adoption:
         newest.covered, newest.results = found.snapshot.cut.records, found.snapshot.results()
         newest.trusted = frozenset(found.snapshot.cut.trusted)
         newest.pin()
-        if old:
-            self._blobs.drop(old)
         accounts = self._ledger.accounts.items()
         self._context.outbox.write(
             newest.stored(tuple((peer, account.rescued) for peer, account in accounts if account.rescued)),
@@ -144,7 +128,8 @@ class Adoption:
         )
 
     def _clear(self, before: frozenset[bytes], gone: Iterable[LedgerJob]) -> None:
-        """Drop votes and payloads of jobs that are gone, and results that no submitter can be waiting for."""
+        """Drop votes and payloads of jobs that are gone, results that no submitter can be waiting for, and the snapshot of
+        before: but an open job may have been given it as its result, by whoever lies."""
         needed = self._ledger.blobs() | self._newest.results
         dropped = set(before)
         for job in gone:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mesh_core.blobs.blobs import Blobs
-from mesh_core.checkpoint.adoption import Adoption, TakeSnapshot
+from mesh_core.checkpoint.adoption import Adoption
 from mesh_core.checkpoint.cuts import Cuts
+from mesh_core.checkpoint.decision import Decision
 from mesh_core.checkpoint.elector import Elector
 from mesh_core.checkpoint.electors import Certificate, certified
 from mesh_core.checkpoint.findings import Findings, Found
@@ -35,7 +36,7 @@ class _Wanted:
     """The one snapshot that is being fetched, how much of it had come when that was looked at last, and since when it
     was no more."""
 
-    need: TakeSnapshot
+    need: Decision
     since: float
     received: int = 0
 
@@ -76,14 +77,14 @@ class CatchUp:
         if need is None:
             self._context.dropped["bad_checkpoint"] += 1
             return
-        if need.body.height == self._newest.height + 1:
+        if need.height == self._newest.height + 1:
             # Its votes may be covered elsewhere by now: whoever has all the records needs nothing else.
-            self._elector.rounds.show(need.body, need.checkpoints)
+            self._elector.rounds.show_decided(need)
             look_at(self._context.timers, now)
-        if not self._findings.is_judged(need.body.finding) and self._is_best(now, need):
+        if not self._findings.is_judged(need.finding) and self._is_best(now, need):
             self._blobs.want(now, need.job, [sender], need)
 
-    def _followed(self, message: Truncated) -> TakeSnapshot | None:
+    def _followed(self, message: Truncated) -> Decision | None:
         """What is said by those electors that this node knows, or by who took over from them; None when it is not."""
         crypto, network = self._context.crypto, self._context.config.network
         height, electors = self._newest.height, self._newest.electors
@@ -99,9 +100,9 @@ class CatchUp:
             if body.finding.electors != electors:
                 handovers.append(certificate)
             newest, height, electors = certificate, body.height, body.finding.electors
-        return TakeSnapshot(body, newest, tuple(handovers)) if body is not None else None
+        return Decision(height, body.finding, newest, tuple(handovers)) if body is not None else None
 
-    def _is_best(self, now: float, need: TakeSnapshot) -> bool:
+    def _is_best(self, now: float, need: Decision) -> bool:
         """Whether this snapshot is the one to fetch: the newest of those that can be had. Only one is fetched at a time:
         peers drop theirs as soon as they have a newer one."""
         wanted = self._wanted
@@ -109,7 +110,7 @@ class CatchUp:
             received = self._blobs.received(wanted.need.job)
             if received > wanted.received:
                 wanted.received, wanted.since = received, now
-            if need.body.height < wanted.need.body.height and now < wanted.since + _STALLED_S:
+            if need.height < wanted.need.height and now < wanted.since + _STALLED_S:
                 return False
             self.give_up()
         if self._wanted is None:
@@ -124,7 +125,7 @@ class CatchUp:
 
     # --------------------------------------------------------------------------------------------- taking
 
-    def on_snapshot(self, now: float, need: TakeSnapshot) -> None:
+    def on_snapshot(self, now: float, need: Decision) -> None:
         """A snapshot that electors vouch for is here: take it, unless this node can compare by itself."""
         if self._wanted is not None and self._wanted.need == need:
             self._wanted = None
@@ -137,10 +138,10 @@ class CatchUp:
         elif data is not None and not self._is_used(need.job):
             self._blobs.drop(need.job)
 
-    def _read(self, need: TakeSnapshot, data: bytes) -> Found | None:
+    def _read(self, need: Decision, data: bytes) -> Found | None:
         """The snapshot, if it is newer than what is here and what the electors say it is."""
-        body, finding = need.body, need.body.finding
-        if body.height <= self._newest.height:
+        finding = need.finding
+        if need.height <= self._newest.height:
             return None
         try:
             snapshot = read_snapshot(data)
@@ -158,9 +159,9 @@ class CatchUp:
             return None
         return Found(snapshot, data)
 
-    def _can_compare(self, now: float, need: TakeSnapshot, snapshot: Snapshot) -> bool:
+    def _can_compare(self, now: float, need: Decision, snapshot: Snapshot) -> bool:
         """Whether this node has all the records itself: then it goes by what it finds, and needs the cut only."""
-        if need.body.height != self._newest.height + 1 or self._findings.compute(snapshot.cut) is None:
+        if need.height != self._newest.height + 1 or self._findings.compute(snapshot.cut) is None:
             return False
         self._cuts.put(encoded(snapshot.cut))
         look_at(self._context.timers, now)

@@ -5,7 +5,8 @@ votes (`rounds.py`) decide on one cut for each height, and on who elects the nex
 then drops what the cut covers. A node that lacks covered records, and hears that its peers have dropped them, takes the
 snapshot on the word of the electors it knows, or of those who took over from them.
 
-A node that can compare believes nobody: it acts on its own result, and no elector signs what it has not found itself.
+A node that can compare believes nobody: it acts on its own result. An elector that cannot, because it lacks records that
+it may never be able to take, follows what a quorum has backed, and adopts the snapshot like anybody who was away.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 
 from mesh_core.blobs.blobs import Blobs
-from mesh_core.checkpoint.adoption import Adoption, TakeSnapshot
+from mesh_core.checkpoint.adoption import Adoption
 from mesh_core.checkpoint.catch_up import CatchUp
 from mesh_core.checkpoint.cuts import Cuts, ReadCut
+from mesh_core.checkpoint.decision import Decision
 from mesh_core.checkpoint.elector import Elector
 from mesh_core.checkpoint.electors import Certificate
 from mesh_core.checkpoint.findings import Findings
@@ -146,9 +148,8 @@ class Checkpoints:
             cut = self._elector.cut_of(now, finding)
             found = self.findings.compute(cut) if cut is not None else None
             if found is not None:
-                body = st.Checkpoint(height, 0, True, finding)
                 changes = (certificate,) if finding.electors != self.electors else ()
-                self._adoption.adopt(now, found, TakeSnapshot(body, certificate, changes))
+                self._adoption.adopt(now, found, Decision(height, finding, certificate, changes))
                 self.catch_up.give_up()
         elif agrees is False and self._alarmed_at != height:
             self._alarmed_at = height

@@ -31,6 +31,9 @@ _TURN_S = 1.0
 """In the first rounds each live elector waits this much longer than the one before it, so that one of them proposes; in
 later ones as many times longer as the round is, for electors may have come to it at different times."""
 
+_TRIES = 16
+"""What a cut leaves out may make it forget what was paid for by that, and so on: so often it is drawn anew."""
+
 _ROUND_S = 4.0
 _ROUND_DOUBLINGS = 10
 """A round without a decision makes way for the next after so long, twice as long after every second one."""
@@ -102,7 +105,7 @@ class Elector:
             return
         for signed in message.checkpoints:
             self.hear(read_record(signed), body)
-        self.rounds.show(body, message.checkpoints)
+        self.rounds.show_backed(body, message.checkpoints)
 
     def agrees(self, now: float, finding: st.Finding) -> bool | None:
         """Whether this node finds the same as those who vote for it; None when that has to wait."""
@@ -127,7 +130,7 @@ class Elector:
         round_ = self._current_round(now)
         last = rounds.last_backed(round_ + 1)
         if last is not None and rounds.may_lock(last.round):
-            if self.agrees(now, last.finding):
+            if self._follows(now, last.finding):
                 self._vote(now, last.round, last.finding, locked=True)
         elif rounds.may_back(round_):
             finding = self._choice(now, round_, present)
@@ -170,7 +173,7 @@ class Elector:
         """What to back: what this elector is bound to, else what one says whose turn has come, or itself."""
         bound = self.rounds.bound(round_)
         if bound is not None:
-            return bound if self.agrees(now, bound) else None
+            return bound if self._follows(now, bound) else None
         assert self._since is not None
         order = rotated(self.rounds.electors, self.rounds.height + round_)
         live = [peer for peer in order if peer in present and peer not in self._ledger.equivocators]
@@ -187,6 +190,12 @@ class Elector:
                 if self.agrees(now, finding) and self._is_welcome(now, finding, present):
                     return finding
         return None
+
+    def _follows(self, now: float, finding: st.Finding) -> bool:
+        """Whether this elector votes for what a quorum has backed: unless it finds something else. It may lack records that
+        it can never take, of a fork or of strangers who have used up their room differently here; but of that quorum more
+        than may lie have found the same, or follow some that have."""
+        return self.agrees(now, finding) is not False
 
     def _proposal(self, round_: int) -> st.Finding | None:
         """What this elector has found at the newest cut that leaves enough records, None when there is no such cut.
@@ -208,7 +217,7 @@ class Elector:
     def _found(self, *, strangers: bool) -> Found | None:
         """What there is at that cut, which leaves out whatever this elector would not agree to forget."""
         without: frozenset[JobId] = frozenset()
-        for _ in range(2):
+        for _ in range(_TRIES):
             bases = self._marks.cut(self._newest.covered, strangers=strangers, without=without)
             found = self._findings.at(bases, self._marks.beyond(bases)) if bases is not None else None
             forgotten = self._forgotten(found) if found is not None else frozenset()
@@ -241,7 +250,8 @@ class Elector:
 
     def _is_welcome(self, now: float, finding: st.Finding, present: set[PeerId]) -> bool:
         """Whether this elector backs what another proposes and is true: it makes enough room and not too much, trusts whom
-        this one trusts, forgets no job that this one does not, and names electors this one agrees to."""
+        this one trusts, sets no job apart of submitters who cannot pay, forgets no job that this one does not, and names
+        electors this one agrees to."""
         cut = self.cut_of(now, finding)
         found = self._findings.compute(cut) if cut is not None else None
         if cut is None or found is None:
@@ -256,6 +266,7 @@ class Elector:
             and _fits(found)
             and len(found.snapshot.apart) <= limit("snapshot_apart_max")
             and trusted <= found.submitters
+            and all(self._findings.may_pay(peer) for peer in self._apart(cut))
             and all(self._findings.is_trusted(one) == (one in trusted) for one in others)
             and not self._forgotten(found)
             and acceptable(
@@ -266,6 +277,17 @@ class Elector:
                 eligible(found.snapshot),
             )
         )
+
+    def _apart(self, cut: Cut) -> set[PeerId]:
+        """Whose jobs the records decide that a cut names beyond it: what is set apart stays until its place is covered."""
+        held = self._ledger
+        named = (held.chains.get(name) for name in cut.beyond)
+        ids = (
+            entry.hash if isinstance(entry.body, st.Job) else getattr(entry.body, "job", b"")
+            for entry in named
+            if entry is not None
+        )
+        return {held.jobs[job].submitter for job in ids if job in held.jobs}
 
     def _vote(self, now: float, round_: int, finding: st.Finding, *, locked: bool) -> None:
         body = st.Checkpoint(self.rounds.height, round_, locked, finding)

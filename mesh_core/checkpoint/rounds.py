@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from mesh_core.checkpoint.decision import Decision
 from mesh_core.checkpoint.electors import Certificate, quorum
 from mesh_core.effects import PeerId
 from mesh_core.quorum.committee import bearable
@@ -91,10 +92,16 @@ class Rounds:
         elif self._decided is None:
             self._decided = body.finding, votes
 
-    def show(self, body: st.Checkpoint, votes: Certificate) -> None:
-        """These votes of a quorum have been checked: they count whatever has come here of each of their authors."""
+    def show_backed(self, body: st.Checkpoint, votes: Certificate) -> None:
+        """These votes of a quorum that backed have been checked: they count whatever has come here of each of their
+        authors."""
         if body.height == self.height:
             self._has_quorum(body, votes)
+
+    def show_decided(self, decision: Decision) -> None:
+        """So have the votes of this decision."""
+        if decision.height == self.height and self._decided is None:
+            self._decided = decision.finding, decision.checkpoints
 
     def _bind(self, body: st.Checkpoint) -> None:
         if not body.locked:

@@ -15,6 +15,7 @@ from mesh_core.ledger.chain import AuthorChain, Base
 from mesh_core.ledger.record import make_record, read_record
 from mesh_core.node import Node
 from mesh_core.simulation.liar import Vice
+from mesh_core.simulation.vices import ProposesAnew
 from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 
@@ -259,6 +260,17 @@ class LeavesAGap(_Perjurer):
         return entry.hash in self._hidden
 
 
+class ProposesTheSnapshot(ProposesAnew):
+    """As a holder it gives its result the name of the snapshot that all go on from, and has that locked: they have it now,
+    and whoever finishes the job needs it later."""
+
+    about = "has old snapshots locked as results"
+
+    def result(self) -> bytes:
+        """The newest."""
+        return self.node.blobs.get(self.node.checkpoints.base) or b""
+
+
 PERJURIES: dict[str, type[Vice]] = {
     "calls_cuts": CallsBlobsCuts,
     "absurd": NamesAbsurdNumbers,
@@ -270,5 +282,6 @@ PERJURIES: dict[str, type[Vice]] = {
     "poisons_certificates": PoisonsCertificates,
     "forks_its_chain": ForksItsChain,
     "leaves_a_gap": LeavesAGap,
+    "proposes_the_snapshot": ProposesTheSnapshot,
 }
 """Every one of them by its name."""

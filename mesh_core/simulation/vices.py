@@ -10,6 +10,7 @@ from random import Random
 import msgspec
 from msgspec import structs
 
+from mesh_core.blobs.blobs import INLINE_BYTES_MAX
 from mesh_core.effects import Effect, Execute, PeerId, Send
 from mesh_core.identity.statement import StatementError, digest, encode, peek
 from mesh_core.ledger.job import LedgerJob
@@ -208,16 +209,24 @@ class ProposesAnew(Vice):
     def __init__(self, node: Node, rng: Random) -> None:
         super().__init__(node, rng)
         self._result = rng.randbytes(_HASH_BYTES)
+        self._values: dict[tuple[bytes, int], st.Value] = {}
         self._votes: dict[tuple[bytes, int], dict[PeerId, bytes]] = {}
+
+    def result(self) -> bytes:
+        """What it proposes next, nothing when it has nothing to propose."""
+        return self._result
 
     def doing(self, effect: Effect) -> Iterable[Effect]:
         """Sign another proposal, the same for everybody."""
-        if isinstance(effect, Send) and isinstance(effect.message, ms.AcceptRequest):
-            proposal = peek(effect.message.proposal, st.Proposal)
-            anew = self.signed(structs.replace(proposal, value=self._value()))
-            message = structs.replace(effect.message, proposal=anew, result=self._result)
-            return (_say(effect.to, message),)
-        return (effect,)
+        if not isinstance(effect, Send) or not isinstance(effect.message, ms.AcceptRequest):
+            return (effect,)
+        message, result = effect.message, self.result()
+        if not result:
+            return (effect,)
+        value = self._values.setdefault((message.job, message.epoch), self._value_of(result))
+        anew = self.signed(structs.replace(peek(message.proposal, st.Proposal), value=value))
+        shown = result if digest(result) == value.result_hash and len(result) <= INLINE_BYTES_MAX else b""
+        return (_say(effect.to, structs.replace(message, proposal=anew, result=shown)),)
 
     def hearing(self, sender: PeerId, message: ms.Message) -> Iterable[Send]:
         """Show all votes for it to whoever has voted."""
@@ -226,15 +235,15 @@ class ProposesAnew(Vice):
                 vote = peek(message.vote, st.AcceptVote)
             except StatementError:
                 return
-            if vote.value == self._value():
+            if vote.value == self._values.get((vote.job, vote.epoch)):
                 votes = self._votes.setdefault((vote.job, vote.epoch), {})
                 votes[vote.author] = message.vote
                 request = ms.LockRequest(vote.job, vote.epoch, tuple(votes.values()))
                 yield from (_say(peer, request) for peer in votes)
 
-    def _value(self) -> st.Value:
+    def _value_of(self, result: bytes) -> st.Value:
         price_micro = self.node.membership.announcement.price_micro
-        return st.Value("result", digest(self._result), len(self._result), "", self.me, price_micro)
+        return st.Value("result", digest(result), len(result), "", self.me, price_micro)
 
 
 class NeverFinishes(Vice):

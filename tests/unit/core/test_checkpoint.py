@@ -10,14 +10,14 @@ from mesh_core.checkpoint.snapshot import Cut, encoded
 from mesh_core.checkpoint.taking import snapshot_at
 from mesh_core.config import limit
 from mesh_core.effects import Effect, JobOptions, Notify, Send, Tick
-from mesh_core.identity.statement import body_hash, digest
+from mesh_core.identity.statement import body_hash, digest, sign
 from mesh_core.ledger.chain import AuthorChain, Base
 from mesh_core.ledger.record import Entry, make_record, read_record
 from mesh_core.node import Node
 from mesh_core.simulation.workload import QUICK, Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
 from mesh_core.wire import statements as st
-from mesh_core.wire.messages import Backed, BlobChunk, FetchRecords, Truncated
+from mesh_core.wire.messages import AcceptRequest, Backed, BlobChunk, FetchRecords, LockRequest, Truncated
 from tests.unit.core.people import People
 
 RETAINED = 24
@@ -737,6 +737,54 @@ def test_a_result_that_has_the_name_of_the_snapshot_does_not_take_it_along() -> 
     assert snapshot in node_of(world, "node1").blobs
 
 
+def locks_in_the_name_of_its_holder(world: World, job_id: bytes, result: bytes) -> None:
+    """The holder of a job that tolerates a liar is one: it gives its result the name of something that all witnesses have,
+    has it locked, and says nothing more."""
+    job = node_of(world, OPERATOR).ledger.jobs[job_id]
+    assert job.tolerates_lies and job.holder is not None
+    holder = next(host for host in world.hosts.values() if host.peer == job.holder)
+    assert holder.node is not None
+    network, price = "local", holder.node.membership.announcement.price_micro
+    size = len(node_of(world, OPERATOR).blobs.get(result) or b"")
+    value = st.Value("result", result, size, "", holder.peer, price)
+    crypto = world.keys.crypto(holder.name)
+    proposal = sign(crypto, st.Proposal(network, holder.peer, job.id, job.epoch, value))
+    promises = job.leases[job.epoch][1].body.promises
+    witnesses = [host.node for host in world.hosts.values() if host is not holder and host.node is not None]
+    for node in witnesses:
+        request = AcceptRequest(job.id, job.epoch, proposal, promises, b"")
+        node.voter.on_accept(node.context.now, holder.peer, request)
+    said = [node.context.pen.said(job.id, job.epoch, st.AcceptVote) for node in witnesses]
+    votes = tuple(vote for vote in said if vote is not None)
+    assert len(votes) == len(witnesses)
+    for node in witnesses:
+        node.voter.on_lock(node.context.now, holder.peer, LockRequest(job.id, job.epoch, votes))
+
+
+def test_a_snapshot_that_a_liar_has_had_locked_as_its_result_stays_until_that_is_settled() -> None:
+    world = mesh(12)
+    snapshot = node_of(world, OPERATOR).checkpoints.base
+    world.workload.appetite = Appetite(hanging=1.0)
+    world.submit(OPERATOR, "why?", [1], JobOptions(fault_bound=1, submitter_weight=3), "hangs")
+    world.run_for(1.0)
+    world.workload.appetite = QUICK
+    [job] = node_of(world, OPERATOR).ledger.open_jobs.values()
+    locks_in_the_name_of_its_holder(world, job.id, snapshot)
+    for number in range(12):
+        world.submit(OPERATOR, "why?", range(3), JobOptions(), f"n{number}")
+        world.run_for(2.0)
+    nodes = [node_of(world, name) for name in world.hosts]
+    assert all(node.checkpoints.base != snapshot for node in nodes)
+    liar = next(host.name for host in world.hosts.values() if host.peer == job.holder)
+    assert job.id in nodes[0].ledger.open_jobs
+    world.kill(liar)
+    world.run_for(10.0)
+    survivors = [node for name, node in zip(world.hosts, nodes, strict=True) if name != liar]
+    for node in survivors:
+        settled = node.ledger.jobs[job.id].value
+        assert settled is not None and settled.result_hash == snapshot
+
+
 def test_strangers_that_show_everybody_something_else_stop_no_checkpoint() -> None:
     """Each forks until there is no room for what it has shown to others, so that no two replicas hold the same of it."""
     world = mesh(0)
@@ -801,6 +849,26 @@ def test_an_older_snapshot_does_not_interrupt_the_fetch_of_a_newer_one_unless_th
     behind.node.context.now += 6.0
     behind.hears_of(5)
     assert len(behind.node.blobs) == 1 and behind.takes(5)
+
+
+def test_a_decision_that_was_certified_in_two_rounds_is_one_and_what_has_come_of_its_snapshot_stays() -> None:
+    behind = Behind()
+    node, data = behind.node, bytes(2 * limit("blob_chunk_bytes"))
+    finding = st.Finding(digest(b"cut"), digest(data), bytes(32), node.checkpoints.electors)
+    now = node.context.now
+
+    def hear_of(round_: int) -> None:
+        body = st.Checkpoint(5, round_, True, finding)
+        records = signed_by(behind.world, ["node2", "node3", "node4", "node5"], body)
+        node.checkpoints.catch_up.on_truncated(now, behind.teller, Truncated(records))
+
+    hear_of(0)
+    part = data[: limit("blob_chunk_bytes")]
+    node.blobs.on_chunk(now, behind.teller, BlobChunk(digest(data), 0, len(data), part))
+    hear_of(3)
+    assert node.blobs.received(digest(data)) == len(part)
+    hear_of(0)
+    assert node.blobs.received(digest(data)) == len(part)
 
 
 def test_a_snapshot_that_is_not_taken_does_not_stay_on_the_disk() -> None:

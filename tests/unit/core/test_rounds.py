@@ -154,7 +154,7 @@ def _show_what_binds(mesh: Mesh, round_: int) -> None:
         if last is not None:
             body = st.Checkpoint(HEIGHT, last.round, False, last.finding)
             for other in mesh.electors:
-                other.rounds.show(body, elector.rounds.proof(last.round))
+                other.rounds.show_backed(body, elector.rounds.proof(last.round))
 
 
 def _one_good_round(mesh: Mesh, round_: int, proposal: st.Finding) -> None:
