@@ -39,14 +39,14 @@ OPEN_FOR_MS = 600_000.0
 
 
 def begin(state: State, action: Action) -> State:
-    """`state` with the incident that `action` opens; a revival ends the incidents of those it revives."""
+    """`state` with the incident that `action` opens; a revival ends those that wait for nothing else."""
     if action.action == "revive":
-        revived = {_peer(state, name) for name in action.targets}
-        ended = tuple(
-            replace(incident, open=False) if incident.victims and incident.victims <= revived else incident
+        back = frozenset(_peer(state, name) for name in action.targets)
+        told = tuple(
+            _with_revived(state, incident, back) if incident.open and incident.victims & back else incident
             for incident in state.incidents
         )
-        return replace(state, incidents=ended)
+        return replace(state, incidents=told)
     if action.action not in DISTURBANCES and action.action != "heal":
         return state
     number = state.incidents[-1].number + 1 if state.incidents else 1
@@ -94,6 +94,16 @@ def _followed(state: State, incident: Incident, event: Event) -> Incident:
     if noted is incident and event.kind not in _MAY_REACH and not overdue:
         return incident
     return _judge(state, noted)
+
+
+def _with_revived(state: State, incident: Incident, back: frozenset[str]) -> Incident:
+    """`incident` after victims were brought back. What they held has been taken over or waits for them: its end is still
+    the incident's; where they held nothing there is nothing more to come of it once all of them are back."""
+    incident = replace(incident, revived=incident.revived | (incident.victims & back))
+    if not incident.all_back:
+        return incident
+    waits = any(job not in incident.finished for job in incident.held)
+    return _judge(state, incident) if waits else replace(incident, open=False)
 
 
 def _peer(state: State, name: str) -> str:
@@ -188,7 +198,8 @@ def _note_job(state: State, incident: Incident, event: Event) -> Incident:
         return incident
     view = entry.view
     if job not in incident.held:
-        if view.holder not in incident.victims or view.epoch == 0 or view.state in FINAL_STATES:
+        silent = incident.victims - incident.revived
+        if view.holder not in silent or view.epoch == 0 or view.state in FINAL_STATES:
             return incident
         # The lease was granted before the victim fell silent; the news of it came after.
         incident = replace(incident, held={**incident.held, job: view.epoch})
@@ -230,6 +241,8 @@ def _judge(state: State, incident: Incident) -> Incident:
         confirmed = incident.confirmed_ms
         if confirmed is None:
             confirmed = reach("confirmed_ms", _last(incident.confirmed, observers, incident.victims))
+        if confirmed is None and incident.all_back:
+            confirmed = 0.0
     else:
         confirmed = 0.0
     again = [job for job in incident.held if job not in incident.finished or job in incident.reclaimed]

@@ -180,6 +180,7 @@ class Incident(Struct, frozen=True):
     (observer, victim) to a time, `held` the jobs the victims held to their epoch, `reclaimed`, `finished`
     and `excused` the same jobs to when they were leased again, when they were final, and the configured delay of
     their last run (a run that waited for others on its node also waited for theirs: that is not excused); `final_at` maps (job, observer) to when the observer saw the job final.
+    `revived` are the victims that were brought back meanwhile.
     """
 
     number: int
@@ -190,6 +191,7 @@ class Incident(Struct, frozen=True):
     at_ms: float
     command: str
     open: bool = True
+    revived: frozenset[str] = frozenset()
     suspected: Mapping[tuple[str, str], float] = {}
     confirmed: Mapping[tuple[str, str], float] = {}
     held: Mapping[str, int] = {}
@@ -208,6 +210,11 @@ class Incident(Struct, frozen=True):
     def killed(self) -> tuple[str, ...]:
         """Names of the participants this incident killed; empty for pauses, partitions and heals."""
         return self.targets if self.action == "kill" else ()
+
+    @property
+    def all_back(self) -> bool:
+        """Whether every victim was brought back: nobody needs to confirm a death any more."""
+        return bool(self.victims) and self.victims <= self.revived
 
 
 class State(Struct, frozen=True):

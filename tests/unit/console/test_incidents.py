@@ -114,13 +114,51 @@ def test_a_heal_is_an_incident_of_convergence_only() -> None:
     assert incident.suspected_ms is None and incident.confirmed_ms is None
 
 
-def test_reviving_the_victims_ends_an_incident_as_it_is() -> None:
-    mesh = rescue_story(until="killed")
+@pytest.mark.parametrize("until", ["killed", "confirmed", "rescued"])
+def test_reviving_the_victims_leaves_an_incident_open_until_what_they_held_is_final(until: str) -> None:
+    mesh = rescue_story(until=until)
     for name in ("node2", "node4", "node6"):
         mesh.revive(name)
-    mesh.action("revive", ["node2", "node4", "node6"], "whisper-tui revive node2 node4 node6")
     incident = last(mesh.state())
-    assert not incident.open and incident.confirmed_ms is None
+    assert incident.open and incident.settled_ms is None and len(incident.held) == 3
+    mesh.wait(9_000)
+    for number in range(1, 7):
+        mesh.settle(f"q1.{number}")
+    mesh.replicas(root="55" * 32)
+    incident = last(mesh.state())
+    assert not incident.open
+    assert (incident.confirmed_ms is None) == (until == "killed")
+    assert incident.settled_ms is not None and incident.settled_ms > 9_000
+    assert incident.converged_ms is not None and incident.converged_ms >= incident.settled_ms
+
+
+def test_one_of_several_victims_that_comes_back_excuses_nobody_from_confirming_the_others() -> None:
+    mesh = rescue_story(until="killed")
+    mesh.revive("node2")
+    for number in range(1, 7):
+        mesh.settle(f"q1.{number}")
+    incident = last(mesh.state())
+    assert incident.open and incident.settled_ms is None
+
+
+def test_what_a_revived_victim_is_given_to_do_is_not_held_by_the_dead() -> None:
+    mesh = rescue_story(until="rescued")
+    for name in ("node2", "node4", "node6"):
+        mesh.revive(name)
+    mesh.submit("Another question?", "q2")
+    mesh.award("q2.1", "node2")
+    mesh.lease("q2.1", "node2")
+    assert last(mesh.state()).held.keys() == last(rescue_story(until="rescued").state()).held.keys()
+
+
+def test_reviving_those_who_held_nothing_ends_an_incident_as_it_is() -> None:
+    mesh = Feeder()
+    mesh.start()
+    mesh.kill("node4")
+    mesh.suspect("node4")
+    mesh.revive("node4")
+    incident = last(mesh.state())
+    assert not incident.open and incident.confirmed_ms is None and incident.converged_ms is None
 
 
 def test_the_same_action_told_again_is_not_another_incident() -> None:

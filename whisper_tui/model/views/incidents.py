@@ -193,8 +193,8 @@ def _row(frame: Frame, incident: Incident) -> tuple[Line, ...]:
 def _applicable(incident: Incident) -> dict[Stage, bool]:
     """Which stages this incident can still reach."""
     return {
-        "suspected_ms": bool(incident.victims),
-        "confirmed_ms": bool(incident.victims),
+        "suspected_ms": bool(incident.victims) and not incident.all_back,
+        "confirmed_ms": bool(incident.victims) and not incident.all_back,
         "reclaimed_ms": bool(incident.held),
         "finished_ms": bool(incident.held),
         "settled_ms": bool(incident.held),
