@@ -26,7 +26,6 @@ _meant: list[Path] = []
 """The run directory of the command under way, once it is known: what is suggested after a failure is about that one."""
 
 app = typer.Typer(
-    add_completion=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="An AI compute market with no coordinator. Without a command: up. "
@@ -45,6 +44,7 @@ RunDirOption = Annotated[
     Path | None,
     typer.Option(
         "--run-dir",
+        metavar="DIR",
         help="Where keys, stores and logs are. [default: .whisper in a checkout, else your state folder]",
     ),
 ]
@@ -63,7 +63,7 @@ PlainOption = Annotated[
 LinesOption = Annotated[bool, typer.Option("--json", help="No console: one JSON object for each event.")]
 ThemeOption = Annotated[
     str | None,
-    typer.Option(help="Colours: default, deuteranopia, high-contrast, ansi, mono."),
+    typer.Option(metavar="NAME", help="Colours: default, deuteranopia, high-contrast, ansi, mono."),
 ]
 ConfigOption = Annotated[
     Path | None,
@@ -90,11 +90,18 @@ Names = Annotated[list[str], typer.Argument(help="node3, 3, operator, a peer id,
 @app.callback(invoke_without_command=True)
 def whisper(
     script: Annotated[
-        str | None, typer.Option(help="Run a script: judge, verify, chaos, partition or a file.")
+        str | None,
+        typer.Option(help="Run a script: judge, verify, chaos, partition, load, rescue, or a file."),
     ] = None,
-    var: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the script; may be repeated.")] = None,
-    json: Annotated[str | None, typer.Option(help="Where its report goes; - is standard output.")] = None,
-    junit: Annotated[str | None, typer.Option(help="Where its report as JUnit XML goes.")] = None,
+    var: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="For the script; may be repeated.")
+    ] = None,
+    json: Annotated[
+        str | None, typer.Option(metavar="FILE|-", help="Where its report goes; - is standard output.")
+    ] = None,
+    junit: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Where its report as JUnit XML goes.")
+    ] = None,
     cast: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Record its console (asciicast v2).")
     ] = None,
@@ -102,7 +109,7 @@ def whisper(
         Path | None, typer.Option(metavar="DIR", help="Keep every frame of its console as text.")
     ] = None,
     captures: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where its pictures go. [default: here]")
+        Path | None, typer.Option(metavar="DIR", help="Keep the pictures that it takes of its console.")
     ] = None,
     corpus: CorpusOption = None,
     axl_node: AxlNodeOption = None,
@@ -142,17 +149,19 @@ def whisper(
 
 @app.command()
 def up(
-    count: Annotated[int | None, typer.Option(help="Providers. [default: 6]")] = None,
+    count: Annotated[int | None, typer.Option(metavar="N", help="Providers. [default: 6]")] = None,
     fast: Annotated[
         bool | None, typer.Option("--fast/--no-fast", help="Shorter timers (FAST_MODE=1).")
     ] = None,
     exec_delay: Annotated[
-        str | None, typer.Option(help="Seconds every execution takes at least (EXEC_DELAY).")
+        str | None,
+        typer.Option(metavar="SECONDS", help="Seconds every execution takes at least (EXEC_DELAY)."),
     ] = None,
     corpus: CorpusOption = None,
     axl_node: AxlNodeOption = None,
     port_base: Annotated[
-        str | None, typer.Option(help="First AXL listener, or auto for free ports. [default: 9001]")
+        str | None,
+        typer.Option(metavar="PORT|auto", help="First AXL listener, or auto for free ports. [default: 9001]"),
     ] = None,
     light: Annotated[
         bool | None, typer.Option("--light/--no-light", help="Answer by search, start no model.")
@@ -163,7 +172,9 @@ def up(
     ] = None,
     credit: Annotated[
         list[str] | None,
-        typer.Option(help="PEER=AXL: how much a guest with a key of its own may ask for; repeatable."),
+        typer.Option(
+            metavar="PEER=AXL", help="How much a guest with a key of its own may ask for; repeatable."
+        ),
     ] = None,
     console: Annotated[
         bool, typer.Option("--console/--no-console", help="Without: stay in the foreground.")
@@ -226,7 +237,7 @@ def attach(
     run_dir: RunDirOption = None,
     json: LinesOption = False,
 ) -> int:
-    """Open the console on a mesh that runs, here or elsewhere, read-only at first. Without a terminal: --plain."""
+    """Open the console on a mesh that runs, read-only at first. Without a terminal: --plain."""
     from whisper_tui.commands.console import attach, has_terminal
     from whisper_tui.config.in_force import Flags
 
@@ -242,13 +253,17 @@ def attach(
 @app.command()
 def serve(
     port: Annotated[
-        int, typer.Option(help="Where the browser finds it, on this machine.", min=1, max=65535)
+        int,
+        typer.Option(metavar="PORT", help="Where the browser finds it, on this machine.", min=1, max=65535),
     ] = 8765,
     allow_actions: Annotated[
         bool, typer.Option("--allow-actions", help="Let whoever opens the page act on the mesh.")
     ] = False,
     context: Annotated[
-        str | None, typer.Option(help="A context of the configuration in place of the mesh on this machine.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="A context of the configuration in place of the mesh on this machine."
+        ),
     ] = None,
     theme: ThemeOption = None,
     config: ConfigOption = None,
@@ -271,7 +286,7 @@ def down(run_dir: RunDirOption = None, json: JsonOption = False) -> None:
 
 @app.command()
 def nodes(run_dir: RunDirOption = None, json: JsonOption = False) -> None:
-    """Who takes part, how the others see them, and how their processes are."""
+    """Who takes part, how others see them, how their processes are."""
     from whisper_tui.commands import show
 
     _wait(show.nodes(_run(run_dir), json))
@@ -287,30 +302,34 @@ def submit(
         bool, typer.Option("--wait/--detach", help="Wait for the answer, or return at once.")
     ] = True,
     max_price: Annotated[
-        float | None, typer.Option(help="Most to pay for a job, in AXL. [default: 0.05]")
+        float | None, typer.Option(metavar="AXL", help="Most to pay for a job, in AXL. [default: 0.05]")
     ] = None,
     byzantine: Annotated[
-        int | None, typer.Option(help="Committee members that may lie. [default: 0]")
+        int | None, typer.Option(metavar="N", help="Committee members that may lie. [default: 0]")
     ] = None,
     submitter_weight: Annotated[
-        int | None, typer.Option(help="Your votes in the committee. [default: 1]")
+        int | None, typer.Option(metavar="N", help="Your votes in the committee. [default: 1]")
     ] = None,
     retries: Annotated[
-        int | None, typer.Option(help="Executions that may fail before the job does. [default: 3]")
+        int | None,
+        typer.Option(metavar="N", help="Executions that may fail before the job does. [default: 3]"),
     ] = None,
     auction_timeout: Annotated[
-        str | None, typer.Option(help="Seconds an auction takes at most. [default: 0.4]")
+        str | None, typer.Option(metavar="SECONDS", help="Seconds an auction takes at most. [default: 0.4]")
     ] = None,
     execution_timeout: Annotated[
-        str | None, typer.Option(help="Seconds an execution takes at most. [default: 120]")
+        str | None, typer.Option(metavar="SECONDS", help="Seconds an execution takes at most. [default: 120]")
     ] = None,
     timeout: Annotated[
-        str | None, typer.Option(help="Seconds until the job ends as timed out. [default: 900]")
+        str | None,
+        typer.Option(metavar="SECONDS", help="Seconds until the job ends as timed out. [default: 900]"),
     ] = None,
     axl: Annotated[
-        str | None, typer.Option(help="Join through this AXL bridge, with a key of your own.")
+        str | None, typer.Option(metavar="URL", help="Join through this AXL bridge, with a key of your own.")
     ] = None,
-    key: Annotated[Path | None, typer.Option(help="That key, an ed25519 PEM; with --axl.")] = None,
+    key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="That key, an ed25519 PEM; with --axl.")
+    ] = None,
     control: ControlOption = None,
     token_file: TokenFileOption = None,
     run_dir: RunDirOption = None,
@@ -354,7 +373,9 @@ def submit(
 
 @app.command()
 def jobs(
-    tail: Annotated[int | None, typer.Option(help="Only the newest jobs, so many.", min=0)] = None,
+    tail: Annotated[
+        int | None, typer.Option(metavar="N", help="Only the newest jobs, so many.", min=0)
+    ] = None,
     run_dir: RunDirOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -367,7 +388,9 @@ def jobs(
 @app.command()
 def job(
     job: Annotated[str, typer.Argument(help="Label (q1.2; q1 for the combined answer) or id.")],
-    out: Annotated[Path | None, typer.Option(help="Write its receipt there, for `verify receipt`.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write its receipt there, for `verify receipt`.")
+    ] = None,
     run_dir: RunDirOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -406,7 +429,7 @@ def ledger(
     run_dir: RunDirOption = None,
     json: JsonOption = False,
 ) -> None:
-    """How the replicas agree, and the newest records; `ledger show HASH` is one of them."""
+    """How the replicas agree, and the newest records. `ledger show HASH` is one of them."""
     if context.invoked_subcommand is not None:
         if run_dir is not None or json:
             raise BadInput("options go after the command", "type: whisper-tui ledger show HASH OPTIONS")
@@ -460,7 +483,9 @@ def cancel(
 @app.command()
 def kill(
     names: Names,
-    only: Annotated[str | None, typer.Option(help="provider or axl: one of the two processes.")] = None,
+    only: Annotated[
+        str | None, typer.Option(metavar="provider|axl", help="One of the two processes only.")
+    ] = None,
     run_dir: RunDirOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -478,7 +503,7 @@ def pause(names: Names, run_dir: RunDirOption = None, json: JsonOption = False) 
 
 @app.command()
 def revive(names: Names, run_dir: RunDirOption = None, json: JsonOption = False) -> None:
-    """Start dead participants again with their keys and stores, wake paused ones."""
+    """Start dead participants again, as they were; wake paused ones."""
     _act("revive", run_dir, json, names)
 
 
@@ -490,7 +515,7 @@ def add(run_dir: RunDirOption = None, json: JsonOption = False) -> None:
 
 @app.command()
 def partition(names: Names, run_dir: RunDirOption = None, json: JsonOption = False) -> None:
-    """Cut these participants off from all others, the operator included."""
+    """Cut these participants off from all others."""
     _act("partition", run_dir, json, [], names)
 
 
@@ -525,7 +550,7 @@ def replay(
     run_dir: RunDirOption = None,
     json: LinesOption = False,
 ) -> int:
-    """Open what was recorded in the console, and go through time with [ ] { } . and p."""
+    """Open what was recorded in the console. `[ ] { } .` and `p` go through time."""
     from whisper_tui.commands.plain import Lines
     from whisper_tui.commands.replay import replay
     from whisper_tui.config.in_force import Flags
@@ -548,7 +573,7 @@ def recordings(run_dir: RunDirOption = None, json: JsonOption = False) -> int:
 
 @app.command()
 def doctor(run_dir: RunDirOption = None, json: JsonOption = False) -> int:
-    """What is installed, which model, which ports, what to type next."""
+    """What is installed, which ports are free, what to type next."""
     from whisper_tui.commands import show_doctor
 
     return show_doctor.show(_run(run_dir), json)
@@ -568,7 +593,7 @@ def check(
     file: Annotated[Path | None, typer.Argument(help="The file. [default: the one that counts]")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Whether the configuration file is fine; else what is wrong, and on which line."""
+    """Whether the file is fine; else what is wrong, on which line."""
     from whisper_tui.commands import configuration
 
     configuration.check(file, json)
@@ -586,7 +611,7 @@ def receipt(
 
 @app.command()
 def keys(
-    make: Annotated[Path | None, typer.Option(help="Make a new key file.")] = None,
+    make: Annotated[Path | None, typer.Option(metavar="FILE", help="Make a new key file.")] = None,
     run_dir: RunDirOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -682,7 +707,7 @@ def _port_base(text: str | None) -> tuple[int | None, bool | None]:
 
 def with_command(args: list[str]) -> list[str]:
     """`up` goes without saying: it is what options without a command belong to."""
-    own = ("--script", "--version", "--help", "-h")
+    own = ("--script", "--version", "--help", "-h", "--install-completion", "--show-completion")
     if not args or (args[0].startswith("-") and not any(arg.split("=")[0] in own for arg in args)):
         return ["up", *args]
     return args

@@ -259,3 +259,32 @@ def options_by_command() -> dict[str, list[str]]:
 
     look(typer.main.get_command(cli.app))
     return found
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("at", {"attach"}), ("re", {"revive", "replay", "recordings"})]
+)
+def test_a_shell_completes_the_names_of_commands(typed: str, offered: set[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from whisper_tui.cli import main; main()"],
+        env={
+            "PATH": "/usr/bin:/bin",
+            "_WHISPER_TUI_COMPLETE": "complete_bash",
+            "COMP_WORDS": f"whisper-tui {typed}",
+            "COMP_CWORD": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert set(done.stdout.split()) == offered
+
+
+def test_every_command_has_a_line_of_help_that_is_not_cut() -> None:
+    def look(command: Any, name: str) -> None:
+        assert command.help, name
+        assert not command.get_short_help_str(64).endswith("..."), f"{name}: {command.help}"
+        for below, inner in getattr(command, "commands", {}).items():
+            look(inner, f"{name} {below}")
+
+    look(typer.main.get_command(cli.app), "whisper-tui")
