@@ -603,7 +603,7 @@ def check(
 def receipt(
     file: Annotated[Path, typer.Argument(help="Written by `job ID --out FILE`.")], json: JsonOption = False
 ) -> None:
-    """What a settled job's receipt proves, checked with public keys alone."""
+    """What the receipt of a settled job proves, by public keys alone."""
     from whisper_tui.commands.receipt import verify
 
     verify(file, json)
