@@ -540,7 +540,15 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
             self.exit(ExitChoice.LEAVE)
         elif not isinstance(self.screen, QuitDialog):
             options = self._options
-            dialog = QuitDialog(self._painter, options.monotonic, options.typed, self._state)
+            back, allow = (self.keymap.shown(id).split()[0] for id in ("back", "read_only"))
+            dialog = QuitDialog(
+                self._painter,
+                options.monotonic,
+                options.typed,
+                lambda: self._state,
+                may_stop=not self._read_only,
+                how="" if options.only_reading else f"; {back}, then {allow} allows more",
+            )
             self.push_screen(dialog, self._leave)
 
     def action_help_quit(self) -> None:

@@ -273,6 +273,22 @@ async def test_quitting_asks_whether_the_mesh_stays_up(keys: tuple[str, ...], ch
     assert bench.console.return_value is choice
 
 
+@pytest.mark.parametrize("for_good", [False, True])
+async def test_a_read_only_console_can_be_left_but_does_not_stop_the_mesh(for_good: bool) -> None:
+    bench = Bench(rescue_story(), read_only=True, only_reading=for_good)
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, "q")
+        assert "leave; the mesh goes on" in bench.text() and "read-only" in bench.text()
+        assert "stop the mesh" not in bench.text()
+        assert ("then W allows more" in bench.text()) is not for_good
+        await bench.press(pilot, "s")
+        assert bench.console.is_running and bench.console.return_value is None
+        await bench.press(pilot, "escape", "W", "q")
+        assert ("stop the mesh" in bench.text()) is not for_good
+        await bench.press(pilot, "l")
+    assert bench.console.return_value is ExitChoice.LEAVE
+
+
 @pytest.mark.parametrize("opener", [("s",), ("enter",), ("X",), ("question_mark",), ("8", "slash")])
 async def test_ctrl_c_never_ends_the_console_by_itself(opener: tuple[str, ...]) -> None:
     bench = Bench(rescue_story())
@@ -426,6 +442,29 @@ async def test_without_a_terminal_the_console_says_so_in_one_line(monkeypatch: p
         await run_console(bench.source, bench.deeds, options=ConsoleOptions())
 
 
+def take_down(mesh: Feeder, *, said: bool = True) -> None:
+    """Somebody else stops the mesh, and says so or does not."""
+    mesh.tell(SUPERVISOR, "source", {"node": SUPERVISOR, "state": "live"})
+    if said:
+        mesh.action("down", mesh.everyone, "whisper-tui down")
+    mesh.tell(SUPERVISOR, "source", {"node": SUPERVISOR, "state": "stale" if said else "lost"})
+    for name in mesh.everyone:
+        mesh.source(name, "lost")
+
+
+async def test_a_quit_dialog_that_stands_open_learns_that_the_mesh_was_stopped() -> None:
+    mesh = rescue_story(until="running")
+    bench = Bench(mesh)
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.press(pilot, "q")
+        assert "leave the mesh running" in bench.text()
+        take_down(mesh)
+        await bench.settle(pilot)
+        assert "leave the mesh running" not in bench.text() and "the mesh was stopped" in bench.text()
+        await bench.press(pilot, "s")
+        assert bench.console.return_value is None
+
+
 @pytest.mark.parametrize("said", [True, False])
 async def test_a_mesh_taken_down_from_elsewhere_is_said_to_be_stopped_and_can_only_be_left(
     said: bool,
@@ -433,12 +472,7 @@ async def test_a_mesh_taken_down_from_elsewhere_is_said_to_be_stopped_and_can_on
     mesh = rescue_story(until="running")
     bench = Bench(mesh, typed=lambda text: text.replace("whisper-tui ", ".venv/bin/whisper-tui "))
     async with bench.console.run_test(size=(120, 40)) as pilot:
-        mesh.tell(SUPERVISOR, "source", {"node": SUPERVISOR, "state": "live"})
-        if said:
-            mesh.action("down", mesh.everyone, "whisper-tui down")
-        mesh.tell(SUPERVISOR, "source", {"node": SUPERVISOR, "state": "stale" if said else "lost"})
-        for name in mesh.everyone:
-            mesh.source(name, "lost")
+        take_down(mesh, said=said)
         await bench.settle(pilot)
         shown = bench.text()
         assert "the mesh was stopped; to start it again: .venv/bin/whisper-tui up" in shown
