@@ -558,6 +558,7 @@ class Node:
         elif after == "alive" and before in (None, "dead", "left"):
             self.past.ask(now, peer)
             self.replication.compare(peer)
+            self._if_entitled(self.queries.on_member, now, peer)
         elif after in ("dead", "left"):
             self.replication.forget(peer)
             self.past.forget(peer)

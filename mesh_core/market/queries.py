@@ -138,6 +138,15 @@ class Queries:
             return
         self._blobs.want(now, value.result_hash, sources, OpenResult(job_id))
 
+    def on_member(self, now: float, peer: PeerId) -> None:
+        """Somebody is there, who may have a result that nobody else is asked for: of a job whose committee the ledger has
+        forgotten, in a life that began without others."""
+        for query in [query for query in self.queries.values() if not query.finished]:
+            for job_id in [
+                job for job in query.values if not query.ended(job) and job not in self._ledger.jobs
+            ]:
+                self._collect(now, query, job_id, [peer])
+
     def on_result(self, now: float, need: OpenResult) -> None:
         """The sealed result of a job of this node has come."""
         query = self._of_job.get(need.job)

@@ -11,6 +11,7 @@ import pytest
 
 from axl import http_server
 from axl.endpoint import Endpoint
+from axl.frames import FrameReader, frame
 from axl.http_message import Request
 from axl.http_server import HttpConnection, HttpServer, Limits
 from axl.listener import bind
@@ -215,3 +216,73 @@ async def test_an_answer_to_a_client_that_is_gone_goes_nowhere() -> None:
         writer.transport.abort()
         await happens(lambda: not server.connections)
         waiting[0].answer(200, b"", b"anybody?")
+
+
+class Hours:
+    """A loop's clock that goes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = asyncio.get_running_loop().time()
+
+    def time(self) -> float:
+        return self.now
+
+
+class Framed:
+    """What a connection is upgraded to: frames, of which only their number counts."""
+
+    def __init__(self) -> None:
+        self._reader = FrameReader(1_000)
+        self.frames = self.bytes = 0
+
+    @property
+    def held_bytes(self) -> int:
+        return self._reader.held_bytes
+
+    def received(self, data: bytes) -> None:
+        self.bytes += len(data)
+        self.frames += sum(1 for _ in self._reader.feed(data))
+
+    def writable(self) -> None:
+        raise AssertionError("nothing is written")
+
+
+async def send_frames(pieces: list[bytes], apart_s: float) -> tuple[int, bool]:
+    """Send these over an upgraded connection that may take a second to finish a frame; how many frames have come, and
+    whether the client was still there at the end."""
+    limits = Limits(body_bytes_max=100, held_bytes_max=1_000, read_timeout_s=1.0, idle_timeout_s=1.0)
+    framed = Framed()
+    upgraded: list[HttpConnection] = []
+
+    def upgrade(connection: HttpConnection, request: Request) -> None:
+        connection._loop = clock  # type: ignore[assignment]
+        upgraded.append(connection)
+        connection.upgrade(b"frames", b"", framed)
+
+    async with serving(upgrade, limits) as (_, connect):
+        clock = Hours()
+        reader, writer = await connect()
+        writer.write(GET % 1)
+        await reader.readuntil(b"\r\n\r\n")
+        [connection] = upgraded
+        sent = 0
+        for piece in pieces:
+            writer.write(piece)
+            sent += len(piece)
+            await happens(lambda: framed.bytes == sent)  # noqa: B023 - it is awaited at once
+            clock.now += apart_s
+            connection.sweep(clock.now)
+            if not connection.is_open:
+                break
+        return framed.frames, connection.is_open
+
+
+async def test_a_client_that_sends_steadily_stays_although_a_frame_is_always_under_way() -> None:
+    whole = frame(1, bytes(100))
+    assert await send_frames([whole[:50], *(20 * [whole[50:] + whole[:50]])], 0.4) == (20, True)
+
+
+async def test_a_client_that_stalls_in_the_middle_of_a_frame_is_cut_off_however_many_it_has_sent() -> None:
+    whole = frame(1, bytes(100))
+    pieces = [3 * whole + whole[:50], *(bytes([0]) for _ in range(20))]
+    assert await send_frames(pieces, 0.4) == (3, False)

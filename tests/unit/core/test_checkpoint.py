@@ -721,6 +721,35 @@ def test_a_submitter_that_was_away_gets_answers_that_the_others_have_collapsed()
     assert operator.ledger.state_root() == node_of(world, "node2").ledger.state_root()
 
 
+def test_a_submitter_that_starts_alone_asks_for_what_is_decided_and_forgotten_when_others_are_there() -> None:
+    """It has heard in a former life what its job has come to, and has not got the result; who was in the committee nobody
+    knows any more."""
+    world = mesh(2)
+    world.submit(OPERATOR, "why?", range(3), JobOptions(), "late")
+    world.run_for(0.05)
+    world.crash(OPERATOR)
+    world.run_for(3.0)
+    for number in range(20):
+        world.submit("node1", "why?", range(3), JobOptions(), f"n{number}")
+        world.run_for(2.0)
+    world.start(OPERATOR)
+    assert world.run_while(lambda: world.hosts[OPERATOR].node is None, 5.0, 0.001)
+    operator = node_of(world, OPERATOR)
+    operator.queries.on_settled = lambda now, job: None  # type: ignore[method-assign]
+    operator.queries.resume = lambda now: None  # type: ignore[method-assign]
+    world.run_for(8.0)
+    (late,) = [query for query in operator.queries.queries.values() if not query.finished]
+    assert set(late.values).difference(late.results, operator.ledger.jobs)
+    world.crash(OPERATOR)
+    world.split([[OPERATOR], [name for name in world.hosts if name != OPERATOR]])
+    world.start(OPERATOR)
+    world.run_for(4.0)
+    world.heal()
+    world.run_for(8.0)
+    queries = node_of(world, OPERATOR).queries.queries.values()
+    assert all(query.finished and not query.failed for query in queries)
+
+
 def test_a_result_that_has_the_name_of_the_snapshot_does_not_take_it_along() -> None:
     """A lying holder may give its result any name that all witnesses have a blob for."""
     world = mesh(12)
