@@ -5,8 +5,6 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.widget import Widget
 
-from whisper_tui.model.inert import inert
-from whisper_tui.model.selectors import label_of, operator_of
 from whisper_tui.model.views import auctions
 from whisper_tui.model.views.base import Frame, Table
 from whisper_tui.screens.view import Kit, View
@@ -43,9 +41,7 @@ class AuctionsView(View):
         """All auctions, the bids of the chosen one, all leases."""
         self._fill(self._auctions, "Auctions", auctions.auctions_table(frame))
         key = self._auctions.cursor
-        chosen = frame.state.jobs.get(key or "")
-        job = inert(label_of(chosen.view, operator_of(frame.state)), 20) if chosen else ""
-        self._fill(self._bids, f"Bids for {job}" if job else "Bids", auctions.bids_table(frame, key))
+        self._fill(self._bids, auctions.bids_title(frame, key), auctions.bids_table(frame, key))
         self._fill(self._leases, "Leases", auctions.leases_table(frame))
 
     def _fill(self, table: LineTable, title: str, rows: Table) -> None:

@@ -6,7 +6,18 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widget import Widget
 
-from whisper_tui.model.views import events, incidents, jobs, ledger, market, nodes, topology
+from whisper_tui.model.views import (
+    auctions,
+    events,
+    incidents,
+    job_panel,
+    jobs,
+    ledger,
+    market,
+    nodes,
+    packets,
+    topology,
+)
 from whisper_tui.model.views.base import Frame, Line, Lines, Span, fit_line
 from whisper_tui.screens.view import Kit, View
 from whisper_tui.widgets.lines import LinesPane
@@ -33,6 +44,14 @@ class Overview(View):
         self._market = LinesPane(painter, id="market")
         self._incident = LinesPane(painter, id="incident")
         self._events = LinesPane(painter, id="events")
+        self._job = LinesPane(painter, id="chosen-job")
+        self._bids_title = LinesPane(painter, classes="title")
+        self._bids = LineTable(painter, glyphs, id="bids")
+        self._leases_title = LinesPane(painter, classes="title")
+        self._leases = LineTable(painter, glyphs, id="leases")
+        self._history = LinesPane(painter, id="history")
+        for shown_only in (self._bids, self._leases):
+            shown_only.can_focus = False
 
     def compose(self) -> ComposeResult:
         """All panes; the layout decides which are shown, and where."""
@@ -41,6 +60,9 @@ class Overview(View):
         with Vertical(id="right"):
             yield from (self._nodes_title, self.nodes, self._jobs_title, self.jobs)
             yield from (self._market, self._incident, self._events)
+        with Vertical(id="third"):
+            yield from (self._job, self._bids_title, self._bids)
+            yield from (self._leases_title, self._leases, self._history)
 
     @property
     def panes(self) -> tuple[Widget, ...]:
@@ -58,8 +80,14 @@ class Overview(View):
             return
         if self.shape in ("wide", "full"):
             self._sync_wide(frame)
+            if self.shape == "full":
+                self._sync_third(frame)
         elif self.shape == "compact":
             self._sync_compact(frame)
+
+    def moves(self, frame: Frame) -> bool:
+        """Work is on its way, and there is a mesh drawn to see it on."""
+        return self.shape in ("wide", "full") and self.zoomed is None and packets.any_travels(frame)
 
     def _set_heights(self, frame: Frame) -> None:
         """Nodes take the lines they need."""
@@ -79,7 +107,7 @@ class Overview(View):
 
     def _sync_wide(self, frame: Frame) -> None:
         mesh, tail, shown = self._mesh.size, self._tail.size, self._events.size
-        self.titled(self._mesh, "Mesh", topology.ring(frame, mesh.width, mesh.height - 1))
+        self.titled(self._mesh, topology.mesh_title(frame), topology.ring(frame, mesh.width, mesh.height - 1))
         self._grown(self._replicas, "Replicas: records missing", ledger.matrix(frame, mesh.width))
         self.titled(self._tail, "Ledger: newest records", ledger.tail(frame, tail.height - 1, tail.width))
         self.titled(self._nodes_title, "Nodes", (), self.title_role(self.nodes))
@@ -89,11 +117,23 @@ class Overview(View):
         self._grown(self._incident, incidents.incident_title(frame), incidents.incident_lines(frame))
         self.titled(self._events, "Events", events.event_lines(frame, shown.height - 1, shown.width))
 
+    def _sync_third(self, frame: Frame) -> None:
+        """What else there is room for: the chosen job, the bids for it, all leases, all incidents."""
+        chosen, job, history = self.jobs.cursor, self._job.size, self._history.size
+        lines = job_panel.panel_lines(frame, chosen, job.height - 1, job.width)
+        self.titled(self._job, job_panel.panel_title(frame, chosen), lines)
+        bids = auctions.bids_table(frame, auctions.auction_near(frame, chosen))
+        self.titled(self._bids_title, auctions.bids_title(frame, auctions.auction_near(frame, chosen)), ())
+        self._bids.sync(bids)
+        self.titled(self._leases_title, "Leases", ())
+        self._leases.sync(auctions.leases_table(frame))
+        self.titled(self._history, "Incidents", incidents.history_lines(frame, history.height - 1))
+
     def _auctions_and_leases(self, frame: Frame) -> Lines:
         size = self._market.size
-        auctions = tuple((Span(" "), *line) for line in market.auction_lines(frame, 2, size.width - 1))
-        leases = market.lease_lines(frame, 2 * (size.height - 1 - len(auctions)))
-        return (*auctions, *_pairs(leases, size.width, " "))
+        newest = tuple((Span(" "), *line) for line in market.auction_lines(frame, 2, size.width - 1))
+        leases = market.lease_lines(frame, 2 * (size.height - 1 - len(newest)))
+        return (*newest, *_pairs(leases, size.width, " "))
 
     def _sync_compact(self, frame: Frame) -> None:
         """Strips: what is being written, the newest auction, leases, the newest incident; then events."""

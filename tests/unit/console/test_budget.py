@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 
 from tests.unit.console.feeder import START_MS, Feeder, peer_of, rescue_story
 from tests.unit.console.harness import Bench, CountingDriver
+from whisper_tui.model.views.packets import TRAVEL_MS
 
 
 @pytest.fixture
@@ -20,9 +21,10 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("counting")
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
 async def test_nothing_changes_and_nothing_is_sent(size: tuple[int, int]) -> None:
     bench = Bench(rescue_story())
+    bench.mesh.wait(TRAVEL_MS)  # the last results have arrived
     async with bench.console.run_test(size=size, headless=False) as pilot:
         await bench.settle(pilot)
         assert CountingDriver.sent() > 2_000

@@ -253,13 +253,14 @@ def test_the_matrix_shows_what_each_replica_lacks() -> None:
     assert lines[5].split()[-1] == "777777"
 
 
-def test_the_ring_has_every_participant_and_gives_way_to_a_line_when_there_are_too_many() -> None:
+def test_the_ring_has_every_participant_and_gives_way_to_a_table_when_there_are_too_many() -> None:
     ring = "\n".join(
         text_of(line) for line in topology.ring(frame_of(rescue_story(until="confirmed")), 39, 12)
     )
     assert all(name in ring for name in ("node1", "node2", "node6", "operator"))
     assert ring.count("✖") == 3 and ring.count("◆") == 1
-    assert "21 participants" in text_of(topology.ring(frame_of(_crowd(20)), 39, 12)[0])
+    table = topology.ring(frame_of(_crowd(20)), 39, 12)
+    assert "LINKS" in text_of(table[0]) and "11 more" in text_of(table[-1])
 
 
 def _crowd(count: int) -> Feeder:

@@ -11,7 +11,7 @@ from whisper_tui.model.selectors import is_orphaned, label_of, name_of, operator
 from whisper_tui.model.state import Entry
 from whisper_tui.model.views.attempt_page import attempt_key
 from whisper_tui.model.views.base import Column, Frame, Line, Role, Span, Table, axl, seconds
-from whisper_tui.model.views.market import LOW, auctions, held_leases, left_ms
+from whisper_tui.model.views.market import LOW, auctions, held_leases, left_ms, stands_at_ms
 
 COUNTDOWN, LEFT = 8, 16
 """Cells of the bars that run out."""
@@ -54,6 +54,20 @@ def auctions_table(frame: Frame) -> Table:
     found = {job.job: job for job in auctions(frame.state)}
     empty = "no auction yet: press s to ask, a question opens one for each of its jobs"
     return Table(_AUCTIONS, tuple(found), lambda key: _auction(frame, found[key]), empty, lambda _: "job")
+
+
+def auction_near(frame: Frame, chosen: str | None) -> str | None:
+    """The auction of the chosen job; where none is chosen, the newest."""
+    entry = frame.state.jobs.get(chosen or "")
+    if entry is not None and entry.view.auction.state != "none":
+        return entry.view.job
+    return next((job.job for job in auctions(frame.state)), None)
+
+
+def bids_title(frame: Frame, job_id: str | None) -> str:
+    """`Bids for q1.4`."""
+    entry = frame.state.jobs.get(job_id or "")
+    return f"Bids for {inert(label_of(entry.view, operator_of(frame.state)), 20)}" if entry else "Bids"
 
 
 def bids_table(frame: Frame, job_id: str | None) -> Table:
@@ -165,7 +179,7 @@ def _bid(frame: Frame, bid: BidView, best: BidView | None) -> tuple[Line, ...]:
 def _lease(frame: Frame, entry: Entry) -> tuple[Line, ...]:
     job, glyphs = entry.view, frame.glyphs
     gone = is_orphaned(frame.state, job)
-    left = left_ms(entry, frame.now_ms)
+    left = left_ms(entry, stands_at_ms(frame, entry))
     share = min(1.0, left / job.lease_ms) if job.lease_ms else 0.0
     filled = round(share * LEFT)
     low = share < LOW

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from mesh_core.api.schema import FINAL_STATES, BidView, JobView
 from whisper_tui.model.glyphs import Glyphs
 from whisper_tui.model.inert import inert
-from whisper_tui.model.selectors import label_of, name_of, operator_of
+from whisper_tui.model.selectors import is_orphaned, label_of, name_of, operator_of
 from whisper_tui.model.state import Entry, State
 from whisper_tui.model.views.base import Frame, Line, Lines, Role, Span, axl, fit, line_cells, seconds
+from whisper_tui.model.views.waterfall import silenced_ms
 
 BAR = 6
 LOW = 0.25
@@ -91,6 +92,14 @@ def held_leases(state: State) -> list[Entry]:
     return sorted(held, key=lambda entry: (-entry.view.submitted_ms, entry.view.index))
 
 
+def stands_at_ms(frame: Frame, entry: Entry) -> float:
+    """When the lease's bar stands: now, or when its holder fell silent."""
+    if not entry.view.attempts:
+        return frame.now_ms
+    silent = silenced_ms(frame.state, entry.view.attempts[-1], frame.now_ms)
+    return frame.now_ms if silent is None else silent
+
+
 def left_ms(entry: Entry, now_ms: float) -> float:
     """What is left of a lease: what its node last said, less the time since."""
     return max(0.0, entry.view.lease_left_ms - max(0.0, now_ms - entry.seen_ms))
@@ -98,10 +107,12 @@ def left_ms(entry: Entry, now_ms: float) -> float:
 
 def _lease(frame: Frame, entry: Entry) -> Line:
     job, glyphs = entry.view, frame.glyphs
-    left = left_ms(entry, frame.now_ms)
+    left = left_ms(entry, stands_at_ms(frame, entry))
     share = left / job.lease_ms if job.lease_ms else 0.0
     filled = round(min(1.0, share) * BAR)
-    role: Role = "warn" if share < LOW else "lease"
+    gone = is_orphaned(frame.state, job)
+    role: Role = "gap" if gone else "warn" if share < LOW else "lease"
+    mark = Span(glyphs.dead, "dead") if gone else Span(glyphs.warn if share < LOW else " ", role)
     return (
         Span(f"{fit(_label(frame, job), 5)} ", "strong"),
         Span(f"{fit(inert(name_of(frame.state, job.holder), 20), 8)} "),
@@ -109,5 +120,6 @@ def _lease(frame: Frame, entry: Entry) -> Line:
         Span(f"{glyphs.rescued if job.epoch > 1 else ' '} ", "rescued"),
         Span(glyphs.bar * filled, role),
         Span(glyphs.track * (BAR - filled), "rule"),
-        Span(f" {left / 1000:4.1f}s{glyphs.warn if share < LOW else ' '}", role),
+        Span(f" {left / 1000:4.1f}s", role),
+        mark,
     )

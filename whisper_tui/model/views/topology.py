@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from whisper_tui.model.inert import inert
 from whisper_tui.model.selectors import Node, jobs_held, nodes
+from whisper_tui.model.sides import sides_of
 from whisper_tui.model.state import State
-from whisper_tui.model.views.base import Frame, Line, Role, Span, cells, cut
+from whisper_tui.model.views.adjacency import adjacency, linked
+from whisper_tui.model.views.base import Frame, Line, Lines, Role, Span, cells, cut
 from whisper_tui.model.views.nodes import state_of
+from whisper_tui.model.views.packets import packets
 
 RING_MAX = 16
-"""Nodes drawn as a ring; a larger mesh is told as a line of counts."""
+"""Nodes drawn as a ring; a larger mesh is told as a table."""
+
+START = 0.2
+"""Share of an edge at each end that packets leave out."""
 
 LABEL_MAX = 10
 
@@ -19,19 +27,58 @@ _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 Cell = tuple[str, Role]
 
 
-def ring(frame: Frame, width: int, height: int) -> tuple[Line, ...]:
-    """The mesh in `height` lines of `width` cells. Links that carry work for you are drawn brighter."""
+def mesh_title(frame: Frame) -> str:
+    """`Mesh`, with the sides of a partition by their shapes: `Mesh: ● 4 apart from ■ 3`."""
+    sides = sides_of(frame.state, [node.peer for node in nodes(frame.state)])
+    if not sides:
+        return "Mesh"
+    members = Counter(sides.values())
+    told = (f"{_shape(frame, side)} {members[side]}" for side in sorted(members))
+    return f"Mesh: {' apart from '.join(told)}"
+
+
+def ring(frame: Frame, width: int, height: int) -> Lines:
+    """The mesh in `height` lines of `width` cells: a ring, or of a large one a table. Links that carry work for you are
+    drawn brighter; work on its way is drawn on them."""
     found = nodes(frame.state)
-    if not found or width < 24 or height < 5:
+    if not found:
+        return ((Span(" nobody here yet: whisper-tui up starts some", "dim"),),)
+    if width < 24 or height < 5:
         return ()
+    sides = sides_of(frame.state, [node.peer for node in found])
+    signs = {node.peer: _sign(frame, node, sides) for node in found}
     if len(found) > RING_MAX:
-        return ((Span(f" {len(found)} participants, see the table of nodes", "dim"),),)
+        return adjacency(frame, found, signs, width, height)
     centres = _places(len(found), width, height)
     canvas: list[list[Cell]] = [[(" ", "text")] * width for _ in range(height)]
     _draw_links(canvas, frame, found, centres)
+    _draw_packets(canvas, frame, {node.peer: at for node, at in zip(found, centres, strict=True)})
     for node, (column, row) in zip(found, centres, strict=True):
-        _draw_label(canvas, frame, node, column, row)
+        _draw_label(canvas, frame, node, signs[node.peer], column, row)
     return tuple(_merge(row) for row in canvas)
+
+
+def _sign(frame: Frame, node: Node, sides: Mapping[str, int]) -> Span:
+    """How it is; of whoever is well in a partition, the shape of its side."""
+    (state,) = state_of(frame.state, node, frame.glyphs)
+    well = node.runs and node.state == "alive"
+    if well and node.peer in sides and node.peer != frame.state.primary:
+        return Span(_shape(frame, sides[node.peer]), "alive" if sides[node.peer] == 0 else "suspect")
+    return Span(state.text[0], state.role)
+
+
+def _shape(frame: Frame, side: int) -> str:
+    return frame.glyphs.sides[min(side, len(frame.glyphs.sides) - 1)]
+
+
+def _draw_packets(canvas: list[list[Cell]], frame: Frame, centres: Mapping[str, tuple[int, int]]) -> None:
+    for packet in packets(frame):
+        if packet.start not in centres or packet.end not in centres:
+            continue
+        (x, y), (x_end, y_end) = centres[packet.start], centres[packet.end]
+        share = START + (1 - 2 * START) * packet.share  # next to the ends it would hide behind their names
+        column, row = round(x + (x_end - x) * share), round(y + (y_end - y) * share)
+        canvas[row][min(column, len(canvas[row]) - 1)] = (packet.sign, packet.role)
 
 
 def _places(count: int, width: int, height: int) -> list[tuple[int, int]]:
@@ -46,7 +93,7 @@ def _places(count: int, width: int, height: int) -> list[tuple[int, int]]:
 
 
 def _draw_links(
-    canvas: list[list[Cell]], frame: Frame, found: list[Node], centres: list[tuple[int, int]]
+    canvas: list[list[Cell]], frame: Frame, found: Sequence[Node], centres: list[tuple[int, int]]
 ) -> None:
     state = frame.state
     width, height = len(canvas[0]), len(canvas)
@@ -55,7 +102,7 @@ def _draw_links(
     for first in range(len(found)):
         for second in range(first):
             a, b = found[first], found[second]
-            if not _linked(state, a, b):
+            if not linked(state, a, b):
                 continue
             _draw_line(busy if _works(state, a, b) else quiet, centres[first], centres[second])
     for row in range(height):
@@ -68,18 +115,6 @@ def _draw_links(
                 dots.bit_count() > 1
             ):  # a link that only touches a cell would make it as dark as one through it
                 canvas[row][column] = ("+", "running") if works else (".", "rule")
-
-
-def _linked(state: State, a: Node, b: Node) -> bool:
-    """Whether one of the two says the other is its neighbour, and both can be there at all."""
-    if not (a.runs and b.runs):
-        return False
-    return _neighbour(state, a.peer, b.peer) or _neighbour(state, b.peer, a.peer)
-
-
-def _neighbour(state: State, observer: str, subject: str) -> bool:
-    known = state.observers.get(observer)
-    return known is not None and subject in known.sights and known.sights[subject].neighbour
 
 
 def _works(state: State, a: Node, b: Node) -> bool:
@@ -109,10 +144,11 @@ def _draw_line(dots: list[bytearray], start: tuple[int, int], end: tuple[int, in
             y += step_y
 
 
-def _draw_label(canvas: list[list[Cell]], frame: Frame, node: Node, column: int, row: int) -> None:
+def _draw_label(
+    canvas: list[list[Cell]], frame: Frame, node: Node, shape: Span, column: int, row: int
+) -> None:
     """`● node2` to the right of a node on the right half, `node6 ●` to the left of one on the left half."""
-    (state,) = state_of(frame.state, node, frame.glyphs)
-    sign, role = state.text[0], state.role
+    sign, role = shape.text, shape.role
     name = inert(node.name, 40)
     if cells(name) > LABEL_MAX:
         name = cut(name, LABEL_MAX - 1) + frame.glyphs.ellipsis
