@@ -8,6 +8,8 @@ from random import Random
 from mesh_core.api.reports import Audit
 from whisper_tui.errors import TimedOut, UserError
 from whisper_tui.model.state import State, initial_state
+from whisper_tui.model.views.base import Frame
+from whisper_tui.model.views.still import still
 from whisper_tui.script.assertions import Check
 from whisper_tui.script.doing import Stage
 from whisper_tui.script.ground import Ground
@@ -123,7 +125,9 @@ class Play:
         self._progress.step(noted, len(self._script.steps))
 
     def _described(self, step: int | None, message: str) -> Failure:
-        return Failure(step, message, mesh_lines(self._state), event_lines(self._state), self._shown)
+        """A failure, with what an operator would see: the console's screen if there is one, else the overview as text."""
+        shown = self._shown or still(Frame(self._state, self._state.now_ms))
+        return Failure(step, message, mesh_lines(self._state), event_lines(self._state), shown)
 
     def report(self) -> Report:
         """The report of all that has happened so far."""

@@ -72,7 +72,7 @@ class AnswerReport(Struct, frozen=True):
 
 class Failure(Struct, frozen=True):
     """Why a run did not pass: the step (null when it was none), what the mesh looked like, what came before, and what
-    the console showed, if there was one."""
+    the console showed, or would have shown."""
 
     step: int | None
     message: str

@@ -140,11 +140,10 @@ def _filming(script: Script, options: ScriptOptions) -> Filming:
         raise BadInput(
             f"--captures: {script.file} keeps no picture", 'a step that does: capture = "NAME.svg"'
         )
-    wanted = options.captures or Path()
     return Filming(
         cast=options.cast,
         frames=captures.folder(options.frames, "--frames") if options.frames is not None else None,
-        captures=captures.folder(wanted, "--captures") if script.captures else wanted,
+        captures=captures.folder(options.captures, "--captures") if options.captures is not None else None,
     )
 
 

@@ -31,11 +31,12 @@ TYPING_PACE = 0.25
 
 @dataclass(frozen=True)
 class Filming:
-    """What is kept of the console: everything as a cast, every frame as text, and the pictures that steps ask for."""
+    """What is kept of the console: everything as a cast, every frame as text, and the pictures that steps ask for. What has
+    no place to go is not kept."""
 
     cast: Path | None = None
     frames: Path | None = None
-    captures: Path = Path()
+    captures: Path | None = None
 
     @property
     def needs_the_console(self) -> bool:
@@ -46,7 +47,7 @@ class Filming:
 class Screen:
     """A console that runs."""
 
-    def __init__(self, canvas: Canvas, keyboard: Keyboard, relay: Relay, folder: Path) -> None:
+    def __init__(self, canvas: Canvas, keyboard: Keyboard, relay: Relay, folder: Path | None) -> None:
         self._canvas = canvas
         self._keyboard = keyboard
         self._relay = relay
@@ -62,11 +63,14 @@ class Screen:
         await self.settle()
         await self._keyboard.press(keys.of_text(text), pace=TYPING_PACE)
 
-    async def capture(self, name: str) -> None:
-        """Keep a picture of what is known by now."""
+    async def capture(self, name: str) -> bool:
+        """Keep a picture of what is known by now; False when there is no folder for pictures."""
         await self.settle()
+        if self._folder is None:
+            return False
         content = self._keyboard.svg() if name.endswith(".svg") else self.text() + "\n"
         captures.keep(self._folder / name, content)
+        return True
 
     async def settle(self) -> None:
         """Have everything drawn that has been told by now."""

@@ -108,8 +108,8 @@ class Player:
         try:
             if step.kind == "capture":
                 captures.check(name := str(fill(step.file, self._variables)))
-                await self._screen.capture(name)
-                return f"kept {name}"
+                kept = await self._screen.capture(name)
+                return f"kept {name}" if kept else f"{name} is not kept, no --captures says where"
             if step.kind == "type":
                 text = str(fill(step.text, self._variables))
                 await self._screen.type(text)

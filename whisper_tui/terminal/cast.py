@@ -14,6 +14,9 @@ import msgspec
 
 VERSION: Final = 2
 
+BEGINNING: Final = "\x1b[?25l\x1b[2J"
+"""An empty screen without a cursor: the console draws its own."""
+
 
 class CastFile:
     """Writes what a terminal is sent, each piece with the seconds since the recording began. Closes `file` at its end."""
@@ -40,6 +43,7 @@ class CastFile:
             "env": {"TERM": "xterm-256color"},
         }
         self._write(header)
+        self._write([0.0, "o", BEGINNING])
 
     def __enter__(self) -> CastFile:
         return self

@@ -7,17 +7,19 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
+from screenshots.make import RUNS
 from whisper_tui.model.paths import patterns
 from whisper_tui.script import looking
 from whisper_tui.script.assertions import OPERATORS
 from whisper_tui.script.keys import NAMED
 from whisper_tui.script.load_report import LoadReport
-from whisper_tui.script.reading import _Console, _Mesh, built_in, parse
+from whisper_tui.script.reading import _Console, _Mesh, built_in, load, parse
 from whisper_tui.script.report import Report
 from whisper_tui.script.runner import ScriptOptions
 from whisper_tui.script.schema import CLOCKS, KINDS, OF_THE_CONSOLE
 from whisper_tui.script.verbs import VERBS
 
+SCREENSHOTS = Path(__file__).resolve().parents[3] / "screenshots"
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "scripts.md").read_text(encoding="utf-8")
 
 
@@ -99,3 +101,17 @@ def test_the_example_is_a_sound_script() -> None:
     example = re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     assert example is not None
     assert len(parse(example[1], "docs/scripts.md", {}).steps) == 6
+
+
+@pytest.mark.parametrize("file", sorted(SCREENSHOTS.glob("*.toml")), ids=lambda file: file.stem)
+def test_the_scripts_of_the_pictures_are_sound_and_made_by_one_command(file: Path) -> None:
+    script = load(str(file), {})
+    assert script.captures
+    assert file.name in RUNS[file.stem]
+
+
+def test_the_pictures_that_scripts_take_are_there() -> None:
+    taken = {
+        step.file for file in SCREENSHOTS.glob("*.toml") for step in load(str(file), {}).steps if step.file
+    }
+    assert taken == {picture.name for picture in SCREENSHOTS.glob("*.svg")}

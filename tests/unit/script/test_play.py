@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,17 @@ async def test_a_failure_shows_the_last_fifty_events(mesh: StandIn) -> None:
     events = found["failure"]["events"]
     assert len(events) == 50
     assert "trouble 59" in events[-1]
+
+
+async def test_a_failure_shows_the_overview_also_without_a_console(mesh: StandIn) -> None:
+    mesh.feeder.submit()
+    mesh.feeder.award("q1.1", "node1")
+    mesh.feeder.lease("q1.1", "node1")
+    _, found, _ = await run(mesh, '[[step]]\nexpect = { path = "nodes.dead", eq = 3 }\n')
+    screen = "\n".join(found["failure"]["screen"])
+    assert "6/6 up" in screen
+    assert re.search(r"q1\.1 .*running .*node1", screen)
+    assert all(len(line) <= 120 for line in screen.splitlines())
 
 
 async def test_what_does_not_come_in_time_ends_the_run_with_four(mesh: StandIn) -> None:

@@ -119,6 +119,12 @@ async def test_pictures_are_kept_as_text_and_as_svg(mesh: StandIn, tmp_path: Pat
     assert "node4" in svg
 
 
+async def test_without_a_folder_pictures_are_not_kept_and_that_is_said(mesh: StandIn) -> None:
+    code, found, _ = await run(mesh, '[[step]]\ncapture = "all.svg"\n')
+    assert code == 0
+    assert found["steps"][0]["did"] == "all.svg is not kept, no --captures says where"
+
+
 async def test_a_cast_holds_what_a_terminal_would_have_been_sent(mesh: StandIn, tmp_path: Path) -> None:
     cast = tmp_path / "run.cast"
     code, _, _ = await run(
