@@ -19,11 +19,12 @@ from mesh_core.config import DEFAULT, FAST
 from tests.bench import processes
 from tests.bench.figures import Figure, at_most, bench, percentile
 from whisper_tui.model import selectors
-from whisper_tui.model.state import Incident, State, initial_state
-from whisper_tui.script.doing import Nodes, Question, Victims, kill, revive, submit
+from whisper_tui.model.state import Incident, LogEntry, State, initial_state
+from whisper_tui.script.doing import Nodes, Question, Stage, Victims, kill, revive, submit
 from whisper_tui.script.looking import streaming
-from whisper_tui.script.mesh import Mesh, running
+from whisper_tui.script.mesh import LiveMesh
 from whisper_tui.script.picture import Picture
+from whisper_tui.script.progress import Progress
 from whisper_tui.settings import Settings
 from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor.prepare import Wishes
@@ -39,19 +40,28 @@ SETTLED_PERIODS = 10
 
 
 @contextlib.asynccontextmanager
-async def mesh_of(*, fast: bool = True, exec_delay_s: float = 0.0) -> AsyncIterator[Mesh]:
+async def mesh_of(*, fast: bool = True, exec_delay_s: float = 0.0) -> AsyncIterator[Stage]:
     """Six providers that answer by search, and the operator; up and agreed."""
     wishes = Wishes(count=PROVIDERS, fast=fast, exec_delay=exec_delay_s, auto_ports=True, light=True)
     with tempfile.TemporaryDirectory(prefix="whisper-bench-") as folder:
         run = RunDir(Path(folder))
-        async with running(
-            run, wishes, Settings({}, None, None), Random(1), lambda _: None, lambda _, __: None
-        ) as mesh:
-            await _until(mesh, _whole)
-            yield mesh
+        mesh = LiveMesh(run, wishes, Settings({}, None, None))
+        async with mesh.entered(Random(1), _Silent(), lambda _: None) as stage:
+            await _until(stage, _whole)
+            yield stage
 
 
-async def _until(mesh: Mesh, holds: Callable[[State], bool]) -> None:
+class _Silent(Progress):
+    """Nobody reads what goes on: it is measured."""
+
+    def say(self, text: str) -> None:
+        """Nothing."""
+
+    def told(self, state: State, entry: LogEntry) -> None:
+        """Nothing."""
+
+
+async def _until(mesh: Stage, holds: Callable[[State], bool]) -> None:
     async with asyncio.timeout(STEP_TIMEOUT_S):
         await mesh.picture.until(holds)
 
@@ -98,13 +108,13 @@ async def _kill_again_and_again(*, fast: bool) -> list[Incident]:
     async with mesh_of(fast=fast, exec_delay_s=DELAY_S) as mesh:
         await asyncio.sleep(SETTLED_PERIODS * (FAST if fast else DEFAULT).probe_period_s)
         for _ in range(KILLS):
-            await submit(mesh.stage, Question(query="neural network training"))
+            await submit(mesh, Question(query="neural network training"))
             await _until(mesh, lambda state: len({job.holder for job in streaming(state)}) >= 3)
-            await kill(mesh.stage, Victims(nodes=["streaming", "streaming", "streaming"]))
+            await kill(mesh, Victims(nodes=["streaming", "streaming", "streaming"]))
             await _until(mesh, _over)
             seen.append(mesh.picture.state.incidents[-1])
             await _until(mesh, _quiet)
-            await revive(mesh.stage, Nodes(nodes=list(seen[-1].targets)))
+            await revive(mesh, Nodes(nodes=list(seen[-1].targets)))
             await _until(mesh, _whole)
             # An accuser counts once it has answered for a while; a mesh that people use is older than that.
             await asyncio.sleep(SETTLED_PERIODS * (FAST if fast else DEFAULT).probe_period_s)
@@ -260,10 +270,10 @@ async def _hints() -> list[float]:
         for number in range(1, PROVIDERS + 1):
             name = f"node{number}"
             losses.clear()
-            await kill(mesh.stage, Victims(nodes=[name]))
+            await kill(mesh, Victims(nodes=[name]))
             await _until(mesh, lambda state: len(losses) >= PROVIDERS and _confirmed(state))
             times.append(max(losses.values()) - mesh.picture.state.incidents[-1].at_ms)
-            await revive(mesh.stage, Nodes(nodes=[name]))
+            await revive(mesh, Nodes(nodes=[name]))
             await _until(mesh, _whole)
     return times
 

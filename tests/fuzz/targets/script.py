@@ -62,6 +62,7 @@ def script_seeds() -> list[bytes]:
 _SHORT = b"""name = "x"
 timeout = "1m"
 mesh = { nodes = 4, fast = true, exec_delay = "1500ms" }
+console = { columns = 80, rows = 24, pace = "5ms" }
 [vars]
 query = "what?"
 count = 3
@@ -76,6 +77,14 @@ within = "5s"
 [[step]]
 expect = [{ path = "jobs.settled_twice", eq = 0 }, { path = "nodes.up", matches = "[0-9]+" }]
 when = { path = "run.streaming", contains = "a" }
+[[step]]
+press = ["X", "k", "escape"]
+[[step]]
+type = "${query}"
+[[step]]
+capture = "a.svg"
+[[step]]
+wait = { path = "screen", contains = "dead" }
 [[step]]
 do = "storm"
 args = { lasting = "1s", query = "why?" }
