@@ -70,7 +70,7 @@ def _summary(frame: Frame, job: JobView, at: int) -> list[Line]:
     label = inert(label_of(job, operator_of(state)), 40)
     lines = [
         field("job", Span(label, "strong", Target("job", job.job))),
-        field("epoch", Span(str(attempt.epoch)), Span("  the ballot that it is", "dim")),
+        field("epoch", Span(str(attempt.epoch)), Span("  its ballot number", "dim")),
         field(
             "holder",
             Span(inert(name_of(state, attempt.holder), 40), "strong", Target("node", attempt.holder)),

@@ -37,18 +37,14 @@ def replicas_table(frame: Frame, width: int) -> Table:
     room = (width - 4 - sum(column.width + 1 for column in _FIXED)) // (_AUTHOR_CELLS + 1)
     authors = _shown(state, found, furthest, room)
     columns = (*_FIXED, *(Column(short_name(state, author), _AUTHOR_CELLS, "right") for author in authors))
-    common = _common([view.root for view in found.values()])
+    common = _common([view.root for peer, view in found.items() if peer not in state.deaf])
 
     def row(peer: str) -> tuple[Line, ...]:
         view, silent = found[peer], peer in state.deaf
-        agrees = view.root == common
-        sign = Span(
-            f"{frame.glyphs.settled if agrees else frame.glyphs.warn} ", "settled" if agrees else "suspect"
-        )
         lacks = max(view.missing, _lacks_in_all(view, furthest))
         return (
             (Span(inert(name_of(state, peer), 40), "dim" if silent else "strong"),),
-            (sign, Span(inert(view.root, 6), "dim")),
+            (_agreement(frame, view.root == common, silent), Span(inert(view.root, 6), "dim")),
             (Span(str(view.records), "dim" if silent else "text"),),
             _count(frame, lacks),
             *(_count(frame, furthest[author] - view.heads.get(author, 0)) for author in authors),
@@ -146,6 +142,13 @@ def _shown(state: State, found: dict[str, ReplicaView], furthest: dict[str, int]
 
 def _common(roots: list[str]) -> str:
     return max(set(roots), key=lambda root: (roots.count(root), root), default="")
+
+
+def _agreement(frame: Frame, agrees: bool, silent: bool) -> Span:
+    """Whether a replica has the state that most of those that can be heard have; of one that cannot, nobody knows."""
+    if silent:
+        return Span(f"{frame.glyphs.left} ", "dim")
+    return Span(f"{frame.glyphs.settled} ", "settled") if agrees else Span(f"{frame.glyphs.warn} ", "suspect")
 
 
 def _count(frame: Frame, number: int) -> Line:
