@@ -6,7 +6,7 @@ step with `Tick()` at the latest. The same node runs in a provider, in the simul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -100,7 +100,7 @@ class Node:
             doors.crypto, config.network, self._hooks(), Chains(self._is_known), budget=budget
         )
         self.membership = membership = Membership(context, self._on_member)
-        self.blobs = blobs = Blobs(context, stored.blobs, membership.is_dead)
+        self.blobs = blobs = Blobs(context, stored.blobs, membership.is_dead, self._needed)
         self.credit = credit = Credit(context, ledger)
         self.replication = replication = Replication(context, ledger, membership.live, self._on_own_found)
         self._proofs = Proofs(context, ledger, replication)
@@ -110,7 +110,7 @@ class Node:
         self.instances = instances = Instances()
         turns = Turns(context, membership, succession)
         self.witness = witness = Witness(context, ledger, instances, succession, turns, admission)
-        self.results = results = Results(context.pen, ledger, blobs, instances, self.needs_blob)
+        self.results = results = Results(context.pen, ledger, blobs, instances)
         self.voter = Voter(context, ledger, instances, succession, blobs, witness, results, prove)
         self.holder = holder = Holder(
             context, ledger, instances, membership, replication, blobs, results, prove
@@ -142,7 +142,6 @@ class Node:
             replication,
             blobs,
             membership.live,
-            lambda blob: self.queries.needs(blob) or results.names(blob),
             self.past.retire,
             prove,
             admission.__contains__,
@@ -525,9 +524,13 @@ class Node:
         if author == self.peer:
             self.past.retire(f"two {kind}s signed by this key for one slot")
 
-    def needs_blob(self, blob: bytes) -> bool:
-        """Whether a blob must stay although no job that the ledger holds has to do with it."""
-        return self.queries.needs(blob) or self.checkpoints.needs(blob)
+    def _needed(self, names: Collection[bytes]) -> set[bytes]:
+        """Which of these blobs must stay: what the ledger's jobs go by, what undecided ones have been offered, what this
+        node's own questions came to, and what it goes on from. Nobody else decides that."""
+        left = {name for name in names if not (self.queries.needs(name) or self.checkpoints.needs(name))}
+        if left:
+            left -= self.results.names() | self.ledger.blobs()
+        return set(names) - left
 
     def _is_trusted(self, author: PeerId) -> bool:
         """Whether there is room for whatever an author writes: it is this node, or trusted with money."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -94,15 +94,20 @@ class Blobs:
     """
 
     def __init__(
-        self, context: Context, durable: Mapping[bytes, bytes], is_dead: Callable[[PeerId], bool]
+        self,
+        context: Context,
+        durable: Mapping[bytes, bytes],
+        is_dead: Callable[[PeerId], bool],
+        needed: Callable[[Collection[bytes]], set[bytes]],
     ) -> None:
+        """`needed` tells which of some blobs anything on this node goes by."""
         self._context = context
         self._durable = durable
         self._is_dead = is_dead
+        self._needed = needed
         self._recent: OrderedDict[bytes, bytes] = OrderedDict()
         self._recent_bytes = 0
         self._dropped: OrderedDict[bytes, None] = OrderedDict()
-        self._pinned: set[bytes] = set()
         self._fetches: dict[bytes, _Fetch] = {}
         self._of_job: dict[JobId, dict[bytes, None]] = {}
         self._asked: dict[bytes, None] = {}
@@ -137,10 +142,16 @@ class Blobs:
             self._arrived(name)
         return name
 
-    def drop(self, blob: bytes) -> None:
-        """Forget a blob, here and in the store, unless it is pinned."""
-        if blob in self._pinned:
-            return
+    def drop(self, names: Iterable[bytes]) -> None:
+        """Forget blobs, here and in the store, but for those that are needed: whoever lets go of one cannot know what else
+        goes by that name. Anybody may give a payload or a result the name of anything."""
+        held = [name for name in names if name in self]
+        needed = self._needed(held) if held else set()
+        for name in held:
+            if name not in needed:
+                self._drop(name)
+
+    def _drop(self, blob: bytes) -> None:
         held = self._recent.pop(blob, None)
         if held is not None:
             self._recent_bytes -= len(held)
@@ -150,11 +161,6 @@ class Blobs:
         if len(self._dropped) > _DROPPED_KEPT:
             self._dropped.popitem(last=False)
         self._context.outbox.write(DropBlob(blob))
-
-    def pin(self, blobs: Iterable[bytes]) -> None:
-        """These and no others stay, whoever drops them: anybody may give a payload or a result the name of what this node
-        cannot do without."""
-        self._pinned = set(blobs)
 
     def _let_go(self) -> None:
         """Keep the newest copies in memory and, whatever their size, those the store does not show yet."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mesh_core.blobs.blobs import Blobs
@@ -39,13 +39,12 @@ DROPPED = st.Value(
 
 @dataclass(eq=False)
 class Adoption:
-    """Changes the newest checkpoint. `_keeps` tells results that are needed for something else."""
+    """Changes the newest checkpoint."""
 
     _context: Context
     _ledger: Ledger
     _replication: Replication
     _blobs: Blobs
-    _keeps: Callable[[bytes], bool]
     _newest: Newest
     _marks: Marks
     _cuts: Cuts
@@ -93,7 +92,7 @@ class Adoption:
             ledger.fold(entry)
         if strange:
             ledger.fold_again({job.id for job in strange})
-        before = self._newest.results | {self._newest.snapshot} - {b""}
+        before = self._newest.blobs()
         self._move(found, decision, moved)
         self._clear(before, gone)
         self._elector.begin()
@@ -120,17 +119,15 @@ class Adoption:
         newest.cuts = (*newest.cuts, digest(cut))[-_CUTS_KEPT:]
         newest.covered, newest.results = found.snapshot.cut.records, found.snapshot.results()
         newest.trusted = frozenset(found.snapshot.cut.trusted)
-        newest.pin()
         accounts = self._ledger.accounts.items()
         self._context.outbox.write(
             newest.stored(tuple((peer, account.rescued) for peer, account in accounts if account.rescued)),
             *(DropStatements(author, base.seq) for author, base in moved.items()),
         )
 
-    def _clear(self, before: frozenset[bytes], gone: Iterable[LedgerJob]) -> None:
-        """Drop votes and payloads of jobs that are gone, results that no submitter can be waiting for, and the snapshot of
-        before: but an open job may have been given it as its result, by whoever lies."""
-        needed = self._ledger.blobs() | self._newest.results
+    def _clear(self, before: set[bytes], gone: Iterable[LedgerJob]) -> None:
+        """Drop votes and payloads of jobs that are gone, and what was kept for the checkpoint `before`: its snapshot, and
+        results that no submitter can be waiting for any more."""
         dropped = set(before)
         for job in gone:
             dropped.add(job.job.payload_hash)
@@ -138,9 +135,7 @@ class Adoption:
                 dropped.add(job.value.result_hash)
             if self._context.me in members(job.job):
                 self._context.outbox.write(DropVotes(job.id))
-        for name in sorted(dropped - needed):
-            if name in self._blobs and not self._keeps(name):
-                self._blobs.drop(name)
+        self._blobs.drop(sorted(dropped))
 
     def _tell(self, gone: Iterable[LedgerJob], found: Found) -> None:
         """Jobs that were open here are decided, or dropped; where they have been decided elsewhere, nobody knows which."""

@@ -43,13 +43,12 @@ class _Wanted:
 
 @dataclass(eq=False)
 class CatchUp:
-    """Offers this node's snapshot and takes those of others. `_keeps` tells blobs that are needed for something else;
-    `_retire` is told that the mesh knows more of this key than its disk does."""
+    """Offers this node's snapshot and takes those of others. `_retire` is told that the mesh knows more of this key than
+    its disk does."""
 
     _context: Context
     _ledger: Ledger
     _blobs: Blobs
-    _keeps: Callable[[bytes], bool]
     _retire: Callable[[str], None]
     _newest: Newest
     _cuts: Cuts
@@ -135,8 +134,8 @@ class CatchUp:
             self._look_for_own(found.snapshot)
             self._adoption.adopt(now, found, need)
             self.give_up()
-        elif data is not None and not self._is_used(need.job):
-            self._blobs.drop(need.job)
+        elif data is not None:
+            self._blobs.drop([need.job])
 
     def _read(self, need: Decision, data: bytes) -> Found | None:
         """The snapshot, if it is newer than what is here and what the electors say it is."""
@@ -173,8 +172,3 @@ class CatchUp:
         mine = snapshot.cut.bases.get(self._context.me, Base())
         if mine.seq > (own.highest_seq() if own is not None else 0):
             self._retire(f"the mesh holds record {mine.seq} of this key, the store does not")
-
-    def _is_used(self, blob: bytes) -> bool:
-        """Whether what somebody calls a snapshot is something that this node needs."""
-        mine = self._newest.needs(blob) or blob in self._cuts
-        return mine or self._keeps(blob) or blob in self._ledger.blobs()

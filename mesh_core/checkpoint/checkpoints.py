@@ -45,28 +45,25 @@ class Checkpoints:
         replication: Replication,
         blobs: Blobs,
         live: Callable[[], list[PeerId]],
-        keeps: Callable[[bytes], bool],
         retire: Callable[[str], None],
         prove: Prove,
         is_taken: Callable[[JobId], bool],
     ) -> None:
-        """`keeps` tells blobs that are needed although no job names them as its own; `retire` is told that the mesh knows more of this key than its disk
-        does; `prove` takes two votes of one elector for one slot; `is_taken` tells jobs that this node has taken in."""
+        """`retire` is told that the mesh knows more of this key than its disk does; `prove` takes two votes of one elector
+        for one slot; `is_taken` tells jobs that this node has taken in."""
         config = context.config
         self._context = context
         self._newest = newest = Newest(blobs, tuple(sorted(set(config.electors[: limit("committee_max")]))))
-        self._cuts = cuts = Cuts(context, blobs, newest, lambda blob: keeps(blob) or blob in ledger.blobs())
+        self._cuts = cuts = Cuts(context, blobs, newest)
         self.findings = findings = Findings(context, ledger, replication, newest, cuts)
         self._marks = marks = Marks(ledger, config.retained_records, findings.may_pay, findings.is_trusted)
         self._elector = elector = Elector(
             context, ledger, replication, live, prove, is_taken, newest, marks, cuts, findings
         )
         self._adoption = adoption = Adoption(
-            context, ledger, replication, blobs, keeps, newest, marks, cuts, findings, elector
+            context, ledger, replication, blobs, newest, marks, cuts, findings, elector
         )
-        self.catch_up = CatchUp(
-            context, ledger, blobs, keeps, retire, newest, cuts, findings, elector, adoption
-        )
+        self.catch_up = CatchUp(context, ledger, blobs, retire, newest, cuts, findings, elector, adoption)
         self._alarmed_at = 0
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -42,12 +42,11 @@ class ReadCut:
 @dataclass(eq=False)
 class Cuts:
     """Remembers, also over a restart, which blobs are here because somebody calls them cuts. What an elector only calls
-    one may be anything: `_is_used` tells what is needed for something else, such as a payload that somebody waits for."""
+    one may be anything, such as a payload that somebody waits for."""
 
     _context: Context
     _blobs: Blobs
     _newest: Newest
-    _is_used: Callable[[bytes], bool]
     _fetched: dict[bytes, None] = field(default_factory=dict)
     _read: dict[bytes, Cut] = field(default_factory=dict)
     _false: dict[bytes, None] = field(default_factory=dict)
@@ -87,14 +86,15 @@ class Cuts:
         """It is not read again, nor kept for it."""
         _keep_newest(self._false, name, None, _READ_KEPT * _READ_KEPT)
         if name in self._fetched:
-            del self._fetched[name]
-            self._store_names()
-            self._let_go(name)
+            self._let_go([name])
 
-    def _let_go(self, name: bytes) -> None:
-        self._blobs.settled(name)
-        if name in self._blobs and not self._is_used(name):
-            self._blobs.drop(name)
+    def _let_go(self, names: list[bytes]) -> None:
+        """Nothing has come of these."""
+        for name in names:
+            del self._fetched[name]
+            self._blobs.settled(name)
+        self._store_names()
+        self._blobs.drop(names)
 
     def put(self, data: bytes) -> None:
         """Keep a cut of this node's own making."""
@@ -113,12 +113,9 @@ class Cuts:
 
     def drop_unused(self) -> None:
         """A height is decided: let go of what came here as cuts and has come to nothing."""
-        for name in [name for name in self._fetched if name not in self._newest.cuts]:
-            self._let_go(name)
-        self._fetched = {name: None for name in self._fetched if name in self._newest.cuts}
+        self._let_go([name for name in self._fetched if name not in self._newest.cuts])
         self._read.clear()
         self._false.clear()
-        self._store_names()
 
 
 def _keep_newest(kept: dict[bytes, V], name: bytes, value: V, most: int) -> None:

@@ -91,9 +91,9 @@ class Newest:
         """Whether a blob belongs to it."""
         return blob == self.snapshot or blob in self.cuts or blob in self.results
 
-    def pin(self) -> None:
-        """Keep its blobs, whoever drops them."""
-        self._blobs.pin((self.snapshot, *self.cuts))
+    def blobs(self) -> set[bytes]:
+        """The blobs that belong to it."""
+        return {*self.results, *self.cuts, self.snapshot} - {b""}
 
     def restore(self, meta: Mapping[str, bytes]) -> tuple[Snapshot, Rescued] | None:
         """Take it back from a store, with its snapshot; None when there is none. Raises SnapshotError."""
@@ -109,7 +109,6 @@ class Newest:
         self.snapshot, self.cuts, self.covered = stored.snapshot, stored.cuts, snapshot.cut.records
         self.results, self.trusted = snapshot.results(), frozenset(snapshot.cut.trusted)
         self.certificate, self.handovers = stored.certificate, stored.handovers
-        self.pin()
         return snapshot, stored.rescued
 
     def stored(self, rescued: Rescued) -> PutMeta:

@@ -7,7 +7,7 @@ it likes, as large as a blob may be.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -25,14 +25,12 @@ from mesh_core.wire import statements as st
 
 @dataclass(eq=False)
 class Results:
-    """The results that undecided jobs have named here, by job, newest last. `_keeps` tells blobs that are needed for
-    something else than a job of the ledger."""
+    """The results that undecided jobs have named here, by job, newest last."""
 
     _pen: Pen
     _ledger: Ledger
     _blobs: Blobs
     _instances: Instances
-    _keeps: Callable[[bytes], bool]
     _of: dict[JobId, dict[bytes, None]] = field(default_factory=dict)
 
     def named(self, job: JobId, value: st.Value) -> None:
@@ -48,9 +46,9 @@ class Results:
             bound = self._bound(job)
             self._let_go(job, [name for name in names if name not in bound][:surplus])
 
-    def names(self, blob: bytes) -> bool:
-        """Whether an undecided job has named this as its result."""
-        return any(blob in names for names in self._of.values())
+    def names(self) -> set[bytes]:
+        """What undecided jobs have named as their results."""
+        return set().union(*self._of.values())
 
     def _bound(self, job: JobId) -> set[bytes]:
         """What this node's votes on a job are for."""
@@ -69,19 +67,7 @@ class Results:
         for name in names:
             del self._of[job][name]
             self._blobs.give_up(job, name)
-        self._drop(name for name in names if name in self._blobs)
-
-    def _drop(self, names: Iterable[bytes]) -> None:
-        """Drop what nothing names any more."""
-        unsure = [name for name in names if not self._keeps(name)]
-        needed = self._needed() if unsure else set()
-        for name in unsure:
-            if name not in needed:
-                self._blobs.drop(name)
-
-    def _needed(self) -> set[bytes]:
-        """All payloads and results of the ledger's jobs, and what undecided ones have named."""
-        return self._ledger.blobs().union(*self._of.values())
+        self._blobs.drop(names)
 
     def restore(self, stored: Iterable[bytes]) -> None:
         """Take back what former lives' votes on undecided jobs name, and drop whatever is `stored` and named by nothing:
@@ -90,7 +76,7 @@ class Results:
             value = _value_of(vote)
             if value is not None and value.outcome == "result":
                 self._of.setdefault(vote.job, {})[value.result_hash] = None
-        self._drop(sorted(stored))
+        self._blobs.drop(sorted(stored))
 
 
 def _value_of(vote: PutVote) -> st.Value | None:

@@ -6,6 +6,7 @@ after a crash goes on where it was.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -51,7 +52,7 @@ class Queries:
     def __post_init__(self) -> None:
         self.queries: dict[bytes, Query] = {}
         self._of_job: dict[JobId, Query] = {}
-        self._results: dict[bytes, None] = {}
+        self._results: Counter[bytes] = Counter()
         self._intake = Intake(
             self._context, self._ledger, self._membership, self._auctioneer, self._credit, self.queries
         )
@@ -119,7 +120,7 @@ class Queries:
         if query is not None and job.value is not None and job.id not in query.values:
             self._intake.pace.ended(self._context.now)
             query.values[job.id] = job.value
-            self._results[job.value.result_hash] = None
+            self._results[job.value.result_hash] += 1
             self._persist(query)
 
     def on_settled(self, now: float, job: LedgerJob) -> None:
@@ -229,10 +230,9 @@ class Queries:
             self._context.outbox.write(PutMeta(_META + query.state.id.hex(), None))
             for job_id in [*query.state.jobs, query.state.combine]:
                 self._of_job.pop(job_id, None)
-            for job_id, value in query.values.items():
-                self._results.pop(value.result_hash, None)
-                if job_id not in self._ledger.jobs and value.result_hash in self._blobs:
-                    self._blobs.drop(value.result_hash)
+            results = [value.result_hash for value in query.values.values()]
+            self._results -= Counter(results)  # keeps those of other queries, and what is left above nothing
+            self._blobs.drop(results)
 
     def fire(self, now: float, key: tuple[object, ...]) -> None:
         """A query that could not go on may try again."""
@@ -258,7 +258,7 @@ class Queries:
             job = self._ledger.jobs.get(job_id)
             if job is not None and job.value is not None and job_id not in query.values:
                 query.values[job_id] = job.value
-        self._results |= dict.fromkeys(value.result_hash for value in query.values.values())
+        self._results.update(value.result_hash for value in query.values.values())
         if query.finished:
             query.failed = not self._reopen(query)
 

@@ -141,7 +141,11 @@ class NothingStaysForNothing(Invariant):
             named |= {value.result_hash for value in self._open_values(node, host)}
             # What it has dropped may still be there for as long as its disk takes.
             held = [blob for blob in host.disk.blobs if blob in node.blobs]
-            stays = [blob for blob in held if blob not in named and not node.needs_blob(blob)]
+            stays = [
+                blob
+                for blob in held
+                if blob not in named and not (node.queries.needs(blob) or node.checkpoints.needs(blob))
+            ]
             if stays:
                 self.fail(f"{len(stays)} blobs on the disk of {host.name} are of no use to it")
 

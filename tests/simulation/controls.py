@@ -23,6 +23,7 @@ from mesh_core.effects import Effect, PeerId, PutVote, Send, Stored, Write
 from mesh_core.lease.ballot import Ballot
 from mesh_core.lease.claim import Claim
 from mesh_core.lease.holder import Holder
+from mesh_core.lease.results import Results
 from mesh_core.lease.witness import Witness
 from mesh_core.node import Node
 from mesh_core.quorum.committee import total_weight
@@ -40,7 +41,7 @@ from mesh_core.simulation.invariants import (
     SharesOnlyAtHolders,
 )
 from mesh_core.simulation.liar import Liar, Vice
-from mesh_core.simulation.perjury import CallsBlobsCuts
+from mesh_core.simulation.perjury import CallsBlobsCuts, ProposesTheSnapshot
 from mesh_core.simulation.vices import (
     HidesWhatItAccepted,
     PlantsValues,
@@ -235,10 +236,31 @@ def _cuts_are_what_is_called_so() -> Iterator[None]:
 
     def believe(self: Cuts, now: float, name: bytes, sources: Iterable[PeerId]) -> Cut | None:
         self._keep_name(name)
-        self._is_used = lambda blob: False
         return known(self, now, name, sources)
 
-    with mock.patch.object(Cuts, "get", believe):
+    with mock.patch.object(Cuts, "get", believe), _dropped_unasked(Cuts, "_let_go"):
+        yield
+
+
+@contextmanager
+def _offers_keep_nothing() -> Iterator[None]:
+    def nothing(self: Results) -> set[bytes]:
+        return set()
+
+    with mock.patch.object(Results, "names", nothing):
+        yield
+
+
+@contextmanager
+def _dropped_unasked(machine: type[Any], name: str) -> Iterator[None]:
+    """What this method of a machine lets go of is dropped, whatever else needs it."""
+    known = getattr(machine, name)
+
+    def let_go(self: Any, *args: object) -> None:
+        with mock.patch.object(self._blobs, "_needed", lambda names: set()):
+            known(self, *args)
+
+    with mock.patch.object(machine, name, let_go):
         yield
 
 
@@ -339,6 +361,7 @@ _LYING = replace(
 _RESTLESS = replace(_AMBUSH, ranges={**_AMBUSH.ranges, "partitions": (2, 4), "crashes": (2, 4)})
 _SPLITS = replace(PROFILES["partition"], ranges={**PROFILES["partition"].ranges, "ambushes": (2, 6)})
 _PERJURY = replace(PROFILES["perjury"], rounds=2)
+_LOCKING = replace(_PERJURY, rounds=4, ranges={**PROFILES["calm"].ranges, "short_memory": (1.0, 1.0)})
 _EARNING = replace(
     PROFILES["forgetful"],
     ranges={**PROFILES["calm"].ranges, "short_memory": (1.0, 1.0), "earners": (1.0, 1.0)},
@@ -385,6 +408,14 @@ CONTROLS = (
         _PERJURY,
         _with_vices(CallsBlobsCuts),
         patch=_cuts_are_what_is_called_so,
+        liar=LIAR,
+    ),
+    Control(
+        "an old snapshot goes although it is locked as the result of an open job",
+        EveryJobEnds,
+        _LOCKING,
+        _with_vices(ProposesTheSnapshot),
+        patch=_offers_keep_nothing,
         liar=LIAR,
     ),
     Control(

@@ -30,7 +30,7 @@ class Desk:
         announcement = st.Announcement("n", "provider", (), 0, (), (), "")
         config = NodeConfig(NETWORK, ME, FAST, announcement, True, {})
         self.context = Context(config, Doors(People().submitter.crypto, Random(1), lambda: 0))
-        self.blobs = Blobs(self.context, {}, lambda peer: peer in dead)
+        self.blobs = Blobs(self.context, {}, lambda peer: peer in dead, lambda names: set())
 
     def asked(self) -> list[tuple[bytes, bytes]]:
         """Who was asked for which blob since the last call."""
@@ -298,7 +298,7 @@ def test_one_frame_of_requests_is_served_to_a_bounded_size_and_reads_each_blob_o
     data = bytes(1 << 20)
     store = Counting({digest(data): data})
     desk = Desk()
-    desk.blobs = Blobs(desk.context, store, lambda peer: False)
+    desk.blobs = Blobs(desk.context, store, lambda peer: False, lambda names: set())
     for number in range(4096):
         desk.blobs.on_fetch(1.0, GHOST, FetchBlob(digest(data), number % 8 * limit("blob_chunk_bytes")))
     served = [effect.message for effect in desk.context.outbox.take() if isinstance(effect, Send)]
@@ -314,7 +314,7 @@ def test_requests_for_many_large_blobs_in_one_frame_do_not_read_them_all() -> No
     blobs = [bytes([number]) * (4 << 20) for number in range(16)]
     store = Counting({digest(data): data for data in blobs})
     desk = Desk()
-    desk.blobs = Blobs(desk.context, store, lambda peer: False)
+    desk.blobs = Blobs(desk.context, store, lambda peer: False, lambda names: set())
     for data in blobs:
         desk.blobs.on_fetch(1.0, GHOST, FetchBlob(digest(data), 0))
     assert store.read_bytes <= limit("served_bytes_max") + len(blobs[0])

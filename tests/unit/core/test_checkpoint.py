@@ -756,13 +756,13 @@ def test_a_result_that_has_the_name_of_the_snapshot_does_not_take_it_along() -> 
     node = node_of(world, "node1")
     snapshot = node.checkpoints.base
     assert snapshot in node.blobs
-    node.blobs.drop(snapshot)
+    node.blobs.drop([snapshot])
     assert snapshot in node.blobs
     world.crash("node1")
     world.start("node1")
     world.run_for(3.0)
     assert node_of(world, "node1").checkpoints.base == snapshot
-    node_of(world, "node1").blobs.drop(snapshot)
+    node_of(world, "node1").blobs.drop([snapshot])
     assert snapshot in node_of(world, "node1").blobs
 
 
