@@ -72,7 +72,7 @@ def _whole(state: State) -> bool:
 
 def _all_alive(state: State) -> bool:
     counts = selectors.node_counts(state)
-    return counts.up == PROVIDERS and counts.agreed == PROVIDERS
+    return counts.up == PROVIDERS and selectors.agreed_alive(state) == PROVIDERS
 
 
 # ------------------------------------------------------------------------------------------------- kills
