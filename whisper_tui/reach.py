@@ -146,8 +146,9 @@ def _by_preference(status: Status) -> list[Seat]:
     )
 
 
-def live_source(run: RunDir, plan: Plan) -> LiveSource:
-    """The events of every participant, those added later too, and of the supervisor that runs now."""
+def live_source(run: RunDir, plan: Plan, view_period_ms: int | None = None) -> LiveSource:
+    """The events of every participant, those added later too, and of the supervisor that runs now; views of what changes
+    every `view_period_ms` at most."""
     supervisor = _supervisor_of(run)
     if supervisor is None:
         raise run.nobody()
@@ -164,7 +165,7 @@ def live_source(run: RunDir, plan: Plan) -> LiveSource:
     return LiveSource(
         [_endpoint(seat) for seat in plan.participants],
         supervisor.url,
-        lambda url: ControlClient(url, token),
+        lambda url: ControlClient(url, token, view_period_ms=view_period_ms),
         locate=locate,
     )
 

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 import h11
 import msgspec
 
-from mesh_core.api.schema import CheckedRecord, Event, RecordView, State
+from mesh_core.api.schema import VIEW_PERIOD_HEADER, CheckedRecord, Event, RecordView, State
 from mesh_core.http_exchange import HttpExchange
 
 CONNECT_S = 2.0
@@ -44,9 +44,16 @@ class ControlUnavailable(Exception):
 
 class ControlClient:
     """Talks to the control API at `url`; `token` is needed for everything but `health` and `metrics`. Answers
-    take at most `answer_s` seconds."""
+    take at most `answer_s` seconds. `view_period_ms`: how often views of what changes are wanted at most, as often as
+    there are any by default."""
 
-    def __init__(self, url: str, token: str | None = None, answer_s: float = ANSWER_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        answer_s: float = ANSWER_S,
+        view_period_ms: int | None = None,
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme != "http" or not parts.hostname or not parts.port:
             raise ValueError(f"a control API is http://HOST:PORT, not {url!r}")
@@ -56,6 +63,7 @@ class ControlClient:
         self._netloc = parts.netloc
         self._token = token
         self._answer_s = answer_s
+        self._view_period_ms = view_period_ms
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def state(self) -> State:
@@ -109,6 +117,8 @@ class ControlClient:
         Raises ControlUnavailable when the connection fails or falls silent.
         """
         headers = [] if last_event_id is None else [("Last-Event-ID", str(last_event_id))]
+        if self._view_period_ms is not None:
+            headers.append((VIEW_PERIOD_HEADER, str(self._view_period_ms)))
         async with self._request("GET", "/events", headers=headers) as pieces:
             lines = bytearray()
             async for piece in pieces:

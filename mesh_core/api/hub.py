@@ -1,6 +1,7 @@
 """Events for whoever watches: moments as they happen, views of what has changed, a ring to resume from.
 
-Views are built only while somebody watches, at most every `VIEW_PERIOD_S` and once per entity, however often
+Views are built only while somebody watches, at most as often as they want them (every `VIEW_PERIOD_S` unless they say
+otherwise) and once per entity, however often
 it changed: progress of many jobs cannot flood a console, and a participant nobody watches pays a set
 insertion, of which there are no more than the ring could tell of. Subscribers keep no queue; each is a position in the ring. One that falls off its end gets every
 view again, as if it had just connected.
@@ -86,7 +87,7 @@ class EventHub:
         self._dirty: dict[Entity, None] = {}
         self._flush_at: asyncio.TimerHandle | None = None
         self._flushed_s = float("-inf")
-        self._wakers: set[asyncio.Event] = set()
+        self._wakers: dict[asyncio.Event, float] = {}
         self._closed = False
 
     @property
@@ -110,17 +111,21 @@ class EventHub:
         self._mark([entity])
         if self._dirty and self._wakers and self._flush_at is None:
             loop = asyncio.get_running_loop()
-            self._flush_at = loop.call_at(max(loop.time(), self._flushed_s + VIEW_PERIOD_S), self._flush)
+            period_s = min(self._wakers.values())
+            self._flush_at = loop.call_at(max(loop.time(), self._flushed_s + period_s), self._flush)
 
     def _mark(self, entities: Iterable[Entity]) -> None:
         self._dirty |= dict.fromkeys(entities)
         if len(self._dirty) > RING_EVENTS:
             self._break_off()
 
-    async def stream(self, last_seen: int | None) -> AsyncGenerator[bytes, None]:
-        """Server-sent events: what was missed since `last_seen`, or all views, then what happens, until closed."""
+    async def stream(
+        self, last_seen: int | None, period_s: float | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """Server-sent events: what was missed since `last_seen`, or all views, then what happens, until closed. Views are
+        wanted at most every `period_s`; whoever else watches may have them come more often."""
         waker = asyncio.Event()
-        self._wakers.add(waker)
+        self._wakers[waker] = VIEW_PERIOD_S if period_s is None else period_s
         try:
             self._flush()
             position = self._seq if last_seen is None else last_seen
@@ -141,7 +146,7 @@ class EventHub:
                 elif not await _woken(waker):
                     yield b": still here\n\n"
         finally:
-            self._wakers.discard(waker)
+            del self._wakers[waker]
 
     def close(self) -> None:
         """End all streams after what is due."""

@@ -27,6 +27,10 @@ JobState: TypeAlias = Literal["pending", "open", "awarded", "leased", "settled",
 FINAL_STATES: frozenset[str] = frozenset({"settled", "cancelled", "failed"})
 
 
+VIEW_PERIOD_HEADER = "View-Period-Ms"
+"""Header of a request for `/events`: how many milliseconds apart views of one thing may be. Moments come at once anyway."""
+
+
 class Event(Struct, frozen=True):
     """One event; `node` is the peer id of the node that reports it.
 
@@ -400,7 +404,10 @@ ROUTES: tuple[RouteSpec, ...] = (
     RouteSpec("/health", "whether it works, in a few words; needs no token"),
     RouteSpec("/metrics", "counters as Prometheus text; needs no token"),
     RouteSpec("/state", "all views at once"),
-    RouteSpec("/events", "views and moments as they come"),
+    RouteSpec(
+        "/events",
+        "views and moments as they come; views at most every `View-Period-Ms`, if that header is there",
+    ),
     RouteSpec("/jobs/ID/certificate", "a settled job's receipt, for `verify receipt`"),
     RouteSpec("/jobs/ID/result", "the opened result of one of its own jobs"),
     RouteSpec("/jobs/ID/records", "views of the newest 200 records about a job"),

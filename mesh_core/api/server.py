@@ -13,10 +13,13 @@ import msgspec
 
 from mesh_core.api.http import Answer, HttpError, Request, Server
 from mesh_core.api.hub import EventHub
-from mesh_core.api.schema import COMMANDS, ROUTES, CheckedRecord, RecordView, State
+from mesh_core.api.schema import COMMANDS, ROUTES, VIEW_PERIOD_HEADER, CheckedRecord, RecordView, State
 
 OPEN_TO_ALL = frozenset({"/health", "/metrics"})
 """What every user of this machine may read: that a participant works, and numbers."""
+
+VIEW_PERIOD_MAX_S = 10.0
+"""Who wants views less often than this gets them as often."""
 
 _ID_BYTES = 32
 _BRANCHES = ("/jobs/", "/members/", "/records/", "/commands/")
@@ -128,7 +131,11 @@ class ControlServer:
         if last_seen is not None and not (last_seen.isascii() and last_seen.isdecimal()):
             raise HttpError(400, "Last-Event-ID is the id of an event: a whole number")
         position = int(last_seen[:20]) if last_seen is not None else None
-        return Answer(content_type="text/event-stream", stream=self._hub.stream(position))
+        wanted = request.headers.get(VIEW_PERIOD_HEADER.lower(), "")
+        if wanted and not (wanted.isascii() and wanted.isdecimal()):
+            raise HttpError(400, f"{VIEW_PERIOD_HEADER} is a whole number of milliseconds")
+        period_s = min(int(wanted[:9]) / 1000, VIEW_PERIOD_MAX_S) if wanted else None
+        return Answer(content_type="text/event-stream", stream=self._hub.stream(position, period_s))
 
     async def _record(self, name: str) -> Answer:
         record = await self._participant.record(_id(name, "a record's hash"))

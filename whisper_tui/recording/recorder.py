@@ -27,6 +27,10 @@ from whisper_tui.supervisor.rundir import RunDir
 FLUSH_S = 1.0
 """How long what happened may wait to be written. Nothing is done while nothing happens."""
 
+VIEW_PERIOD_MS = 250
+"""How far apart views are: as often as a console draws. Participants make them for whoever watches, so that fewer of them
+are what recording costs the mesh; moments are all recorded."""
+
 REFUSED_S = 10.0
 """How long a disk that refuses to write is left alone."""
 
@@ -83,7 +87,7 @@ async def record(run: RunDir, began_ms: float) -> None:
     state, first = _go_on_from(store.folder, plan)
     recorder = Recorder(Tape(store, about(plan, began_ms), state, first))
     try:
-        async with aclosing(live_source(run, plan).events()) as events:
+        async with aclosing(live_source(run, plan, VIEW_PERIOD_MS).events()) as events:
             async for event in events:
                 recorder.take(event)
     finally:

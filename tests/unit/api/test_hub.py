@@ -77,6 +77,20 @@ async def test_views_of_one_entity_keep_their_distance(monkeypatch: pytest.Monke
         assert [event.kind for event in await next_events(stream)] == ["moment"]
 
 
+async def test_who_wants_views_seldom_gets_moments_at_once_and_slows_nobody_down() -> None:
+    hub = hub_of(Things(a=1))
+    async with aclosing(hub.stream(None, 3600.0)) as seldom:
+        await next_events(seldom)
+        hub.dirty(("thing", b"a"))
+        hub.moment("moment", {})
+        assert [event.kind for event in await next_events(seldom)] == ["moment"]
+        async with aclosing(hub.stream(None)) as often:
+            await next_events(often)
+            hub.dirty(("thing", b"a"))
+            assert [event.kind for event in await next_events(often)] == ["thing"]
+        assert "thing" in [event.kind for event in await next_events(seldom)]
+
+
 async def test_nothing_is_built_while_nobody_watches() -> None:
     things = Things(a=1)
     hub = hub_of(things)

@@ -298,6 +298,16 @@ async def test_a_last_event_id_that_is_no_number_is_refused(running: Running) ->
     assert (await raw(running, head))[0] == 400
 
 
+async def test_a_period_of_views_that_is_no_number_is_refused_and_any_other_is_taken(
+    running: Running,
+) -> None:
+    head = f"GET /events HTTP/1.1\n{host(running)}\nAuthorization: Bearer {TOKEN}\nView-Period-Ms: often"
+    assert (await raw(running, head))[0] == 400
+    for period_ms in (0, 250, 10**12):
+        async with aclosing(ControlClient(running.url, TOKEN, view_period_ms=period_ms).events()) as events:
+            assert (await anext(events)).seq == 0
+
+
 async def test_nobody_there_is_said_with_the_address() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
