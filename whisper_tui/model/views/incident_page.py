@@ -157,7 +157,7 @@ def _job(frame: Frame, incident: Incident, job: str, epoch: int) -> list[Line]:
     )
     ended = f"  final {_after(incident, incident.finished.get(job))}" if job in incident.finished else ""
     excused = incident.excused.get(job, 0.0)
-    delay = f", {excused / 1000:g}s of it the configured delay" if excused else ""
+    delay = f", {excused / 1000:g}s of it delay" if excused else ""
     lines: list[Line] = [(INDENT, label, Span(f"lost at epoch {epoch}  {leased}{ended}{delay}", "dim"))]
     if again is not None:
         told = f"epoch {again.epoch} of {inert(name_of(state, again.holder), 20)}"
