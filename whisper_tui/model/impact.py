@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -48,7 +48,7 @@ def impact_of_silencing(state: State, peers: Sequence[str]) -> Impact:
 def keeps_quorum(state: State, job: JobView, gone: frozenset[str]) -> bool:
     """Whether the committee of `job` can still decide without `gone`."""
     weight = sum(
-        seat_weight(job, peer) for peer in job.committee if peer not in gone and _answers(state, peer)
+        seat_weight(job, peer) for peer in job.committee if peer not in gone and answers(state, peer)
     )
     return weight >= job.quorum
 
@@ -66,11 +66,16 @@ def voted_weight(job: JobView) -> int:
 
 def tolerance(state: State, job: JobView) -> int:
     """How many more single votes may fall silent before the job stalls; negative: so many must return."""
-    weight = sum(seat_weight(job, peer) for peer in job.committee if _answers(state, peer))
-    return weight - job.quorum
+    return tolerance_of(job, lambda peer: answers(state, peer))
 
 
-def _answers(state: State, peer: str) -> bool:
+def tolerance_of(job: JobView, answers: Callable[[str], bool]) -> int:
+    """The same, where it is known already who answers."""
+    return sum(seat_weight(job, peer) for peer in job.committee if answers(peer)) - job.quorum
+
+
+def answers(state: State, peer: str) -> bool:
+    """Whether it can vote, as far as anybody knows."""
     node = node_of(state, peer)
     return node.state in ("alive", "suspect") and node.runs
 

@@ -19,7 +19,12 @@ def _says(state: State, observer: str, other: str) -> bool:
 
 def sides_of(state: State, peers: Sequence[str]) -> Mapping[str, int]:
     """The side that each of `peers` is on; side 0 is that of the operator's node. Empty while nobody is cut off."""
-    if not any(known.node is not None and known.node.partitioned_from for known in state.observers.values()):
+    hidden = {
+        peer: frozenset(known.node.partitioned_from)
+        for peer, known in state.observers.items()
+        if known.node is not None and known.node.partitioned_from
+    }
+    if not hidden:
         return {}
     left = dict.fromkeys(sorted(peers, key=lambda peer: peer != state.primary))
     found: dict[str, int] = {}
@@ -30,9 +35,13 @@ def sides_of(state: State, peers: Sequence[str]) -> Mapping[str, int]:
         while waiting:
             here = waiting.pop()
             found[here] = number
-            near = [peer for peer in left if not cut_from(state, here, peer)]
+            from_here = hidden.get(here, NOBODY)
+            near = [peer for peer in left if peer not in from_here and here not in hidden.get(peer, NOBODY)]
             waiting += near
             for peer in near:
                 del left[peer]
         number += 1
     return found if number > 1 else {}
+
+
+NOBODY: frozenset[str] = frozenset()

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 from msgspec import to_builtins
+from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from tests.unit.console.feeder import START_MS, Feeder, peer_of, rescue_story
 from tests.unit.console.harness import Bench, CountingDriver
+from whisper_tui.model.sides import sides_of
 from whisper_tui.model.views.packets import TRAVEL_MS
+from whisper_tui.widgets.table import LineTable
 
 
 @pytest.fixture
@@ -34,6 +37,9 @@ async def test_nothing_changes_and_nothing_is_sent(size: tuple[int, int]) -> Non
             await pilot.pause()
         assert CountingDriver.sent() == 0
 
+
+KEY_S = 0.05
+"""Processor time until a key is answered."""
 
 SECOND_BYTES_MAX = 25 * 1024
 
@@ -119,3 +125,40 @@ async def test_a_large_mesh_is_drawn_and_answers_keys_quickly() -> None:
             bench.console.tick()
         assert (time.process_time() - began) / 4 < 0.25
         assert "node21" in bench.text()
+
+
+@pytest.mark.parametrize("key", ["2", "3", "4"])
+async def test_a_large_mesh_is_filtered_and_sorted_within_the_budget_of_a_key(key: str) -> None:
+    mesh = Feeder(500)
+    for name in mesh.everyone:
+        mesh.tell("operator", "member", to_builtins(mesh.members[name]))
+    mesh.submit()
+    for number in range(1, 501):
+        job = mesh.jobs[f"q1.{number}"]
+        mesh.tell("operator", "job", to_builtins(replace(job, committee=job.committee[:7])))
+    bench = Bench(mesh)
+    async with bench.console.run_test(size=(120, 40)) as pilot:
+        await bench.press(pilot, key)
+        table = bench.console.screen.focused
+        assert isinstance(table, LineTable) and len(table.table.keys) >= 500
+        spent = []
+        for act in (table.action_cursor_down, table.action_sort, table.action_turn, table.action_hold):
+            began = time.process_time()
+            act()
+            spent.append(time.process_time() - began)
+        assert max(spent) < KEY_S, spent
+
+
+def test_the_sides_of_a_large_partition_are_found_quickly() -> None:
+    mesh = Feeder(500)
+    for name in mesh.everyone:
+        mesh.tell("operator", "member", to_builtins(mesh.members[name]))
+    cut = [peer_of(name) for name in mesh.names[:250]]
+    mesh.tell("operator", "node", {**to_builtins(mesh._node("operator")), "partitioned_from": cut})
+    for name in mesh.names[250:]:
+        mesh.tell(name, "node", {**to_builtins(mesh._node(name)), "partitioned_from": cut})
+    state = mesh.state(primary=peer_of("operator"))
+    peers = [peer_of(name) for name in mesh.everyone]
+    began = time.process_time()
+    sides = sides_of(state, peers)
+    assert time.process_time() - began < 0.05 and sorted(set(sides.values())) == [0, 1]

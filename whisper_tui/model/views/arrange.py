@@ -8,7 +8,7 @@ from typing import Any
 
 from whisper_tui.model.glyphs import Glyphs
 from whisper_tui.model.views.base import Column, Table
-from whisper_tui.model.views.filters import Row, number_of, row_matcher
+from whisper_tui.model.views.filters import number_of, row_matcher
 
 MANY = 300
 """Rows from which on filtering and sorting is not done at every frame."""
@@ -109,23 +109,22 @@ class Arrangement:
 
     def _arranged(self, table: Table) -> tuple[str, ...]:
         keys = table.keys
-        if self.pattern or self.sorted_by:
-            rows = {key: told(table, key) for key in keys}
-            if self.pattern:
-                matches = row_matcher(self.pattern)
-                keys = tuple(key for key in keys if matches(rows[key]))
-            if self.sorted_by and not self.held:
-                keys = self._sorted(table, keys, rows)
+        if self.pattern:
+            matches = row_matcher(self.pattern)
+            keys = tuple(key for key in keys if matches(told(table, key)))
+        if self.sorted_by and not self.held:
+            keys = self._sorted(table, keys)
         if self.held:
             return self._kept(keys)
         return keys[::-1] if self.descending and not self.sorted_by else keys
 
-    def _sorted(
-        self, table: Table, keys: tuple[str, ...], rows: dict[str, dict[str, str]]
-    ) -> tuple[str, ...]:
+    def _sorted(self, table: Table, keys: tuple[str, ...]) -> tuple[str, ...]:
         """Rows without a value come last, whichever way round; headings over other rows would tell nothing any more."""
-        title = self.sorted_by.lower()
-        values = {key: rank(rows[key], title) for key in keys if not table.heads(key)}
+        titles = [column.title for column in table.columns]
+        if self.sorted_by not in titles:  # a view may offer other columns in another size
+            return keys
+        at = titles.index(self.sorted_by)
+        values = {key: rank(_cell(table, key, at)) for key in keys if not table.heads(key)}
         known = [key for key, value in values.items() if value is not None]
         known.sort(key=lambda key: values[key] or (), reverse=self.descending)
         return (*known, *(key for key, value in values.items() if value is None))
@@ -138,9 +137,13 @@ class Arrangement:
         return (*kept, *(key for key in keys if key not in known))
 
 
-def rank(row: Row, title: str) -> tuple[Any, ...] | None:
-    """What a row is sorted by: numbers as numbers before words, `node2` before `node10`; None when it says nothing."""
-    text = row.get(title, "")
+def _cell(table: Table, key: str, at: int) -> str:
+    row = table.row(key)
+    return "".join(span.text for span in row[at]).strip() if at < len(row) else ""
+
+
+def rank(text: str) -> tuple[Any, ...] | None:
+    """What a cell is sorted by: numbers as numbers before words, `node2` before `node10`; None when it says nothing."""
     number = number_of(text)
     if number is not None:
         return (0, number)

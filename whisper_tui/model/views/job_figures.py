@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache, partial
 
 from mesh_core.api.schema import FINAL_STATES, JobView
-from whisper_tui.model.impact import tolerance
+from whisper_tui.model.impact import answers, tolerance_of
 from whisper_tui.model.selectors import Question, is_stalled, questions
 from whisper_tui.model.state import State
 from whisper_tui.model.views.base import Column, Frame, Line, Span, Table, seconds
@@ -37,6 +38,7 @@ def jobs_in_figures(frame: Frame, width: int) -> Table:
     question_of = {job.job: question for question in found.values() for job in question.jobs}
     keys = tuple(key for one in found.values() for key in (one.id, *(job.job for job in one.jobs)))
     axes = _axes(frame)
+    votes = cache(partial(answers, frame.state))
 
     def row(key: str) -> tuple[Line, ...]:
         if key in found:
@@ -44,7 +46,7 @@ def jobs_in_figures(frame: Frame, width: int) -> Table:
         job = frame.state.jobs[key].view
         label, state, holder, tokens, answer = cells_of(frame, job, words)
         bar = waterfall(frame, job, axes(question_of[key]), timeline)
-        return ((Span(" "), *label), state, bar, holder, tokens, *_figures(frame, job), answer)
+        return ((Span(" "), *label), state, bar, holder, tokens, *_figures(frame, job, votes), answer)
 
     def page(key: str) -> str:
         return "question" if key in found else "job"
@@ -64,7 +66,7 @@ def _axes(frame: Frame) -> Callable[[Question], tuple[float, float]]:
     return axis
 
 
-def _figures(frame: Frame, job: JobView) -> tuple[Line, ...]:
+def _figures(frame: Frame, job: JobView, votes: Callable[[str], bool]) -> tuple[Line, ...]:
     nothing = frame.glyphs.nothing
     rate = tokens_per_s(frame.state, job, frame.now_ms)
     return (
@@ -73,7 +75,7 @@ def _figures(frame: Frame, job: JobView) -> tuple[Line, ...]:
         (Span(seconds(ran_ms(frame.state, job, frame.now_ms), nothing=nothing), "dim"),),
         (Span(seconds(max(0.0, end_ms(job, frame.now_ms) - job.submitted_ms)), "dim"),),
         (Span(key_badge(job), "dim"),),
-        _bears(frame, job),
+        _bears(frame, job, votes),
     )
 
 
@@ -107,9 +109,9 @@ def key_badge(job: JobView) -> str:
     return f"{job.threshold}-of-{max(0, len(job.committee) - 1)}"
 
 
-def _bears(frame: Frame, job: JobView) -> Line:
+def _bears(frame: Frame, job: JobView, votes: Callable[[str], bool]) -> Line:
     """How many more of its committee may fall silent."""
     if job.state in FINAL_STATES:
         return (Span(frame.glyphs.nothing, "dim"),)
-    spare = tolerance(frame.state, job)
+    spare = tolerance_of(job, votes)
     return (Span(str(spare), "warn" if spare < 1 or is_stalled(job) else "text"),)
