@@ -263,6 +263,8 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
         self._condition = self._condition_now()
         changed = self._drawn is not self.frame.state or is_slow(self._condition) != was_slow
         if changed or self._frozen is not None or self._moves():
+            if self._link is not None:
+                self._link.calm()
             self.draw()
 
     def _draw_soon(self) -> None:

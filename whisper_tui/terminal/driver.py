@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from textual.drivers.linux_driver import LinuxDriver
-from textual.events import CursorPosition
+from textual.events import CursorPosition, Key
 from textual.message import Message
 
 from whisper_tui.terminal.link import Link
@@ -42,6 +42,8 @@ class TerminalDriver(LinuxDriver):
             if self._link is not None:
                 self._link.answered()
             return
+        if isinstance(message, Key) and self._link is not None:
+            self._link.hurry()
         super().process_message(message)
 
     def _sigcont_application(self, *_: object) -> None:

@@ -1,7 +1,8 @@
-"""The way to the terminal: one frame at a time, the next when the terminal has answered that it has the last.
+"""The way to the terminal: one piece at a time, the next when the terminal has answered that it has the last.
 
 Whatever stands between here and the eyes of the operator (buffers of the kernel, of ssh, of a modem) holds at most one
-frame, so that what is seen is never older than it takes to send one, and a slow link gets fewer frames, not late ones.
+piece, so that what is seen is never older than it takes to send one, and a slow link gets fewer frames, not late ones. A
+frame is one piece where that is quick; elsewhere it comes in several, and what answers a key goes first.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from whisper_tui.terminal.pace import Pace
 from whisper_tui.terminal.picture import Picture
 
 ASK: Final = "\x1b[6n"
@@ -55,7 +57,13 @@ class Link:
         self._state = threading.Condition()
         self._answers = True
         self._heard = False
+        self._settled = False
         self._sent_at: float | None = None
+        self._sent_bytes = 0
+        self._asked = False
+        self._hurried = False
+        self._frame_since: float | None = None
+        self._pace = Pace()
         self._recent: deque[tuple[float, float]] = deque(maxlen=RECENT_FRAMES)
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="terminal", daemon=True)
@@ -72,6 +80,16 @@ class Link:
             self._picture.feed(data)
             self._state.notify()
 
+    def hurry(self) -> None:
+        """A key was pressed: what is drawn next goes before everything that waits."""
+        with self._state:
+            self._picture.hurries = True
+
+    def calm(self) -> None:
+        """What is drawn next answers no key any more."""
+        with self._state:
+            self._picture.hurries = False
+
     def repaint(self) -> None:
         """Send everything again: something else has drawn on the terminal."""
         with self._state:
@@ -82,6 +100,9 @@ class Link:
         """The terminal has answered: it has everything that was sent."""
         with self._state:
             self._heard = True
+            if not self._answers and not self._settled:
+                self._answers = True  # it was late, and taken for one that never does
+                self._pace.late()
             self._arrived()
 
     @property
@@ -91,19 +112,19 @@ class Link:
             now = self._monotonic()
             while self._recent and now - self._recent[0][0] > RECENT_S:
                 self._recent.popleft()
-            under_way = now - self._sent_at if self._sent_at is not None else 0.0
+            under_way = now - self._frame_since if self._frame_since is not None else 0.0
             return max(under_way, max((took for _, took in self._recent), default=0.0))
 
     @property
     def is_busy(self) -> bool:
         """Whether a frame is on its way: one drawn now would wait for it."""
         with self._state:
-            return self._sent_at is not None
+            return self._frame_since is not None
 
     def settle(self) -> None:
         """Wait until no answer is due, and ask for none any more: the terminal is about to be somebody else's."""
         with self._state:
-            self._answers = False
+            self._answers, self._settled = False, True
             wait_s = PARTING_S if self._heard else SILENT_AFTER_S
             self._state.wait_for(lambda: self._sent_at is None, wait_s)
 
@@ -114,32 +135,63 @@ class Link:
             self._state.notify_all()
         self._thread.join(PARTING_S)
 
+    def next_piece(self) -> str:
+        """What is to be sent now; nothing while nothing is, or an answer to what was sent before is due.
+
+        What answers a key does not wait for that, once: more of it would pile up before a slow link.
+        """
+        with self._state:
+            if self._sent_at is not None and self._may_hurry():
+                self._hurried = True
+                return self._picture.changes(0)
+            if not self._may_send():
+                return ""
+            self._asked = self._answers and not self._closing
+            data = self._picture.changes(self._pace.limit if self._asked else None)
+            if not data:
+                self._frame_ends()
+                return ""
+            self._sent_at, self._sent_bytes = self._monotonic(), len(data.encode())
+            if self._frame_since is None:
+                self._frame_since = self._sent_at
+            return data + ASK if self._asked else data
+
     def _run(self) -> None:
         while True:
             with self._state:
-                while not self._may_send():
+                while not (self._may_hurry() or self._may_send()):
                     self._state.wait(self._patience_s())
-                data, asks = self._picture.changes(), self._answers and not self._closing
+                data = self.next_piece()
                 if not data and self._closing:
                     return
-                if not data:
-                    continue
-                self._sent_at = self._monotonic()
+            if not data:
+                continue
             try:
-                self._sink.write(data + ASK if asks else data)
+                self._sink.write(data)
                 self._sink.flush()
             except OSError:
                 return  # hung up: there is nobody to tell
-            if not asks:
-                with self._state:
+            with self._state:
+                if not self._asked:
                     self._arrived()
 
+    def _may_hurry(self) -> bool:
+        return self._asked and not self._hurried and not self._closing and self._picture.answers_a_key
+
     def _arrived(self) -> None:
-        if self._sent_at is not None:
+        if self._sent_at is not None and self._asked:
             now = self._monotonic()
-            self._recent.append((now, now - self._sent_at))
-        self._sent_at = None
+            self._pace.arrived(now, self._sent_bytes, now - self._sent_at)
+        self._sent_at, self._hurried = None, False
+        if not self._picture.is_due:
+            self._frame_ends()
         self._state.notify_all()
+
+    def _frame_ends(self) -> None:
+        if self._frame_since is not None:
+            now = self._monotonic()
+            self._recent.append((now, now - self._frame_since))
+            self._frame_since = None
 
     def _may_send(self) -> bool:
         if self._closing:
@@ -151,7 +203,7 @@ class Link:
             return False
         if patience_s is not None:
             self._answers = self._answers and self._heard  # who never answers is not asked any more
-            self._sent_at = None
+            self._sent_at = self._frame_since = None
         return True
 
     def _patience_s(self) -> float | None:

@@ -57,6 +57,8 @@ class Picture:
         self._pen = PLAIN
         self._synchronised = False
         self._due: list[str] = []
+        self.hurries = False
+        """Whether what is fed now answers a key: it is sent before everything else."""
         self.resize(width, height)
 
     def resize(self, width: int, height: int) -> None:
@@ -66,6 +68,8 @@ class Picture:
         self._wanted: list[list[Cell]] = [[_UNDRAWN] * width for _ in range(height)]
         self._shown: list[list[Cell | None]] = [[_UNDRAWN] * width for _ in range(height)]
         self._touched: set[int] = set()
+        self._hurried: set[int] = set()
+        self._next = 0
 
     def forget(self) -> None:
         """Something else has drawn on the terminal: show everything again."""
@@ -76,6 +80,11 @@ class Picture:
     def is_due(self) -> bool:
         """Whether there may be something to send."""
         return bool(self._due or self._touched)
+
+    @property
+    def answers_a_key(self) -> bool:
+        """Whether some of it answers a key."""
+        return bool(self._hurried)
 
     def cells(self) -> list[list[Cell]]:
         """What should be shown."""
@@ -109,35 +118,58 @@ class Picture:
         if start < self.width:
             self._wanted[self._y][start : self._x] = cells[: self.width - start]
             self._touched.add(self._y)
+            if self.hurries:
+                self._hurried.add(self._y)
 
-    def changes(self) -> str:
-        """What makes the terminal show what it should; from then on it is taken to show it."""
-        due = "".join([*self._due, self._difference()])
+    def changes(self, limit: int | None = None) -> str:
+        """What makes the terminal show what it should, or the most pressing part of it: the lines that answer a key, and of
+        the others, which take turns, so much that it is little more than `limit` bytes. From then on it is taken to show
+        it."""
+        self.hurries = self.hurries and not self._hurried
+        due = "".join([*self._due, self._difference(limit)])
         self._due.clear()
         return due
 
-    def _difference(self) -> str:
+    def _difference(self, limit: int | None = None) -> str:
         parts: list[str] = []
-        pen, at = PLAIN, _NOWHERE
-        for y in sorted(self._touched):
+        pen, at, size = PLAIN, _NOWHERE, 0
+        for y in self._in_turn():
             wanted, shown = self._wanted[y], self._shown[y]
             if wanted == shown:
+                self._arrive(y)
                 continue
             for x, cell in enumerate(wanted):
                 if cell == shown[x]:
                     continue
                 char, style = cell
                 if char:
+                    if limit is not None and size >= limit and y not in self._hurried:
+                        self._next = y
+                        break
                     after = _kept(pen, style) if char == " " else style
-                    parts += (_move(at, (y, x)), _switch(pen, after), char)
+                    drawn = f"{_move(at, (y, x))}{_switch(pen, after)}{char}"
+                    parts.append(drawn)
+                    size += len(drawn) if drawn.isascii() else len(drawn) + 2
                     pen, at = after, (y, x + get_character_cell_size(char[0]))
-            self._shown[y] = list(wanted)
-        self._touched.clear()
+                shown[x] = cell
+            else:
+                self._arrive(y)
+                continue
+            break
         if not parts:
             return ""
         parts += (_switch(pen, PLAIN), _move(at, (self._y, self._x)))
         drawn = "".join(parts)
         return f"{SYNC_START}{drawn}{SYNC_END}" if self._synchronised else drawn
+
+    def _in_turn(self) -> list[int]:
+        rest = sorted(self._touched - self._hurried)
+        later = [y for y in rest if y >= self._next]
+        return [*sorted(self._hurried), *later, *rest[: len(rest) - len(later)]]
+
+    def _arrive(self, y: int) -> None:
+        self._touched.discard(y)
+        self._hurried.discard(y)
 
 
 @lru_cache(4096)
