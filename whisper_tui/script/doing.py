@@ -177,7 +177,8 @@ async def _done(stage: Stage, outcome: Outcome) -> str:
 
     def shows(state: State, view: ProcessView) -> bool:
         process = state.processes.get((view.name, view.part))
-        return process is not None and (process.state == view.state or process.state in DOWN)
+        awaited = "running" if view.state == "starting" else view.state
+        return process is not None and (process.state == awaited or process.state in DOWN)
 
     def known(state: State) -> bool:
         told = any(

@@ -29,6 +29,24 @@ async def test_an_action_is_done_when_its_processes_are_seen_as_it_left_them(tmp
     assert await pausing == "pause node1"
 
 
+async def test_what_was_starting_is_waited_for_until_it_runs_or_has_ended(tmp_path: Path) -> None:
+    mesh = StandIn(tmp_path)
+    stage = mesh.stage()
+
+    async def revive(names: list[str]) -> Outcome:
+        mesh.feeder.action("revive", names, "whisper-tui revive node1")
+        moment = ActionMoment("revive", names, "script", START_MS + mesh.feeder.now_ms, "")
+        return Outcome(moment, [ProcessView("node1", "provider", state="starting")])
+
+    mesh.actions.revive = revive  # type: ignore[method-assign]
+    reviving = asyncio.create_task(doing.revive(stage, Nodes(["node1"])))
+    await mesh.picture.awaited.wait()
+    mesh.tell()
+    mesh.feeder.tell("supervisor", "process", {"name": "node1", "part": "provider", "state": "running"})
+    mesh.tell()
+    assert await reviving == "revive node1"
+
+
 async def test_a_question_is_asked_when_the_operators_node_shows_it(tmp_path: Path) -> None:
     mesh = StandIn(tmp_path)
     stage = mesh.stage()

@@ -102,3 +102,26 @@ expect = { path = "screen", contains = "confirmed dead" }
     assert found["failure"] is None
     assert code == 0
     assert found["incidents"][0]["action"] == "kill"
+
+
+async def test_a_storm_breaks_and_mends_in_virtual_time() -> None:
+    text = """
+name = "x"
+source = "simulation"
+timeout = "5m"
+mesh = { nodes = 6, fast = true, exec_delay = "300ms" }
+[[step]]
+do = "storm"
+args = { lasting = "15s", query = "why?", every = "1500ms", away = "4s" }
+within = "1m"
+[[step]]
+wait = [{ path = "nodes.agreed", eq = 6 }, { path = "run.questions_open", eq = 0 }, { path = "jobs.open", eq = 0 }]
+within = "90s"
+[[step]]
+expect = [{ path = "jobs.settled_twice", eq = 0 }, { path = "jobs.lost", eq = 0 }]
+"""
+    code, found = await run(text, Filming(), seed="3")
+    assert found["failure"] is None
+    assert code == 0
+    assert found["incidents"]
+    assert found["load"]["answered"] == found["load"]["questions"] > 3
