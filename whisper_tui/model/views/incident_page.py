@@ -118,7 +118,11 @@ def _sights(frame: Frame, incident: Incident) -> list[Line]:
     state = frame.state
     pairs = sorted(
         {*incident.suspected, *incident.confirmed},
-        key=lambda pair: (name_of(state, pair[1]), incident.confirmed.get(pair, float("inf"))),
+        key=lambda pair: (
+            name_of(state, pair[1]),
+            incident.confirmed.get(pair, float("inf")),
+            name_of(state, pair[0]),
+        ),
     )
     return [
         (
