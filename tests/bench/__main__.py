@@ -8,7 +8,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.bench import axl_nodes, blocks, console, growth, live, load, report, simulated  # noqa: F401  (importing registers their benches)
+from tests.bench import axl_nodes, blocks, console, growth, live, load, report, simulated, terminal  # noqa: F401  (importing registers their benches)
 from tests.bench.figures import BENCHES, LONG, Figure
 
 
