@@ -290,7 +290,18 @@ def _source(state: State, event: Event) -> State:
         state = _with_observer(state, replace(observer, generation=observer.generation + 1))
     if before is not None and before.state != source.state:
         state = journal.record(state, event)
+    if before is not None and source.fresh and not _restarted(state, before):
+        missed_ms = 0.0 if before.state == "live" else event.at_ms - before.since_ms
+        gap = {"node": source.node, "missed_ms": max(0.0, missed_ms)}
+        state = journal.record(state, Event(0, event.at_ms, SUPERVISOR, "gap", gap))
     return _with_liveness(replace(state, stopped=_is_stopped(state)), event.at_ms)
+
+
+def _restarted(state: State, before: Source) -> bool:
+    """Whether the interruption is that of a process that was down: while it was, there was nothing to miss."""
+    process = state.processes.get((before.node, "provider"))
+    was_heard = before.peer == "" or before.peer in state.observers
+    return not was_heard or (process is not None and process.since_ms > before.since_ms)
 
 
 def _is_stopped(state: State) -> bool:

@@ -59,6 +59,7 @@ _TONES: dict[str, tuple[str, Tone]] = {
     "action": ("me", "accent"),
     "process": ("event", "dim"),
     "source": ("event", "dim"),
+    "gap": ("gap", "suspect"),
 }
 """Sign (a field of `Glyphs`) and tone of each kind."""
 
@@ -232,6 +233,13 @@ def _source(_state: State, entry: LogEntry, _glyphs: Glyphs) -> str:
     return f"events of {entry.data.get('node')} {told.get(str(entry.data.get('state')), '?')}"
 
 
+def _gap(_state: State, entry: LogEntry, _glyphs: Glyphs) -> str:
+    """What is shown is whole again; what happened meanwhile is not told."""
+    missed_ms = float(entry.data.get("missed_ms", 0))
+    since = f"of {missed_ms / 1000:.1f} s " if missed_ms else ""
+    return f"a gap {since}in the events of {entry.data.get('node')}: all views are new, what happened in it is not told"
+
+
 def _answered(state: State, entry: LogEntry, _glyphs: Glyphs) -> str:
     query = state.queries.get(str(entry.data.get("query")))
     done = query.view.state if query and query.view.state in ("failed", "cancelled") else "answered"
@@ -249,5 +257,6 @@ _SPECIAL: dict[str, Callable[[State, LogEntry, Glyphs], str]] = {
     "process": _process,
     "ready": _ready,
     "source": _source,
+    "gap": _gap,
     "query_answered": _answered,
 }

@@ -386,6 +386,29 @@ async def test_an_interrupted_stream_is_said_with_its_age() -> None:
         assert "STALE 8.0s, retry in 4.0s" in bench.text() and "node1" in bench.text()
 
 
+async def test_a_stream_that_was_resumed_leaves_no_gap_and_one_that_began_anew_does() -> None:
+    bench = Bench(rescue_story(until="running"))
+    async with bench.console.run_test(size=(120, 40)) as pilot:
+        bench.mesh.source("operator", "stale", retry_ms=400)
+        bench.mesh.wait(3_000)
+        bench.mesh.source("operator", "live")
+        await bench.press(pilot, "8")
+        assert "events of operator come again" in bench.text() and "a gap" not in bench.text()
+        bench.mesh.source("operator", "stale", retry_ms=400)
+        bench.mesh.wait(8_000)
+        bench.mesh.source("operator", "live", fresh=True)
+        await bench.settle(pilot)
+        assert "a gap of 8.0 s in the events of operator" in bench.text() and "LIVE" in bench.lines()[0]
+
+
+async def test_a_process_that_was_down_has_missed_nothing() -> None:
+    bench = Bench(rescue_story(until="confirmed"))
+    bench.mesh.revive("node2")
+    async with bench.console.run_test(size=(120, 40)) as pilot:
+        await bench.press(pilot, "8")
+        assert "events of node2 come again" in bench.text() and "a gap" not in bench.text()
+
+
 @pytest.mark.parametrize(("size", "shown"), [((60, 18), "node6"), ((38, 8), "6/6 up"), ((20, 3), "6/6 up")])
 async def test_a_terminal_that_is_too_small_still_tells_something(size: tuple[int, int], shown: str) -> None:
     bench = Bench(rescue_story(until="running"))
