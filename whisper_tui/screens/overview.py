@@ -6,6 +6,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widget import Widget
 
+from whisper_tui.model.numbers import counted
 from whisper_tui.model.views import (
     auctions,
     events,
@@ -18,12 +19,22 @@ from whisper_tui.model.views import (
     packets,
     topology,
 )
-from whisper_tui.model.views.base import Frame, Line, Lines, Span, fit_line
+from whisper_tui.model.views.base import Frame, Line, Lines, Span, fit, fit_line, line_cells
 from whisper_tui.screens.view import Kit, View
 from whisper_tui.widgets.lines import LinesPane
 from whisper_tui.widgets.table import LineTable
 
 NODES_ROWS_MAX = 17
+MARKET_ROWS = 6
+
+LEASES = 4
+"""Leases in the strips."""
+
+ROOMY = 76
+"""Columns from which two leases stand side by side and strips have whole words before them."""
+
+_LABELS = (" AUCTION  ", " LEASES   ", " INCIDENT ")
+_SHORT = (" AUCT  ", " LEASE ", " INC   ")
 
 
 class Overview(View):
@@ -84,6 +95,8 @@ class Overview(View):
                 self._sync_third(frame)
         elif self.shape == "compact":
             self._sync_compact(frame)
+        else:
+            self._sync_small(frame)
 
     def moves(self, frame: Frame) -> bool:
         """Work is on its way, and there is a mesh drawn to see it on."""
@@ -92,7 +105,10 @@ class Overview(View):
     def _set_heights(self, frame: Frame) -> None:
         """Nodes take the lines they need."""
         count = len(frame.state.members) or 1
-        if self.shape == "small" or self.zoomed is not None:
+        if self.shape == "small" and self.zoomed is None:
+            return
+        self.give(self._market, MARKET_ROWS)
+        if self.zoomed is not None:
             self.give(self.nodes, "1fr")
             self.give(self.jobs, "1fr")
             return
@@ -113,7 +129,7 @@ class Overview(View):
         self.titled(self._nodes_title, "Nodes", (), self.title_role(self.nodes))
         live = jobs.live_line(frame, self._jobs_title.size.width, self.jobs.cursor)
         self.titled(self._jobs_title, "Questions and jobs", (live,), self.title_role(self.jobs))
-        self.titled(self._market, "Auctions and leases", self._auctions_and_leases(frame))
+        self._sync_market(frame)
         self._grown(self._incident, incidents.incident_title(frame), incidents.incident_lines(frame))
         self.titled(self._events, "Events", events.event_lines(frame, shown.height - 1, shown.width))
 
@@ -129,36 +145,76 @@ class Overview(View):
         self._leases.sync(auctions.leases_table(frame))
         self.titled(self._history, "Incidents", incidents.history_lines(frame, history.height - 1))
 
-    def _auctions_and_leases(self, frame: Frame) -> Lines:
-        size = self._market.size
-        newest = tuple((Span(" "), *line) for line in market.auction_lines(frame, 2, size.width - 1))
-        leases = market.lease_lines(frame, 2 * (size.height - 1 - len(newest)))
-        return (*newest, *_pairs(leases, size.width, " "))
+    def _sync_market(self, frame: Frame) -> None:
+        """Two auctions at most, and as many leases as there is room for; how many more there are stands above."""
+        width = self._market.size.width
+        newest = tuple((Span(" "), *line) for line in market.auction_lines(frame, 2, width - 1))
+        room = 2 * (MARKET_ROWS - 1 - len(newest))
+        beyond = market.leases_beyond(frame, room)
+        more = f", {counted(beyond, 'more lease')}" if beyond else ""
+        leases = _pairs(market.lease_lines(frame, room), width, " ")
+        self.titled(self._market, f"Auctions and leases{more}", (*newest, *leases))
 
     def _sync_compact(self, frame: Frame) -> None:
         """Strips: what is being written, the newest auction, leases, the newest incident; then events."""
         width, shown = self._market.size.width, self._events.size
-        (auction,) = market.auction_lines(frame, 1, width - len(_AUCTION))
-        leases = _pairs(market.lease_lines(frame, 4), width, _LEASES)
-        strips = (
-            jobs.live_line(frame, width, self.jobs.cursor),
-            (Span(_AUCTION, "dim"), *auction),
-            *(leases if len(leases) > 1 else (*leases, ())),
-            (Span(_INCIDENT, "dim"), *incidents.incident_strip(frame, width - len(_INCIDENT))),
-        )
-        self.titled(self._market, "", strips)
+        self.titled(self._market, "", self._strips(frame, width))
         self.titled(self._events, "", events.event_lines(frame, shown.height - 1, shown.width))
 
+    def _sync_small(self, frame: Frame) -> None:
+        """The rows that the table leaves are for strips, of few rows for the last ones, and for events."""
+        table = self.main
+        assert isinstance(table, LineTable)
+        rows = 1 + max(1, len(table.table.keys))
+        free = self.size.height - rows
+        width, shown = self.size.width, self._events.size
+        strips = self._strips(frame, width)[-(free - 1) :] if free > 1 else ()
+        left = free - 1 - len(strips)
+        self.set_class(bool(strips), "-strips")
+        self.set_class(left > 1, "-events")
+        self.give(table, rows if strips else "1fr")
+        if strips:
+            self.give(self._market, len(strips) + 1 if left > 1 else "1fr")
+            self.titled(self._market, "", strips)
+        if left > 1:
+            self.titled(self._events, "", events.event_lines(frame, shown.height - 1, shown.width))
 
-_AUCTION, _LEASES, _INCIDENT = " AUCTION  ", " LEASES   ", " INCIDENT "
+    def _strips(self, frame: Frame, width: int) -> Lines:
+        """What is being written, the newest auction, four leases, the newest incident."""
+        auctions_, leases_, incident_ = _LABELS if width >= ROOMY else _SHORT
+        (auction,) = market.auction_lines(frame, 1, width - len(auctions_))
+        leases = _pairs(
+            market.lease_lines(frame, LEASES), width, leases_, market.leases_beyond(frame, LEASES)
+        )
+        stages = incidents.incident_strip(frame, width - len(incident_))
+        return (
+            jobs.live_line(frame, width, self.jobs.cursor),
+            (Span(auctions_, "dim"), *auction),
+            *(leases if len(leases) > 1 else (*leases, ())),
+            *_folded(stages, width, incident_),
+        )
 
 
-def _pairs(leases: Lines, width: int, label: str) -> Lines:
-    """Two leases to a line, the first line after a label."""
+def _pairs(leases: Lines, width: int, label: str, beyond: int = 0) -> Lines:
+    """Two leases to a line if there is room, the first line after a label, the last after how many there are beyond."""
     half = (width - len(label)) // 2
+    abreast = 2 if width >= ROOMY else 1
     lines: list[Line] = []
-    for at in range(0, max(1, len(leases)), 2):
-        start = Span(label if at == 0 else " " * len(label), "dim")
-        first, second = (*leases[at : at + 2], (), ())[:2]
+    for at in range(0, max(1, len(leases)), abreast):
+        is_last = at + abreast >= len(leases)
+        told = label if at == 0 else f" +{beyond}" if beyond and is_last else ""
+        start = Span(fit(told, len(label)), "dim")
+        first, second = (*leases[at : at + abreast], (), ())[:2]
         lines.append((start, *(fit_line(first, half) if second else first), *second))
+    return tuple(lines)
+
+
+def _folded(stages: Line, width: int, label: str) -> Lines:
+    """Pairs of a name and a figure in as many lines as they need, the first line after a label."""
+    lines: list[Line] = [(Span(label, "dim"),)]
+    for at in range(0, len(stages), 2):
+        pair = stages[at : at + 2]
+        if len(lines[-1]) > 1 and line_cells((*lines[-1], *pair)) > width:
+            lines.append((Span(" " * len(label)),))
+        lines[-1] += pair
     return tuple(lines)

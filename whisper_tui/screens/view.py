@@ -20,7 +20,7 @@ from whisper_tui.widgets.table import LineTable
 Shape: TypeAlias = Literal["full", "wide", "compact", "small"]
 
 SHAPES: tuple[tuple[Shape, int, int], ...] = (("full", 200, 60), ("wide", 120, 34), ("compact", 80, 24))
-"""Layouts, and from how many columns and rows of the whole terminal on they are taken; `small` has room for one pane."""
+"""Layouts, and from how many columns and rows of the whole terminal on they are taken; `small` has room for one table, and strips if rows are left."""
 
 
 class Kit(NamedTuple):

@@ -220,7 +220,7 @@ async def test_200_by_60_has_everything_at_once() -> None:
         ((120, 40), ("─ Mesh", "─ Events", "TIMELINE"), ("─ Bids",)),
         ((119, 40), ("AUCTION", "LEASES"), ("─ Mesh",)),
         ((80, 24), ("AUCTION", "LEASES", "INCIDENT"), ("─ Mesh", "TIMELINE")),
-        ((79, 24), ("NODE",), ("AUCTION ", "TIMELINE")),
+        ((79, 24), ("NODE", "AUCTION ", "INCIDENT"), ("─ Mesh", "TIMELINE")),
         ((60, 15), ("NODE",), ("AUCTION ", "TIMELINE")),
         ((40, 10), ("NODE",), ("AUCTION ",)),
         ((39, 9), ("too small: 40x10", "3/6 up", "conv"), ("NODE",)),
@@ -257,3 +257,69 @@ def test_the_growing_end_of_an_answer_is_shown_as_it_is_written() -> None:
     )
     line = live_line(frame_of(mesh), 100, job.job)
     assert text_of((line,)).rstrip().endswith("and the newest words”")
+
+
+# ---------------------------------------------------------------------------------- small terminals
+
+
+@pytest.mark.parametrize("size", [(79, 24), (40, 24)])
+async def test_a_terminal_too_small_for_the_layouts_has_strips_and_events_in_its_free_rows(
+    size: tuple[int, int],
+) -> None:
+    bench = Bench(rescue_story(until="rescued"))
+    async with bench.console.run_test(size=size) as pilot:
+        await bench.settle(pilot)
+        shown = bench.text()
+        assert "node6" in shown and "conf +0.75s" in shown and "epoch 2" in shown
+        assert "q1.4  node3    e2" in shown
+        rows = [line for line in shown.splitlines() if not line.strip()]
+        assert len(rows) <= 1
+        await bench.press(pilot, "z")
+        assert "conf +0.75s" not in bench.text()
+        await bench.press(pilot, "z")
+        assert "conf +0.75s" in bench.text()
+
+
+async def test_of_few_free_rows_the_last_strips_take_all_and_of_none_nothing_is_taken() -> None:
+    bench = Bench(rescue_story(until="rescued"))
+    async with bench.console.run_test(size=(79, 14)) as pilot:
+        await bench.settle(pilot)
+        assert "conf +0.75s" in bench.text() and "AUCTION" not in bench.text()
+        assert "operator" in bench.text() and "12:00:03" not in bench.text()
+        await pilot.resize_terminal(40, 10)
+        await bench.settle(pilot)
+        assert "node6" in bench.text() and "conf" not in bench.text()
+        await pilot.resize_terminal(80, 24)
+        await bench.settle(pilot)
+        assert all(word in bench.text() for word in ("operator", "AUCTION", "INCIDENT", "12:00:03"))
+
+
+def test_leases_in_need_come_first_then_rescued_ones_then_the_others() -> None:
+    mesh = rescue_story(until="rescued")
+    labels = [line[0].text.strip() for line in market.lease_lines(frame_of(mesh), 6)]
+    assert labels == ["q1.6", "q1.4", "q1.2", "q1.5", "q1.3", "q1.1"]
+    mesh.kill("node5")
+    labels = [line[0].text.strip() for line in market.lease_lines(frame_of(mesh), 6)]
+    assert labels == ["q1.6", "q1.5", "q1.4", "q1.2", "q1.3", "q1.1"]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (79, 24), (40, 24)])
+async def test_leases_for_which_there_is_no_room_are_counted(size: tuple[int, int]) -> None:
+    told = " +2 "
+    bench = Bench(rescue_story(until="rescued"))
+    async with bench.console.run_test(size=size) as pilot:
+        await bench.settle(pilot)
+        (line,) = (line for line in bench.text().splitlines() if line.startswith(told))
+        assert "q1." in line
+    few = Bench(asked())
+    async with few.console.run_test(size=size) as pilot:
+        await few.settle(pilot)
+        assert told not in few.text()
+
+
+async def test_the_wide_layout_counts_them_in_the_title() -> None:
+    mesh = rescue_story(8, until="running")
+    bench = Bench(mesh)
+    async with bench.console.run_test(size=(120, 40)) as pilot:
+        await bench.settle(pilot)
+        assert "Auctions and leases, 2 more leases" in bench.text()

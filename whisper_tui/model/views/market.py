@@ -75,11 +75,20 @@ def _uncounted(bids: Sequence[BidView], glyphs: Glyphs) -> Line:
 
 
 def lease_lines(frame: Frame, rows: int) -> Lines:
-    """Leases that run, newest questions first; an order that renewals do not change."""
+    """Leases that run: those in need first, then rescued ones, then the others, the newest questions first; an order that
+    renewals in time do not change."""
     if frame.state.stopped:
         return ((Span("the mesh was stopped: nothing is being worked on", "dim"),),)
-    lines = tuple(_lease(frame, entry) for entry in held_leases(frame.state)[:rows])
+    held = sorted(
+        held_leases(frame.state), key=lambda entry: (not _in_need(frame, entry), entry.view.epoch <= 1)
+    )
+    lines = tuple(_lease(frame, entry) for entry in held[:rows])
     return lines or ((Span("nobody holds a lease: nothing is being worked on", "dim"),),)
+
+
+def leases_beyond(frame: Frame, rows: int) -> int:
+    """How many leases there are besides the first `rows`."""
+    return 0 if frame.state.stopped else max(0, len(held_leases(frame.state)) - rows)
 
 
 def held_leases(state: State) -> list[Entry]:
@@ -105,10 +114,20 @@ def left_ms(entry: Entry, now_ms: float) -> float:
     return max(0.0, entry.view.lease_left_ms - max(0.0, now_ms - entry.seen_ms))
 
 
+def _in_need(frame: Frame, entry: Entry) -> bool:
+    """Whether its holder is gone, or it ends soon."""
+    return is_orphaned(frame.state, entry.view) or _share_left(frame, entry) < LOW
+
+
+def _share_left(frame: Frame, entry: Entry) -> float:
+    left = left_ms(entry, stands_at_ms(frame, entry))
+    return left / entry.view.lease_ms if entry.view.lease_ms else 0.0
+
+
 def _lease(frame: Frame, entry: Entry) -> Line:
     job, glyphs = entry.view, frame.glyphs
     left = left_ms(entry, stands_at_ms(frame, entry))
-    share = left / job.lease_ms if job.lease_ms else 0.0
+    share = _share_left(frame, entry)
     filled = round(min(1.0, share) * BAR)
     gone = is_orphaned(frame.state, job)
     role: Role = "gap" if gone else "warn" if share < LOW else "lease"
