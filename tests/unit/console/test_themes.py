@@ -117,3 +117,37 @@ async def test_native_themes_send_no_colour_of_their_own(name: str, stale: bool)
                 for colour in (segment.style.color, segment.style.bgcolor) if segment.style else ():
                     sixteen = colour is None or colour.is_default or colour.is_system_defined
                     assert sixteen and (name == "ansi" or colour is None or colour.is_default), segment
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ascii": True, "theme": "mono"},
+        {"ascii": True, "theme": "ansi"},
+        {"theme": "high-contrast"},
+        {"theme": "mono"},
+    ],
+    ids=["ascii_mono", "ascii_ansi", "high_contrast", "mono"],
+)
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_node_is_found_killed_and_its_fate_read_without_colour(
+    options: dict[str, object], size: tuple[int, int]
+) -> None:
+    mesh = rescue_story(until="running")
+    bench = Bench(mesh, **options)
+    async with bench.console.run_test(size=size) as pilot:
+        await bench.press(pilot, "j", "j", "j", "X", "k")
+        asked = bench.text()
+        assert "Kill node4?" in asked and "y do it" in asked and "(default)" in asked
+        await bench.press(pilot, "y")
+        assert bench.deeds.done == [("kill", "node4")]
+        mesh.kill("node4")
+        mesh.suspect("node4")
+        await bench.settle(pilot)
+        assert "suspect" in bench.text()
+        mesh.confirm("node4")
+        await bench.settle(pilot)
+        assert ("x dead" if options.get("ascii") else "✖ dead") in bench.text()
+        await bench.press(pilot, "question_mark")
+        assert "suspected" in bench.text() or "Everywhere" in bench.text()
+        assert not options.get("ascii") or bench.text().isascii()
