@@ -16,6 +16,7 @@ import pytest
 
 from tests.e2e.scripts import Scripts
 from whisper_tui.backends import has_local_model
+from whisper_tui.terminal.picture import Picture
 
 ENDLESS = """
 name = "endless"
@@ -114,6 +115,36 @@ def test_chaos_loses_nothing(scripts: Scripts) -> None:
 
 
 # --------------------------------------------------------------------------------- ends other than well
+
+
+def test_load_answers_every_question_and_says_how_long_people_waited(scripts: Scripts) -> None:
+    code, report, progress = scripts.run("load", "--var", "questions=20")
+    assert code == 0, progress
+    load = report["load"]
+    assert (load["questions"], load["answered"], load["jobs"]) == (20, 20, 140)
+    assert 0 < load["p50_ms"] <= load["p99_ms"] <= load["longest_ms"] <= load["took_ms"]
+    assert report["counters"]["jobs_settled"] == 140
+
+
+def test_rescue_is_done_by_the_consoles_own_keys_and_can_be_watched_later(
+    scripts: Scripts, tmp_path: Path
+) -> None:
+    cast = tmp_path / "rescue.cast"
+    quick = ["--var", "delay=5s", "--var", "pace=0s", "--var", "look=10ms"]
+    code, report, progress = scripts.run("rescue", *quick, "--cast", str(cast))
+    assert code == 0, progress
+    assert [incident["action"] for incident in report["incidents"]] == ["kill"]
+    assert report["counters"]["rescued"] == 1
+    header, *pieces = map(json.loads, cast.read_text(encoding="utf-8").splitlines())
+    assert header["version"] == 2
+    screen = Picture(header["width"], header["height"])
+    assert any("confirmed dead" in shown_after(screen, piece) for _, _, piece in pieces)
+
+
+def shown_after(screen: Picture, piece: str) -> str:
+    """What a terminal shows that has been sent all pieces up to this one."""
+    screen.feed(piece)
+    return "\n".join("".join(char for char, _ in row) for row in screen.cells())
 
 
 def test_a_bad_script_is_one_line_with_its_place_and_starts_nothing(scripts: Scripts) -> None:
