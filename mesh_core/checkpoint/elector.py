@@ -11,7 +11,7 @@ from mesh_core.checkpoint.findings import Findings, Found
 from mesh_core.checkpoint.look import LOOK, look_at
 from mesh_core.checkpoint.marks import Marks
 from mesh_core.checkpoint.newest import Newest
-from mesh_core.checkpoint.rounds import Rounds
+from mesh_core.checkpoint.rounds import NextVote, Rounds
 from mesh_core.checkpoint.snapshot import Cut, encoded
 from mesh_core.config import limit
 from mesh_core.context import Context
@@ -127,15 +127,10 @@ class Elector:
             self._since = None
             look_at(self._context.timers, now + _QUORUM_RETRY_S)
             return
-        round_ = self._current_round(now)
-        last = rounds.last_backed(round_ + 1)
-        if last is not None and rounds.may_lock(last.round):
-            if self._follows(now, last.finding):
-                self._vote(now, last.round, last.finding, locked=True)
-        elif rounds.may_back(round_):
-            finding = self._choice(now, round_, present)
-            if finding is not None:
-                self._vote(now, round_, finding, locked=False)
+        vote = rounds.next_vote(self._current_round(now))
+        finding = self._choice(now, vote, present) if vote is not None else None
+        if vote is not None and finding is not None:
+            self._vote(now, vote.round, finding, locked=vote.locked)
         if self._waits():
             self._since = None
         else:
@@ -169,12 +164,12 @@ class Elector:
             for peer in sorted(set(self.rounds.electors).intersection(self._live())):
                 self._context.send(peer, shown)
 
-    def _choice(self, now: float, round_: int, present: set[PeerId]) -> st.Finding | None:
-        """What to back: what this elector is bound to, else what one says whose turn has come, or itself."""
-        bound = self.rounds.bound(round_)
-        if bound is not None:
-            return bound if self._follows(now, bound) else None
+    def _choice(self, now: float, vote: NextVote, present: set[PeerId]) -> st.Finding | None:
+        """What to vote for: what the rules bind this elector to, else what one says whose turn has come, or itself."""
+        if vote.finding is not None:
+            return vote.finding if self._follows(now, vote.finding) else None
         assert self._since is not None
+        round_ = vote.round
         order = rotated(self.rounds.electors, self.rounds.height + round_)
         live = [peer for peer in order if peer in present and peer not in self._ledger.equivocators]
         for rank, peer in enumerate(live):

@@ -37,6 +37,16 @@ class Bound:
     finding: st.Finding
 
 
+@dataclass(frozen=True, slots=True)
+class NextVote:
+    """A vote that the rules allow: to lock `finding` in `round`, or to back it there; it is free to choose what when that is
+    None."""
+
+    round: int
+    locked: bool
+    finding: st.Finding | None
+
+
 @dataclass(eq=False)
 class Rounds:
     """All votes on one height that have come, and what they bind this elector, `me`, to."""
@@ -150,15 +160,25 @@ class Rounds:
 
     # ------------------------------------------------------------------------------------------ what is allowed
 
-    def may_back(self, round_: int) -> bool:
+    def next_vote(self, round_: int) -> NextVote | None:
+        """What this elector may say when it is in a round, None when it has said it. These are all rules that safety rests
+        on; whether it does say it depends on what it finds itself, on who is there, and on its clock."""
+        last = self.last_backed(round_ + 1)
+        if last is not None and self._may_lock(last.round):
+            return NextVote(last.round, True, last.finding)
+        if self._may_back(round_):
+            return NextVote(round_, False, self._bound(round_))
+        return None
+
+    def _may_back(self, round_: int) -> bool:
         """Whether this elector has not said anything in this round or a later one."""
         return self.backed_in < round_ and (self.lock is None or self.lock.round < round_)
 
-    def may_lock(self, round_: int) -> bool:
+    def _may_lock(self, round_: int) -> bool:
         """Whether this elector has backed nothing later, and locked nothing as late."""
         return self.backed_in <= round_ and (self.lock is None or self.lock.round < round_)
 
-    def bound(self, round_: int) -> st.Finding | None:
+    def _bound(self, round_: int) -> st.Finding | None:
         """What this elector must back in a round if it backs anything; None when it is free."""
         last = self.last_backed(round_)
         if last is not None and (self.lock is None or last.round > self.lock.round):

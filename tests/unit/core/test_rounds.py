@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from mesh_core.checkpoint.rounds import Rounds
+from mesh_core.checkpoint.rounds import NextVote, Rounds
 from mesh_core.wire import statements as st
 
 HEIGHT = 1
@@ -34,12 +34,10 @@ class Elector:
         self.rounds.hear(author, body, repr(body).encode())
 
     def act(self, rng: Random) -> st.Checkpoint | None:
-        last = self.rounds.last_backed(self.round + 1)
-        if last is not None and self.rounds.may_lock(last.round) and rng.random() < 0.7:
-            return st.Checkpoint(HEIGHT, last.round, True, last.finding)
-        if self.rounds.may_back(self.round) and rng.random() < 0.7:
-            bound = self.rounds.bound(self.round)
-            return st.Checkpoint(HEIGHT, self.round, False, bound or finding(rng.randrange(2)))
+        vote = self.rounds.next_vote(self.round)
+        if vote is not None and rng.random() < 0.7:
+            said = vote.finding or finding(rng.randrange(2))
+            return st.Checkpoint(HEIGHT, vote.round, vote.locked, said)
         if rng.random() < 0.2:
             self.round += 1
         return None
@@ -102,7 +100,7 @@ class Forgetful(Elector):
     """Locks, and backs what it likes in the next round."""
 
     def act(self, rng: Random) -> st.Checkpoint | None:
-        self.rounds.bound = lambda round_: None  # type: ignore[method-assign]
+        self.rounds._bound = lambda round_: None  # type: ignore[method-assign]
         return super().act(rng)
 
 
@@ -110,7 +108,7 @@ class Late(Elector):
     """Locks what was backed in a round although it has backed something else in a later one."""
 
     def act(self, rng: Random) -> st.Checkpoint | None:
-        self.rounds.may_lock = lambda round_: True  # type: ignore[method-assign]
+        self.rounds._may_lock = lambda round_: True  # type: ignore[method-assign]
         return super().act(rng)
 
 
@@ -141,8 +139,9 @@ def comes_to_an_end(rng: Random, size: tuple[int, int], *, tell: bool = True) ->
     for round_ in range(max(elector.round for elector in mesh.electors) + 1, STEPS):
         if tell:
             _show_what_binds(mesh, round_)
-        backed = mesh.electors[round_ % len(mesh.electors)].rounds.bound(round_) or finding(0)
-        _one_good_round(mesh, round_, backed)
+        first = mesh.electors[round_ % len(mesh.electors)].rounds.next_vote(round_)
+        proposed = first.finding if first is not None else None
+        _one_good_round(mesh, round_, proposed or finding(0))
         if mesh.decided():
             break
     return len(mesh.decided()) == 1
@@ -158,17 +157,14 @@ def _show_what_binds(mesh: Mesh, round_: int) -> None:
 
 
 def _one_good_round(mesh: Mesh, round_: int, proposal: st.Finding) -> None:
-    for elector in mesh.electors:
-        if elector.rounds.may_back(round_):
-            body = st.Checkpoint(HEIGHT, round_, False, elector.rounds.bound(round_) or proposal)
-            for other in mesh.electors:
-                other.hear(elector.me, body)
-    for elector in mesh.electors:
-        last = elector.rounds.last_backed(round_ + 1)
-        if last is not None and elector.rounds.may_lock(last.round):
-            body = st.Checkpoint(HEIGHT, last.round, True, last.finding)
-            for other in mesh.electors:
-                other.hear(elector.me, body)
+    """Everybody backs, also who is free to lock something of an earlier round before that; then everybody locks."""
+    for _ in range(3):
+        for elector in mesh.electors:
+            vote = elector.rounds.next_vote(round_)
+            if vote is not None:
+                body = st.Checkpoint(HEIGHT, vote.round, vote.locked, vote.finding or proposal)
+                for other in mesh.electors:
+                    other.hear(elector.me, body)
 
 
 def test_whoever_restarts_is_bound_by_what_it_said() -> None:
@@ -181,9 +177,11 @@ def test_whoever_restarts_is_bound_by_what_it_said() -> None:
     for body in reversed(said):
         after.hear(peers[0], body)
     for elector in (before, after):
-        assert elector.rounds.bound(3) == finding(1)
-        assert not elector.rounds.may_back(2) and elector.rounds.may_back(3)
-        assert not elector.rounds.may_lock(2)
+        assert elector.rounds.next_vote(2) is None
+        assert elector.rounds.next_vote(3) == NextVote(3, False, finding(1))
+        elector.rounds.show_backed(said[0], (b"quorum",))
+        assert elector.rounds.next_vote(2) is None
+        assert elector.rounds.next_vote(3) == NextVote(3, False, finding(1))
 
 
 def test_two_votes_for_one_slot_come_to_light() -> None:
