@@ -24,6 +24,7 @@ from mesh_core.checkpoint.findings import Findings
 from mesh_core.checkpoint.look import LOOK, look_at
 from mesh_core.checkpoint.marks import Marks
 from mesh_core.checkpoint.newest import Newest
+from mesh_core.checkpoint.proposals import Proposals
 from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId
@@ -57,8 +58,9 @@ class Checkpoints:
         self._cuts = cuts = Cuts(context, blobs, newest)
         self.findings = findings = Findings(context, ledger, replication, newest, cuts)
         self._marks = marks = Marks(ledger, config.retained_records, findings.may_pay, findings.is_trusted)
+        self._proposals = proposals = Proposals(context, ledger, is_taken, newest, marks, cuts, findings)
         self._elector = elector = Elector(
-            context, ledger, replication, live, prove, is_taken, newest, marks, cuts, findings
+            context, ledger, replication, live, prove, newest, marks, findings, proposals
         )
         self._adoption = adoption = Adoption(
             context, ledger, replication, blobs, newest, marks, cuts, findings, elector

@@ -16,7 +16,7 @@ from unittest import mock
 
 from mesh_core import node as node_module
 from mesh_core.checkpoint.cuts import Cuts
-from mesh_core.checkpoint.elector import Elector
+from mesh_core.checkpoint.proposals import Proposals
 from mesh_core.checkpoint.snapshot import Cut
 from mesh_core.context import Doors, NodeConfig
 from mesh_core.effects import Effect, PeerId, PutVote, Send, Stored, Write
@@ -269,14 +269,14 @@ def _only_the_trusted_pay() -> Iterator[None]:
     def trusted_only(accounts: object, trusted: Iterable[PeerId]) -> frozenset[PeerId]:
         return frozenset(trusted)
 
-    def nothing(self: Elector, found: object) -> frozenset[bytes]:
+    def nothing(self: Proposals, found: object) -> frozenset[bytes]:
         return frozenset()
 
     with ExitStack() as patches:
         for module in ("snapshot", "taking"):
             patches.enter_context(mock.patch(f"mesh_core.checkpoint.{module}.payers_of", trusted_only))
         # Otherwise they would elect no such cut.
-        patches.enter_context(mock.patch.object(Elector, "_forgotten", nothing))
+        patches.enter_context(mock.patch.object(Proposals, "_forgotten", nothing))
         yield
 
 

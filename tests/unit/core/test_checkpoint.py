@@ -450,7 +450,7 @@ def test_an_elector_agrees_to_no_cut_that_would_forget_a_job_it_has_taken_in_or_
         cut = structs.replace(a_cut(elector), trusted=trusted)
         found = elector.checkpoints.findings.compute(cut)
         assert found is not None
-        jobs = map(elector.ledger.jobs.__getitem__, elector.checkpoints._elector._forgotten(found))
+        jobs = map(elector.ledger.jobs.__getitem__, elector.checkpoints._proposals._forgotten(found))
         return sorted(job.job.label for job in jobs if job.submitter == key)
 
     assert forgotten() == ["own.1"] and forgotten(world.hosts[OPERATOR].peer) == []
