@@ -10,17 +10,16 @@ from mesh_core.checkpoint.snapshot import Cut, encoded
 from mesh_core.checkpoint.taking import snapshot_at
 from mesh_core.config import limit
 from mesh_core.effects import Effect, JobOptions, Notify, Send, Tick
-from mesh_core.identity.statement import body_hash, digest, sign
+from mesh_core.identity.statement import digest, sign
 from mesh_core.ledger.chain import AuthorChain, Base
-from mesh_core.ledger.record import Entry, make_record, read_record
+from mesh_core.ledger.record import make_record, read_record
 from mesh_core.node import Node
 from mesh_core.simulation.workload import QUICK, Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
 from mesh_core.wire import statements as st
 from mesh_core.wire.messages import AcceptRequest, Backed, BlobChunk, FetchRecords, LockRequest, Truncated
+from tests.unit.core.electing import RETAINED, ask, earners, node_of, refuse_record
 from tests.unit.core.people import People
-
-RETAINED = 24
 
 
 def mesh(queries: int, retained: int = RETAINED) -> World:
@@ -32,12 +31,6 @@ def mesh(queries: int, retained: int = RETAINED) -> World:
         world.submit(OPERATOR, "why?", range(3), JobOptions(), f"q{number}")
         world.run_for(2.0)
     return world
-
-
-def node_of(world: World, name: str) -> Node:
-    node = world.hosts[name].node
-    assert node is not None
-    return node
 
 
 def signed_by(world: World, names: list[str], body: st.Checkpoint) -> tuple[bytes, ...]:
@@ -390,19 +383,11 @@ def test_jobs_of_strangers_end_with_the_cut_that_covers_them() -> None:
 
 def earning_mesh(appetite: Appetite = QUICK) -> tuple[World, str]:
     """Six providers without credit that have answered some questions, and the one that has earned most."""
-    world = World(Setup("earning", retained_records=RETAINED, earners=True, appetite=appetite))
-    world.start()
-    world.run_for(2.0)
+    world = earners("earning", appetite)
     ask(world, 14)
     node = node_of(world, OPERATOR)
     providers = [name for name in world.hosts if name != OPERATOR]
     return world, max(providers, key=lambda name: node.credit.funds_micro(world.hosts[name].peer))
-
-
-def ask(world: World, count: int, every_s: float = 3.0) -> None:
-    for _ in range(count):
-        world.submit(OPERATOR, "why?", range(3), JobOptions(), f"at {world.now:.3f}")
-        world.run_for(every_s)
 
 
 def test_what_a_provider_has_spent_of_its_earnings_stays_spent_and_stays_earned() -> None:
@@ -557,16 +542,6 @@ def test_a_provider_that_keeps_a_record_to_itself_holds_nobody_back() -> None:
     world.kill(name)
     assert goes_on_without(world, name) > 1
     assert node_of(world, "late").ledger.account(key).spent_micro >= spent > 0
-
-
-def refuse_record(node: Node, name: bytes) -> None:
-    """One record never comes to a node."""
-    ingest = node.replication.ingest
-
-    def without(now: float, sender: bytes, signed: bytes) -> Entry | None:
-        return None if body_hash(signed) == name else ingest(now, sender, signed)
-
-    node.replication.ingest = without  # type: ignore[method-assign]
 
 
 def test_a_record_that_a_cut_names_is_fetched_from_those_who_vote_for_it() -> None:

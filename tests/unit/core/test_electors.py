@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as some
 
-from mesh_core.checkpoint.electors import acceptable, quorum, successors
+from mesh_core.checkpoint.electors import acceptable, eligible, quorum, successors
+from mesh_core.checkpoint.snapshot import AccountState, Cut, Snapshot
 from mesh_core.config import limit
 
 PEERS = [bytes([number]) * 32 for number in range(16)]
@@ -36,6 +37,18 @@ def test_nobody_is_added_who_has_not_worked_or_is_not_there() -> None:
     assert not acceptable(named, electors, live, (), {})
     assert not acceptable(named, electors, live - {PEERS[4]}, (), {PEERS[4]: 1})
     assert acceptable(named, electors, live, (), {PEERS[4]: 1})
+
+
+def test_whoever_was_paid_nothing_is_not_eligible_although_its_job_is_decided() -> None:
+    """A price of nothing leaves its payer in the books too."""
+    payer, worker, other = PEERS[:3]
+    accounts = (
+        AccountState(worker, "0", ((payer, "0"),), 1),
+        AccountState(other, "0", ((payer, "1"),), 1),
+    )
+    snapshot = Snapshot("local", Cut((), (payer,)), b"", 2, accounts, (), ())
+    assert eligible(snapshot) == {other: 1}
+    assert worker not in snapshot.payers
 
 
 def test_silent_electors_keep_their_seats_where_fewer_than_four_would_be_left() -> None:
