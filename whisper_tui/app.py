@@ -36,7 +36,7 @@ from whisper_tui.model.palette import Command, Offer, commands
 from whisper_tui.model.reducer import reduce
 from whisper_tui.model.selectors import STRANGE, operator_of
 from whisper_tui.model.state import State, initial_state
-from whisper_tui.model.views.base import Frame, Role, Span, Target
+from whisper_tui.model.views.base import Acting, Frame, Role, Span, Target
 from whisper_tui.model.views.header import Running, is_slow, moves
 from whisper_tui.recording.history import History
 from whisper_tui.recording.timeline import Damaged, Timeline
@@ -247,7 +247,21 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
         return self._frame_of(self._state, self._options.wall_ms())
 
     def _frame_of(self, state: State, now_ms: float) -> Frame:
-        return Frame(state, now_ms, self._glyphs, self._options.typed, self.keymap, self._browser.evidence)
+        return Frame(
+            state,
+            now_ms,
+            self._glyphs,
+            self._options.typed,
+            self.keymap,
+            self._browser.evidence,
+            self._acting,
+        )
+
+    @property
+    def _acting(self) -> Acting:
+        if self._options.only_reading or self._travel.is_away or self._travel.is_replay:
+            return "never"
+        return "locked" if self._read_only else "allowed"
 
     def tick(self) -> None:
         """Draw a frame, unless it would be the one before."""

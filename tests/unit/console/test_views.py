@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from msgspec import to_builtins
 from msgspec.structs import replace
 
 from tests.unit.console.feeder import START_MS, Feeder, peer_of, rescue_story
 from whisper_tui import keymap
-from whisper_tui.keymap import DEFAULT_KEYMAP, KEYS
+from whisper_tui.keymap import DEFAULT_KEYMAP, KEYS, Bound, Keymap
 from whisper_tui.model.glyphs import ASCII, UNICODE, Glyphs
 from whisper_tui.model.impact import describe, impact_of_silencing, seat_weight, tolerance, voted_weight
 from whisper_tui.model.sentences import sentence
 from whisper_tui.model.state import SUPERVISOR
 from whisper_tui.model.views import (
+    auctions,
     events,
     header,
     incidents,
+    job_figures,
     job_page,
     jobs,
     ledger,
@@ -122,6 +126,38 @@ def test_an_auction_shows_whole_bids_and_counts_those_it_has_no_room_for(width: 
     (line,) = market.auction_lines(frame_of(rescue_story(until="running")), 1, width)
     assert text_of(line).rstrip().endswith(told)
     assert line_cells(line) <= width
+
+
+def empty_panes(frame: Frame) -> list[str]:
+    """What is said where there is nothing to show and a key would change that."""
+    strips = [
+        incidents.incident_strip(frame, 70),
+        *incidents.incident_lines(frame),
+        *incidents.history_lines(frame, 5),
+        *events.event_lines(frame, 5, 78),
+        jobs.live_line(frame, 78),
+    ]
+    tables = [
+        jobs.jobs_table(frame, 78),
+        job_figures.jobs_in_figures(frame, 140),
+        auctions.auctions_table(frame),
+        auctions.leases_table(frame),
+        incidents.incidents_table(frame, 78),
+    ]
+    return [*map(text_of, strips), *(table.empty for table in tables)]
+
+
+def test_no_pane_without_content_offers_keys_that_are_refused() -> None:
+    frame = frame_of(Feeder())
+    assert all(re.search(": press [sX] to ", told) for told in empty_panes(frame))
+    assert all(re.search(": W, then [sX] to ", told) for told in empty_panes(frame._replace(acting="locked")))
+    for told in empty_panes(frame._replace(acting="never")):
+        assert told.strip() and not re.search("press|then|[sX] to ", told)
+
+
+def test_what_is_offered_is_the_key_that_is_bound() -> None:
+    other = frame_of(Feeder())._replace(keymap=Keymap({"submit": Bound("a", "a")}))
+    assert "press a to ask one" in jobs.no_question(other)
 
 
 def test_refused_bids_without_room_are_counted_apart() -> None:

@@ -52,7 +52,8 @@ _LEASES = (
 def auctions_table(frame: Frame) -> Table:
     """Every auction that is remembered, open ones first, then the newest."""
     found = {job.job: job for job in auctions(frame.state)}
-    empty = "no auction yet: press s to ask, a question opens one for each of its jobs"
+    told = "no auction yet, a question opens one for each of its jobs"
+    empty = frame.inviting(told, "submit", "ask")
     return Table(_AUCTIONS, tuple(found), lambda key: _auction(frame, found[key]), empty, lambda _: "job")
 
 
@@ -84,7 +85,7 @@ def bids_table(frame: Frame, job_id: str | None) -> Table:
 def leases_table(frame: Frame) -> Table:
     """Leases that run, those of the newest questions first."""
     found = {attempt_key(entry.view.job, entry.view.epoch): entry for entry in held_leases(frame.state)}
-    empty = "nobody holds a lease: press s to ask something"
+    empty = frame.inviting("nobody holds a lease", "submit", "ask something")
     return Table(_LEASES, tuple(found), lambda key: _lease(frame, found[key]), empty, lambda _: "attempt")
 
 

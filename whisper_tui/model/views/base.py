@@ -38,6 +38,10 @@ Role: TypeAlias = Literal[
 ]
 
 
+Acting: TypeAlias = Literal["allowed", "locked", "never"]
+"""Whether the operator may act on what is shown: yes, after a key that lifts read-only, or whatever is pressed not."""
+
+
 class Target(NamedTuple):
     """A page that can be opened: its kind (`node`, `job`, `record`, …), and the id of what it is about."""
 
@@ -61,7 +65,7 @@ class Frame(NamedTuple):
     """One picture: a state, the moment it is drawn (wall-clock ms), and the signs to draw it with.
 
     `typed` turns `whisper-tui COMMAND` into what works in the operator's shell; `evidence` is what participants answered
-    when they were asked for signed records.
+    when they were asked for signed records; `acting` says whether keys that act on the mesh are worth naming.
     """
 
     state: State
@@ -70,6 +74,16 @@ class Frame(NamedTuple):
     typed: Callable[[str], str] = str
     keymap: Keymap = DEFAULT_KEYMAP
     evidence: Evidence = NO_EVIDENCE
+    acting: Acting = "allowed"
+
+    def inviting(self, told: str, key: str, does: str) -> str:
+        """What is `told` where there is nothing to show, and the key (by its id) that changes that."""
+        if self.acting == "never":
+            return told
+        named = self.keymap.shown(key)
+        if self.acting == "locked":
+            return f"{told}: {self.keymap.shown('read_only')}, then {named} to {does}"
+        return f"{told}: press {named} to {does}"
 
 
 class Column(NamedTuple):

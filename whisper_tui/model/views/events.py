@@ -36,8 +36,13 @@ def event_lines(frame: Frame, rows: int, width: int) -> tuple[Line, ...]:
         if entry.kind not in MINOR and not (entry.number > end and entry.kind in OF_AN_END):
             found.append(entry)
     if not found:
-        return ((Span(" nothing has happened since this console came: press s to ask", "dim"),),)
+        return ((Span(f" {nothing_yet(frame)}", "dim"),),)
     return in_time(frame, found, width)
+
+
+def nothing_yet(frame: Frame) -> str:
+    """What is said before the first event."""
+    return frame.inviting("nothing has happened since this console came", "submit", "ask")
 
 
 def _end(state: State) -> float:

@@ -33,8 +33,12 @@ FULL: tuple[tuple[Stage, str], ...] = (*SHOWN[:3], ("finished_ms", "fin"), *SHOW
 """Every stage, where there is room for a table."""
 
 _NAMES = {stage: stage.removesuffix("_ms") for stage, _ in FULL}
-NONE_YET = "none since this console came: press X to disturb the mesh"
 _VERBS = {"kill": "kill", "pause": "pause", "partition": "cut off", "heal": "heal"}
+
+
+def none_yet(frame: Frame) -> str:
+    """What is said before the first incident."""
+    return frame.inviting("none since this console came", "chaos", "disturb the mesh")
 
 
 def incident_title(frame: Frame) -> str:
@@ -55,7 +59,7 @@ def incident_lines(frame: Frame) -> tuple[Line, ...]:
     """The newest incident's stages under their names; below, their medians once there are several incidents."""
     incident = last_incident(frame.state)
     if incident is None:
-        return ((Span(f" {NONE_YET}", "dim"),),)
+        return ((Span(f" {none_yet(frame)}", "dim"),),)
     applies = _applicable(incident)
     delay_ms = frame.state.exec_delay_ms if applies["settled_ms"] else 0.0
     legend: tuple[Line, ...] = (
@@ -85,7 +89,7 @@ def incident_lines(frame: Frame) -> tuple[Line, ...]:
 def history_lines(frame: Frame, rows: int) -> tuple[Line, ...]:
     """The newest incidents, the newest first, with when each stage was reached."""
     if not frame.state.incidents:
-        return ((Span(f" {NONE_YET}", "dim"),),)
+        return ((Span(f" {none_yet(frame)}", "dim"),),)
     lines: list[Line] = [(Span(f" {'':<18}" + "".join(f"{short.upper():>8}" for _, short in SHOWN), "dim"),)]
     for incident in frame.state.incidents[: -max(1, rows - 1) - 1 : -1]:
         spans = [Span(f" #{incident.number:<3}{fit(describe(incident), 13)} ")]
@@ -101,7 +105,7 @@ def incident_strip(frame: Frame, width: int) -> Line:
     """The newest incident's stages in one line; those that do not apply are left out."""
     incident = last_incident(frame.state)
     if incident is None:
-        return (Span(NONE_YET, "dim"),)
+        return (Span(none_yet(frame), "dim"),)
     applies = _applicable(incident)
     line: Line = ()
     for names in (_NAMES, dict(SHOWN)):
@@ -135,7 +139,7 @@ def incidents_table(frame: Frame, width: int) -> Table:
         columns,
         tuple(found),
         lambda key: _row(frame, found[key]),
-        NONE_YET,
+        none_yet(frame),
         lambda _: "incident",
     )
 

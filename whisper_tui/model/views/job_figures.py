@@ -10,7 +10,7 @@ from whisper_tui.model.impact import answers, tolerance_of
 from whisper_tui.model.selectors import Question, is_stalled, questions
 from whisper_tui.model.state import State
 from whisper_tui.model.views.base import Column, Frame, Line, Span, Table, seconds
-from whisper_tui.model.views.jobs import cells_of, question_row
+from whisper_tui.model.views.jobs import cells_of, no_question, question_row
 from whisper_tui.model.views.waterfall import axis_of, end_ms, ran_until_ms, waterfall
 
 TIMELINE_MIN, TIMELINE_MAX = 16, 60
@@ -51,7 +51,7 @@ def jobs_in_figures(frame: Frame, width: int) -> Table:
     def page(key: str) -> str:
         return "question" if key in found else "job"
 
-    return Table(columns, keys, row, "no question yet: press s to ask one", page, lambda key: key in found)
+    return Table(columns, keys, row, no_question(frame), page, lambda key: key in found)
 
 
 def _axes(frame: Frame) -> Callable[[Question], tuple[float, float]]:

@@ -50,7 +50,7 @@ def jobs_table(frame: Frame, width: int) -> Table:
     def page(key: str) -> str:
         return "question" if key in found else "job"
 
-    return Table(columns, keys, row, "no question yet: press s to ask one", page, lambda key: key in found)
+    return Table(columns, keys, row, no_question(frame), page, lambda key: key in found)
 
 
 def cells_of(frame: Frame, job: JobView, words: int) -> tuple[Line, Line, Line, Line, Line]:
@@ -170,12 +170,17 @@ def _growing(text: str, width: int) -> str:
     return f"“{tail(inert(text[-_TEXT_MAX:]).strip(), width - 2)}”"
 
 
+def no_question(frame: Frame) -> str:
+    """What is said before the first question."""
+    return frame.inviting("no question yet", "submit", "ask one")
+
+
 def live_line(frame: Frame, width: int, chosen: str | None = None) -> Line:
     """What is being written now, in one line: by the chosen job, else by the first of the newest question of which
     one writes; while nothing is, the newest question and its answer."""
     found = questions(frame.state)
     if not found:
-        return (Span(" no question yet: press s to ask one", "dim"),)
+        return (Span(f" {no_question(frame)}", "dim"),)
     entry = frame.state.jobs.get(chosen or "")
     candidates = [*([entry.view] if entry else []), *(job for question in found for job in question.jobs)]
     job = next((job for job in candidates if job.state == "leased" and job.text), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from whisper_tui.model.sentences import command_of, reporters, sentence
 from whisper_tui.model.state import LogEntry, State
 from whisper_tui.model.views.base import Frame, Lines, Span
-from whisper_tui.model.views.events import clock, in_time
+from whisper_tui.model.views.events import clock, in_time, nothing_yet
 from whisper_tui.model.views.filters import Match, matcher
 
 
@@ -29,11 +29,7 @@ class LogReader:
         """The lines that end with the anchor, or with the newest entry."""
         entries = self._entries(frame)
         if not entries:
-            told = (
-                "nothing matches: esc shows everything"
-                if self.pattern
-                else "nothing has happened since this console came: press s to ask"
-            )
+            told = "nothing matches: esc shows everything" if self.pattern else nothing_yet(frame)
             return ((Span(f"  {told}", "dim"),),)
         end = self._end(entries, rows)
         return in_time(frame, entries[max(0, end - rows) : end], width)
