@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.drivers.headless_driver import HeadlessDriver
@@ -15,6 +17,9 @@ from whisper_tui.app import Console, ConsoleOptions
 from whisper_tui.browsing import Records
 from whisper_tui.errors import ActionError
 from whisper_tui.terminal.picture import Picture
+
+NOWHERE = Path(os.devnull) / "exports"
+"""A folder that cannot be: a test that writes says where to."""
 
 
 class Fed:
@@ -106,7 +111,7 @@ class Bench:
             wall_ms=self.clock.wall_ms,
             monotonic=self.clock.monotonic,
             hz=4,
-            **options,
+            **{"exports": NOWHERE, **options},
         )
         self.console = Console(self.source, self.deeds, shown, records)
 

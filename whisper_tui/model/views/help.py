@@ -67,6 +67,7 @@ def help_lines(glyphs: Glyphs, keymap: Keymap, width: int) -> Lines:
         left = _sign(glyphs, first)
         padding = Span(" " * max(1, 36 - line_cells(left)))
         lines.append((*left, padding, *_sign(glyphs, second)) if second else left)
+    lines.append((Span(f"    {' '.join(glyphs.sides)} ", "suspect"), Span("sides of a partition")))
     lines += [(), (Span("  Every action prints the command line that does the same.", "dim"),)]
     return tuple(lines)
 

@@ -12,6 +12,7 @@ from whisper_tui.model.inert import inert
 from whisper_tui.model.selectors import Node, is_cut_off, nodes
 from whisper_tui.model.state import Source, State
 from whisper_tui.model.views.base import Column, Frame, Line, Role, Span, Table, axl, seconds
+from whisper_tui.model.views.waterfall import attempt_end_ms
 
 
 class Known(NamedTuple):
@@ -63,9 +64,10 @@ def _known(frame: Frame) -> Known:
         job = entry.view
         if job.holder and job.epoch > 0 and job.state not in FINAL_STATES:
             held[job.holder] += 1
-        for attempt in job.attempts:
-            if attempt.outcome == "settled" and attempt.started_ms and attempt.ended_ms:
-                runs.setdefault(attempt.holder, []).append(attempt.ended_ms - attempt.started_ms)
+        for index, attempt in enumerate(job.attempts):
+            if attempt.outcome == "settled":
+                took_ms = attempt_end_ms(job, index, frame.now_ms) - (attempt.started_ms or attempt.leased_ms)
+                runs.setdefault(attempt.holder, []).append(took_ms)
     load: dict[str, float] = {}
     for entry in tuple(state.jobs.values())[: -AUCTIONS_LOOKED_AT - 1 : -1]:
         for bid in entry.view.auction.bids:
