@@ -32,6 +32,15 @@ class NodeConfig:
     electors: tuple[PeerId, ...] = ()
     retained_records: int = limit("retained_records")
 
+    def grants(self, peer: PeerId) -> bool:
+        """Whether this node trusts a submitter with money: a limit of nothing is none."""
+        return self.credit.get(peer, 0) > 0
+
+    @property
+    def trusting(self) -> frozenset[PeerId]:
+        """Itself, and the submitters that it trusts with money."""
+        return frozenset((self.peer, *filter(self.grants, self.credit)))
+
 
 @dataclass(frozen=True, slots=True)
 class Doors:

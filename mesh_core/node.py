@@ -449,10 +449,8 @@ class Node:
         )
 
     def _on_record(self, entry: Entry) -> None:
-        body = entry.body
-        job = entry.hash if isinstance(body, st.Job) else getattr(body, "job", b"")
         self.context.outbox.notify(
-            "record_added", hash=entry.hash, author=entry.author, kind=entry.head.kind, job=job
+            "record_added", hash=entry.hash, author=entry.author, kind=entry.head.kind, job=entry.about
         )
         self.checkpoints.on_record(entry)
 
@@ -508,7 +506,7 @@ class Node:
         """Two certificates disagree: nobody is paid for this job, and nothing else changes."""
         member = self.membership.members.get(job.submitter)
         name = f"{member.announcement.name} " if member is not None else ""
-        verdict = job.contradiction({self.peer, *self.config.credit})
+        verdict = job.contradiction(self.config.trusting)
         self.context.outbox.notify(
             "alarm",
             job=job.id,
@@ -550,7 +548,7 @@ class Node:
         member = self.membership.members.get(author)
         return (
             author == self.peer
-            or author in self.config.credit
+            or self.config.grants(author)
             or self._is_elector(author)
             or (member is not None and member.proven_since is not None)
         )

@@ -29,7 +29,7 @@ class JobViews:
         self._node = node
         self._memories = memories
         self._wall_ms = wall_ms
-        self.credited = frozenset({node.peer, *node.config.credit})
+        self.credited = node.config.trusting
         """Submitters whose contradictions would be the mesh's own."""
 
     def view(self, job: LedgerJob, now: float) -> JobView:

@@ -43,7 +43,7 @@ class RecordViews:
     def of_job(self, job: JobId) -> list[RecordView]:
         """The newest records about a job, its own among them, the oldest first."""
         chains = self._node.ledger.chains.authors.values()
-        about = (entry for held in chains for entry in held.entries() if self._job_of(entry) == job)
+        about = (entry for held in chains for entry in held.entries() if entry.about == job)
         return [self._view(entry) for entry in self._newest(about)]
 
     def of_author(self, author: PeerId) -> list[RecordView]:
@@ -82,7 +82,7 @@ class RecordViews:
             author=entry.author.hex(),
             seq=entry.seq,
             kind=entry.head.kind,
-            job=self._job_of(entry).hex(),
+            job=entry.about.hex(),
             summary=self._summary(entry),
             at_ms=self._told_ms(entry),
             bytes=len(entry.signed),
@@ -92,15 +92,9 @@ class RecordViews:
     def _told_ms(self, entry: Entry) -> float:
         return told_ms(entry.head.written_ms, self._wall_ms())
 
-    def _job_of(self, entry: Entry) -> bytes:
-        if isinstance(entry.body, st.Job):
-            return entry.hash
-        named: bytes = getattr(entry.body, "job", b"")
-        return named
-
     def _summary(self, entry: Entry) -> str:
         """What a record says, in a few words. Names that came from others are data."""
-        job = self._node.ledger.jobs.get(self._job_of(entry))
+        job = self._node.ledger.jobs.get(entry.about)
         label = job.job.label if job is not None else ""
         match entry.body:
             case st.Job():

@@ -17,10 +17,10 @@ from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import DropStatements, DropVotes, PeerId
 from mesh_core.identity.statement import digest
-from mesh_core.ledger.chain import Base
+from mesh_core.ledger.chain import Base, covers
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
-from mesh_core.ledger.record import Entry, read_record
+from mesh_core.ledger.record import read_record
 from mesh_core.ledger.sync import Replication
 from mesh_core.quorum.committee import members
 from mesh_core.wire import statements as st
@@ -79,7 +79,7 @@ class Adoption:
         gone = [
             job
             for job in ledger.jobs.values()
-            if job.id in apart or (_covers(cut, job.entry) and job.id not in kept)
+            if job.id in apart or (covers(cut, job.entry) and job.id not in kept)
         ]
         ledger.forget(gone, cut)
         orphaned = ledger.unrecorded()
@@ -151,7 +151,3 @@ class Adoption:
             otherwise = LOST if job.submitter in payers else DROPPED
             job.verdict = decided[job.submitter].get(job.id) or otherwise
             self._ledger.hooks.on_settled(job)
-
-
-def _covers(cut: Mapping[PeerId, Base], entry: Entry) -> bool:
-    return entry.author in cut and entry.seq <= cut[entry.author].seq

@@ -57,7 +57,9 @@ class Checkpoints:
         self._newest = newest = Newest(blobs, tuple(sorted(set(config.electors[: limit("committee_max")]))))
         self._cuts = cuts = Cuts(context, blobs, newest)
         self.findings = findings = Findings(context, ledger, replication, newest, cuts)
-        self._marks = marks = Marks(ledger, config.retained_records, findings.may_pay, findings.is_trusted)
+        self._marks = marks = Marks(
+            ledger, config.retained_records, findings.may_pay, findings.is_trusted_at_cut
+        )
         self._proposals = proposals = Proposals(context, ledger, is_taken, newest, marks, cuts, findings)
         self._elector = elector = Elector(
             context, ledger, replication, live, prove, newest, marks, findings, proposals

@@ -84,17 +84,19 @@ class Findings:
         if below is None:
             return None
         known = frozenset(submitters(below.ledger, base))
-        cut = Cut.of(bases, filter(self.is_trusted, known), beyond)
+        cut = Cut.of(bases, filter(self.is_trusted_at_cut, known), beyond)
         return self._remember(below, base, cut, known)
 
-    def is_trusted(self, peer: PeerId) -> bool:
+    def is_trusted_at_cut(self, peer: PeerId) -> bool:
         """Whether a submitter is trusted with money here, or has been at the cut before."""
-        return self._context.config.credit.get(peer, 0) > 0 or peer in self._newest.trusted
+        return self._context.config.grants(peer) or peer in self._newest.trusted
 
     def may_pay(self, peer: PeerId) -> bool:
         """Whether books will be kept of a submitter: it is trusted, or has been paid by somebody who is."""
         earned = self._ledger.account(peer).earned_micro.items()
-        return self.is_trusted(peer) or any(micro > 0 and self.is_trusted(payer) for payer, micro in earned)
+        return self.is_trusted_at_cut(peer) or any(
+            micro > 0 and self.is_trusted_at_cut(payer) for payer, micro in earned
+        )
 
     def _remember(self, below: Below, base: Snapshot | None, cut: Cut, known: frozenset[PeerId]) -> Found:
         decided = frozenset(job.id for job in below.ledger.jobs.values() if job.final)

@@ -18,6 +18,7 @@ from mesh_core.checkpoint.snapshot import Cut, encoded
 from mesh_core.config import limit
 from mesh_core.context import Context
 from mesh_core.effects import JobId, PeerId
+from mesh_core.ledger.chain import covers
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.wire import statements as st
@@ -70,13 +71,13 @@ class Proposals:
         """Jobs that a cut would tell nothing of although it covers them, or their settlement: jobs that somebody has paid who
         may pay, and undecided ones that were taken in here. The cut knows nothing of a payment to their submitter, or of
         their settlement, or there are more of them than there is room for. Open ones stop nobody for ever."""
-        places = {head.author: head.seq for head in found.snapshot.cut.heads}
+        cut = found.snapshot.cut.bases
 
         def is_covered(job: LedgerJob) -> bool:
             settle = (
                 job.settle if job.settle is not None and job.settle.hash in self._ledger.chains else job.entry
             )
-            return any(entry.seq <= places.get(entry.author, 0) for entry in (job.entry, settle))
+            return any(covers(cut, entry) for entry in (job.entry, settle))
 
         return frozenset(
             job.id
@@ -106,7 +107,7 @@ class Proposals:
             and len(found.snapshot.apart) <= limit("snapshot_apart_max")
             and trusted <= found.submitters
             and all(self._findings.may_pay(peer) for peer in self._apart(cut))
-            and all(self._findings.is_trusted(one) == (one in trusted) for one in others)
+            and all(self._findings.is_trusted_at_cut(one) == (one in trusted) for one in others)
             and not self._forgotten(found)
             and acceptable(
                 finding.electors,
@@ -121,12 +122,8 @@ class Proposals:
         """Whose jobs the records decide that a cut names beyond it: what is set apart stays until its place is covered."""
         held = self._ledger
         named = (held.chains.get(name) for name in cut.beyond)
-        ids = (
-            entry.hash if isinstance(entry.body, st.Job) else getattr(entry.body, "job", b"")
-            for entry in named
-            if entry is not None
-        )
-        return {held.jobs[job].submitter for job in ids if job in held.jobs}
+        jobs = (held.jobs.get(entry.about) for entry in named if entry is not None)
+        return {job.submitter for job in jobs if job is not None}
 
 
 def _fits(found: Found) -> bool:

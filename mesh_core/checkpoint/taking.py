@@ -102,9 +102,7 @@ def _apart(below: Below, base: Snapshot | None, cut: Cut) -> tuple[Apart, ...]:
         [one for one in base.apart if one.seq > bases.get(one.author, Base()).seq] if base is not None else []
     )
     for entry in below.beyond:
-        job = below.ledger.jobs.get(
-            entry.hash if isinstance(entry.body, st.Job) else getattr(entry.body, "job", b"")
-        )
+        job = below.ledger.jobs.get(entry.about)
         if job is not None and job.final:
             found.append(Apart(entry.author, entry.seq, job.id))
     return tuple(sorted(found, key=lambda one: (one.author, one.seq, one.job)))

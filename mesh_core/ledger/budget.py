@@ -125,7 +125,7 @@ class Budget:
             return
         held = self._authors.setdefault(entry.author, _Author())
         if entry.hash not in held.charges:
-            job = entry.hash if isinstance(entry.body, st.Job) else getattr(entry.body, "job", b"")
+            job = entry.about
             held.charges[entry.hash] = len(entry.signed), job
             held.size += len(entry.signed)
             self.size += len(entry.signed)

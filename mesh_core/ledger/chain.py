@@ -34,6 +34,11 @@ class Base:
     hash: bytes = FIRST_PREV
 
 
+def covers(cut: Mapping[PeerId, Base], entry: Entry) -> bool:
+    """Whether a record lies at or below a cut, on whichever side of a fork."""
+    return entry.author in cut and entry.seq <= cut[entry.author].seq
+
+
 @dataclass(slots=True)
 class AuthorChain:
     """All records held of one author."""

@@ -14,7 +14,7 @@ from mesh_core.crypto import Verifier
 from mesh_core.identity.statement import KINDS, VOTES, StatementError, check, encode
 from mesh_core.ledger.award import award_is_sound
 from mesh_core.ledger.budget import SETTLEMENT, Budget
-from mesh_core.ledger.chain import Base, Chains
+from mesh_core.ledger.chain import Base, Chains, covers
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.ledger.open_jobs import OpenJobs
 from mesh_core.ledger.record import Entry, check_record
@@ -221,7 +221,7 @@ class Ledger:
         """Let a record count without keeping it."""
         self.budget.charge(entry)
         body = entry.body
-        if (entry.hash if isinstance(body, st.Job) else getattr(body, "job", None)) in self.apart:
+        if entry.about in self.apart:
             return
         if isinstance(body, st.Job):
             self._add_job(entry, body)
@@ -308,7 +308,7 @@ class Ledger:
             self.open_jobs.remove(job)
             self.budget.expect_no_more(job.id)
         for job_id, waiting in list(self._waiting.items()):
-            left = [entry for entry in waiting if not _covers(cut, entry)]
+            left = [entry for entry in waiting if not covers(cut, entry)]
             if left:
                 self._waiting[job_id] = left
             else:
@@ -325,7 +325,7 @@ class Ledger:
             if job.settle is not None and job.settle.hash not in self.chains
         }
         for entry in (entry for chain in self.chains.authors.values() for entry in chain.entries()):
-            job = lost.get(getattr(entry.body, "job", b""))
+            job = lost.get(entry.about)
             if job is not None and entry.body == job.certificate:
                 job.settle = entry
                 del lost[job.id]
@@ -335,7 +335,7 @@ class Ledger:
         """Begin anew, with what is held, with jobs that were forgotten."""
         held = [entry for chain in self.chains.authors.values() for entry in chain.entries()]
         for entry in held:
-            if entry.hash in jobs or getattr(entry.body, "job", None) in jobs:
+            if entry.about in jobs:
                 self.fold(entry)
 
     def blobs(self) -> set[bytes]:
@@ -544,7 +544,3 @@ def _decided(job: LedgerJob) -> bytes:
 def _balance(peer: st.PeerId, account: Account) -> bytes:
     """What the state holds of an account; as text, for a sum of prices may outgrow an integer of msgpack."""
     return encode(("balance", peer, str(account.balance_micro)))
-
-
-def _covers(cut: Mapping[st.PeerId, Base], entry: Entry) -> bool:
-    return entry.author in cut and entry.seq <= cut[entry.author].seq

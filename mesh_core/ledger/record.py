@@ -65,6 +65,12 @@ class Entry:
         """Its place in the author's chain, from 1."""
         return self.head.seq
 
+    @property
+    def about(self) -> st.JobId:
+        """The job that it is, or is about; empty when it has to do with none."""
+        job: st.JobId = self.hash if isinstance(self.body, st.Job) else getattr(self.body, "job", b"")
+        return job
+
 
 def new_record(
     network: str, author: st.PeerId, seq: int, prev: bytes, written_ms: int, kind: str, body: object

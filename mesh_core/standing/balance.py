@@ -28,7 +28,7 @@ class Credit:
 
     def is_granted(self, peer: PeerId) -> bool:
         """Whether this node is ready to trust a peer with money at all."""
-        return self._limit(peer) > 0
+        return self._context.config.grants(peer)
 
     def is_backed(self, peer: PeerId) -> bool:
         """Whether a peer could pay: it is trusted with money, or was paid by somebody who is, and could."""

@@ -133,3 +133,19 @@ def test_one_submitter_has_its_share_of_a_providers_room_and_no_more(seat: Seat,
     assert refusal(seat, people, "submitter", max_price_micro=0, label="last").startswith(
         "too many open jobs"
     )
+
+
+def test_a_limit_of_nothing_is_no_credit_whoever_asks() -> None:
+    world = World(Setup("granted"))
+    world.start()
+    world.run_for(2.0)
+    node = world.hosts["node1"].node
+    assert node is not None
+    named, trusted = world.keys.key("named"), world.keys.key("trusted")
+    node.config = node.context.config = replace(node.config, credit={named: 0, trusted: 1})
+    assert node.config.trusting == {node.peer, trusted}
+    for peer, is_trusted in ((named, False), (trusted, True)):
+        assert node.credit.is_granted(peer) is is_trusted
+        assert node.checkpoints.findings.is_trusted_at_cut(peer) is is_trusted
+        assert node._is_trusted(peer) is is_trusted
+        assert node._is_known(peer) is is_trusted
