@@ -20,7 +20,7 @@ from mesh_core.checkpoint.cuts import Cuts, ReadCut
 from mesh_core.checkpoint.decision import Decision
 from mesh_core.checkpoint.elector import Elector
 from mesh_core.checkpoint.electors import Certificate
-from mesh_core.checkpoint.findings import Findings
+from mesh_core.checkpoint.findings import Findings, Verdict
 from mesh_core.checkpoint.look import LOOK, look_at
 from mesh_core.checkpoint.marks import Marks
 from mesh_core.checkpoint.newest import Newest
@@ -144,15 +144,15 @@ class Checkpoints:
     def _act_on(self, now: float, finding: st.Finding, certificate: Certificate) -> None:
         """A quorum has decided: go by it if this node finds the same."""
         height = self.height + 1
-        agrees = self._elector.agrees(now, finding)
-        if agrees:
-            cut = self._elector.cut_of(now, finding)
+        verdict = self._elector.judge(now, finding)
+        if verdict is Verdict.SAME:
+            cut = self._elector.fetch_cut(now, finding)
             found = self.findings.compute(cut) if cut is not None else None
             if found is not None:
                 changes = (certificate,) if finding.electors != self.electors else ()
                 self._adoption.adopt(now, found, Decision(height, finding, certificate, changes))
                 self.catch_up.give_up()
-        elif agrees is False and self._alarmed_at != height:
+        elif verdict is Verdict.OTHER and self._alarmed_at != height:
             self._alarmed_at = height
             self._context.outbox.notify(
                 "alarm", text="most electors sign a checkpoint that this node's own records contradict"

@@ -58,7 +58,7 @@ class Cuts:
         """Take back the names."""
         self._fetched = dict.fromkeys(_names.decode(meta[_META]) if _META in meta else ())
 
-    def get(self, now: float, name: bytes, sources: Iterable[PeerId]) -> Cut | None:
+    def fetch(self, now: float, name: bytes, sources: Iterable[PeerId]) -> Cut | None:
         """The cut of that name; None while it is fetched from `sources`. Raises SnapshotError when the blob is no cut."""
         if name in self._false:
             raise SnapshotError("an elector calls something a cut that is none")
@@ -80,7 +80,7 @@ class Cuts:
     def come(self, name: bytes) -> None:
         """A blob that was fetched as a cut is here: whatever is none does not stay."""
         with suppress(SnapshotError):
-            self.get(self._context.now, name, ())
+            self.fetch(self._context.now, name, ())
 
     def _is_none(self, name: bytes) -> None:
         """It is not read again, nor kept for it."""

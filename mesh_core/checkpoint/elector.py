@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mesh_core.checkpoint.electors import certified, rotated
-from mesh_core.checkpoint.findings import Findings
+from mesh_core.checkpoint.findings import Findings, Verdict
 from mesh_core.checkpoint.look import LOOK, look_at
 from mesh_core.checkpoint.marks import Marks
 from mesh_core.checkpoint.newest import Newest
@@ -100,13 +100,13 @@ class Elector:
             self.hear(read_record(signed), body)
         self.rounds.show_backed(body, message.checkpoints)
 
-    def agrees(self, now: float, finding: st.Finding) -> bool | None:
-        """Whether this node finds the same as those who vote for it; None when that has to wait."""
-        return self._findings.agrees(now, finding, self.rounds.voters(finding))
+    def judge(self, now: float, finding: st.Finding) -> Verdict:
+        """Whether this node finds the same as those who vote for it."""
+        return self._findings.judge(now, finding, self.rounds.voters(finding))
 
-    def cut_of(self, now: float, finding: st.Finding) -> Cut | None:
-        """The cut that they vote about; None when it has to be fetched, or is none."""
-        return self._findings.cut_of(now, finding, self.rounds.voters(finding))
+    def fetch_cut(self, now: float, finding: st.Finding) -> Cut | None:
+        """The cut that they vote about; None while it is fetched, and when it is none."""
+        return self._findings.fetch_cut(now, finding, self.rounds.voters(finding))
 
     # --------------------------------------------------------------------------------------------- voting
 
@@ -181,14 +181,16 @@ class Elector:
 
     def _welcomes(self, now: float, finding: st.Finding, present: set[PeerId]) -> bool:
         """Whether this elector backs what another proposes."""
-        cut = self.cut_of(now, finding) if self.agrees(now, finding) else None
+        if self.judge(now, finding) is not Verdict.SAME:
+            return False
+        cut = self.fetch_cut(now, finding)
         return cut is not None and self._proposals.welcomes(finding, cut, present)
 
     def _follows(self, now: float, finding: st.Finding) -> bool:
         """Whether this elector votes for what a quorum has backed: unless it finds something else. It may lack records that
         it can never take, of a fork or of strangers who have used up their room differently here; but of that quorum more
         than may lie have found the same, or follow some that have."""
-        return self.agrees(now, finding) is not False
+        return self.judge(now, finding) is not Verdict.OTHER
 
     def _vote(self, now: float, round_: int, finding: st.Finding, *, locked: bool) -> None:
         body = st.Checkpoint(self.rounds.height, round_, locked, finding)

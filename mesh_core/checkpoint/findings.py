@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from mesh_core.checkpoint.cuts import Cuts
 from mesh_core.checkpoint.look import RETRY_S, look_at
@@ -21,6 +22,15 @@ from mesh_core.wire import statements as st
 
 _FOUND_KEPT = 2
 """So many results of this node's own are remembered: two proposals may be looked at in turn."""
+
+
+class Verdict(Enum):
+    """What this node makes of what others find."""
+
+    SAME = auto()
+    OTHER = auto()
+    WAITING = auto()
+    """It cannot compare yet, and perhaps never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +66,7 @@ class Findings:
     _newest: Newest
     _cuts: Cuts
     _found: dict[bytes, Found] = field(default_factory=dict)
-    _verdicts: dict[st.Finding, bool] = field(default_factory=dict)
+    _verdicts: dict[st.Finding, Verdict] = field(default_factory=dict)
 
     def begin(self) -> None:
         """A height is decided: nothing of before counts for the next."""
@@ -110,31 +120,38 @@ class Findings:
 
     # ------------------------------------------------------------------------------------------- judging
 
-    def agrees(self, now: float, finding: st.Finding, sources: Iterable[PeerId]) -> bool | None:
-        """Whether this node's own records come to the same; None when that has to wait, for the cut, which `sources`
-        have, or for records that are on their way."""
-        if finding not in self._verdicts:
-            cut = self.cut_of(now, finding, sources)
-            if cut is None:
-                return self._verdicts.get(finding)
-            own = self.compute(cut)
-            if own is None:
-                voters = list(sources)
-                self._replication.fetch(now, voters, cut.beyond)
-                self._replication.fetch_below(now, voters, cut.bases)
-                look_at(self._context.timers, now + RETRY_S)
-                return None
-            self._verdicts[finding] = own.says(finding.electors) == finding
-        return self._verdicts[finding]
+    def judge(self, now: float, finding: st.Finding, sources: Iterable[PeerId]) -> Verdict:
+        """Whether this node's own records come to the same. What it lacks for that, the cut or records, is asked for of
+        `sources`, who have spoken of it."""
+        if finding in self._verdicts:
+            return self._verdicts[finding]
+        verdict = self._compare(now, finding, list(sources))
+        if verdict is not Verdict.WAITING:
+            self._verdicts[finding] = verdict
+        return verdict
+
+    def _compare(self, now: float, finding: st.Finding, voters: list[PeerId]) -> Verdict:
+        try:
+            cut = self._cuts.fetch(now, finding.cut, voters)
+        except SnapshotError:
+            return Verdict.OTHER
+        if cut is None:
+            return Verdict.WAITING
+        own = self.compute(cut)
+        if own is None:
+            self._replication.fetch(now, voters, cut.beyond)
+            self._replication.fetch_below(now, voters, cut.bases)
+            look_at(self._context.timers, now + RETRY_S)
+            return Verdict.WAITING
+        return Verdict.SAME if own.says(finding.electors) == finding else Verdict.OTHER
 
     def is_judged(self, finding: st.Finding) -> bool:
         """Whether this node has compared a finding with its own."""
         return finding in self._verdicts
 
-    def cut_of(self, now: float, finding: st.Finding, sources: Iterable[PeerId]) -> Cut | None:
-        """The cut that a finding is about; None when it has to be fetched, or is none."""
+    def fetch_cut(self, now: float, finding: st.Finding, sources: Iterable[PeerId]) -> Cut | None:
+        """The cut that a finding is about; None while it is fetched from `sources`, and when it is none."""
         try:
-            return self._cuts.get(now, finding.cut, sources)
+            return self._cuts.fetch(now, finding.cut, sources)
         except SnapshotError:
-            self._verdicts[finding] = False
             return None

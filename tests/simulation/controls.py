@@ -232,13 +232,13 @@ def _holders_are_trusted() -> Iterator[None]:
 
 @contextmanager
 def _cuts_are_what_is_called_so() -> Iterator[None]:
-    known = Cuts.get
+    known = Cuts.fetch
 
     def believe(self: Cuts, now: float, name: bytes, sources: Iterable[PeerId]) -> Cut | None:
         self._keep_name(name)
         return known(self, now, name, sources)
 
-    with mock.patch.object(Cuts, "get", believe), _dropped_unasked(Cuts, "_let_go"):
+    with mock.patch.object(Cuts, "fetch", believe), _dropped_unasked(Cuts, "_let_go"):
         yield
 
 

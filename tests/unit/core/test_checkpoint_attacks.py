@@ -101,7 +101,7 @@ def dies_before_it_locks(world: World, name: str, covered: Person) -> None:
     elector = node_of(world, name).checkpoints._elector
 
     def vote(now: float, round_: int, finding: st.Finding, *, locked: bool) -> None:
-        cut = elector.cut_of(now, finding)
+        cut = elector.fetch_cut(now, finding)
         if locked and cut is not None and covered.peer in cut.bases:
             world.schedule.after(0.0, world.kill, name)
         else:

@@ -79,7 +79,7 @@ def test_what_one_proposes_one_that_sees_the_same_welcomes(
     def own(self: Proposals, round_: int, present: Collection[PeerId]) -> st.Finding | None:
         finding = propose(self, round_, present)
         if finding is not None:
-            cut = self._cuts.get(self._context.now, finding.cut, ())
+            cut = self._cuts.fetch(self._context.now, finding.cut, ())
             assert cut is not None
             welcomed.append(self.welcomes(finding, cut, present))
         return finding
