@@ -248,7 +248,7 @@ class Node:
             ms.FetchBlob: self.blobs.on_fetch,
             ms.BlobChunk: self.blobs.on_chunk,
             ms.Truncated: self.checkpoints.catch_up.on_truncated,
-            ms.Backed: self.checkpoints.on_backed,
+            ms.Prevoted: self.checkpoints.on_prevoted,
             ms.SelfQuery: lambda now, sender, message: self.past.tell(sender, message.number),
             ms.SelfAnswer: self.past.on_answer,
         }

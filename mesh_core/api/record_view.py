@@ -107,8 +107,8 @@ class RecordViews:
                 return f"{label} {value.outcome} at epoch {epoch}, {len(votes)} votes"
             case st.Equivocation(kind=kind):
                 return f"two contradicting {kind}s"
-            case st.Checkpoint(height=height, round=number, locked=locked):
-                return f"{'locks' if locked else 'backs'} height {height} in round {number}"
+            case st.Checkpoint(height=height, round=number, precommit=precommit):
+                return f"{'precommits' if precommit else 'prevotes for'} height {height} in round {number}"
         return "of a kind that this version does not know"
 
     def _name(self, peer: PeerId) -> str:

@@ -6,7 +6,7 @@ then drops what the cut covers. A node that lacks covered records, and hears tha
 snapshot on the word of the electors it knows, or of those who took over from them.
 
 A node that can compare believes nobody: it acts on its own result. An elector that cannot, because it lacks records that
-it may never be able to take, follows what a quorum has backed, and adopts the snapshot like anybody who was away.
+it may never be able to take, follows what a quorum has prevoted for, and adopts the snapshot like anybody who was away.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from mesh_core.ledger.proofs import Prove
 from mesh_core.ledger.record import Entry
 from mesh_core.ledger.sync import Replication
 from mesh_core.wire import statements as st
-from mesh_core.wire.messages import Backed
+from mesh_core.wire.messages import Prevoted
 
 
 class Checkpoints:
@@ -124,9 +124,9 @@ class Checkpoints:
         if late and author in others and self._elector.elects and self._context.ready:
             self.catch_up.offer(self._context.now, author)
 
-    def on_backed(self, now: float, sender: PeerId, message: Backed) -> None:
+    def on_prevoted(self, now: float, sender: PeerId, message: Prevoted) -> None:
         """An elector shows what binds it."""
-        self._elector.on_backed(now, sender, message)
+        self._elector.on_prevoted(now, sender, message)
 
     def on_cut(self, now: float, need: ReadCut) -> None:
         """The cut that an elector speaks of is here."""

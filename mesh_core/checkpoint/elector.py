@@ -20,7 +20,7 @@ from mesh_core.ledger.proofs import Prove
 from mesh_core.ledger.record import Entry, read_record
 from mesh_core.ledger.sync import Replication
 from mesh_core.wire import statements as st
-from mesh_core.wire.messages import Backed
+from mesh_core.wire.messages import Prevoted
 
 _QUORUM_RETRY_S = 2.0
 """While too few electors are there nobody votes; after this long they are counted again."""
@@ -86,19 +86,19 @@ class Elector:
                     self.hear(entry, entry.body)
         look_at(self._context.timers, now)
 
-    def on_backed(self, now: float, sender: PeerId, message: Backed) -> None:
+    def on_prevoted(self, now: float, sender: PeerId, message: Prevoted) -> None:
         """Another elector shows what it is bound by."""
         electors = self.rounds.electors
         if sender not in electors:
             return
         crypto, network = self._context.crypto, self._context.config.network
-        body = certified(crypto, network, electors, message.checkpoints, locked=False)
+        body = certified(crypto, network, electors, message.checkpoints, precommit=False)
         if body is None:
             self._context.dropped["bad_checkpoint"] += 1
             return
         for signed in message.checkpoints:
             self.hear(read_record(signed), body)
-        self.rounds.show_backed(body, message.checkpoints)
+        self.rounds.show_prevoted(body, message.checkpoints)
 
     def judge(self, now: float, finding: st.Finding) -> Verdict:
         """Whether this node finds the same as those who vote for it."""
@@ -123,7 +123,7 @@ class Elector:
         vote = rounds.next_vote(self._current_round(now))
         finding = self._choice(now, vote, present) if vote is not None else None
         if vote is not None and finding is not None:
-            self._vote(now, vote.round, finding, locked=vote.locked)
+            self._vote(now, vote.round, finding, precommit=vote.precommit)
         if self._waits():
             self._since = None
         else:
@@ -131,7 +131,7 @@ class Elector:
 
     def _current_round(self, now: float) -> int:
         """The round this elector is in."""
-        reached = max(self.rounds.reached(), self.rounds.backed_in)
+        reached = max(self.rounds.reached(), self.rounds.prevoted_in)
         if self._since is None or reached > self._round:
             self._round, self._since = max(self._round, reached), now
         elif now >= self._ends():
@@ -147,13 +147,13 @@ class Elector:
     def _waits(self) -> bool:
         """Whether this elector has said what it has to say, and nobody honest need have heard that anything is due: it
         would only be far ahead of the others when they come."""
-        return self.rounds.backed_in >= self._round and not self.rounds.stirring
+        return self.rounds.prevoted_in >= self._round and not self.rounds.stirring
 
     def _show_bound(self) -> None:
         """A round was in vain: perhaps because the others do not know what binds this elector."""
-        last = self.rounds.last_backed(self._round)
+        last = self.rounds.last_prevoted(self._round)
         if last is not None:
-            shown = Backed(self.rounds.proof(last.round))
+            shown = Prevoted(self.rounds.proof(last.round))
             for peer in sorted(set(self.rounds.electors).intersection(self._live())):
                 self._context.send(peer, shown)
 
@@ -180,20 +180,20 @@ class Elector:
         return None
 
     def _welcomes(self, now: float, finding: st.Finding, present: set[PeerId]) -> bool:
-        """Whether this elector backs what another proposes."""
+        """Whether this elector prevotes for what another proposes."""
         if self.judge(now, finding) is not Verdict.SAME:
             return False
         cut = self.fetch_cut(now, finding)
         return cut is not None and self._proposals.welcomes(finding, cut, present)
 
     def _follows(self, now: float, finding: st.Finding) -> bool:
-        """Whether this elector votes for what a quorum has backed: unless it finds something else. It may lack records that
+        """Whether this elector votes for what a quorum has prevoted for: unless it finds something else. It may lack records that
         it can never take, of a fork or of strangers who have used up their room differently here; but of that quorum more
         than may lie have found the same, or follow some that have."""
         return self.judge(now, finding) is not Verdict.OTHER
 
-    def _vote(self, now: float, round_: int, finding: st.Finding, *, locked: bool) -> None:
-        body = st.Checkpoint(self.rounds.height, round_, locked, finding)
+    def _vote(self, now: float, round_: int, finding: st.Finding, *, precommit: bool) -> None:
+        body = st.Checkpoint(self.rounds.height, round_, precommit, finding)
         self._replication.append(now, "checkpoint", body)
 
 

@@ -34,9 +34,9 @@ def certified(
     electors: Collection[PeerId],
     certificate: Certificate,
     *,
-    locked: bool = True,
+    precommit: bool = True,
 ) -> st.Checkpoint | None:
-    """What a quorum of `electors` has locked in one round, or backed, None when these records do not show exactly that.
+    """What a quorum of `electors` has precommitted in one round, or prevoted, None when these records do not show exactly that.
 
     Each is a vote of another elector for the same: whoever passes a certificate on answers for all that is in it.
     """
@@ -47,7 +47,7 @@ def certified(
     except StatementError:
         return None
     body, authors = entries[0].body, {entry.author for entry in entries}
-    if not isinstance(body, st.Checkpoint) or body.locked != locked:
+    if not isinstance(body, st.Checkpoint) or body.precommit != precommit:
         return None
     sound = len(authors) == len(entries) and authors <= set(electors)
     agree = all(entry.body == body for entry in entries)

@@ -90,8 +90,8 @@ class Proposals:
         return self._is_taken(job.id) and not self._marks.is_old(job.id)
 
     def welcomes(self, finding: st.Finding, cut: Cut, present: Collection[PeerId]) -> bool:
-        """Whether this elector backs what another proposes at a cut and is true: it makes enough room and not too much,
-        trusts whom this one trusts, sets no job apart of submitters who cannot pay, forgets no job that this one does not,
+        """Whether this elector prevotes for what another proposes at a cut and is true: it makes enough room and not too
+        much, trusts whom this one trusts, sets no job apart of submitters who cannot pay, forgets no job that this one does not,
         and names electors this one agrees to."""
         found = self._findings.compute(cut)
         if found is None:

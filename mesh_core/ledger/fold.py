@@ -526,7 +526,7 @@ def proven_equivocator(verifier: Verifier, network: str, proof: st.Equivocation)
 
 
 def _votes_twice(one: st.Checkpoint, other: st.Checkpoint) -> bool:
-    same_slot = (one.height, one.round, one.locked) == (other.height, other.round, other.locked)
+    same_slot = (one.height, one.round, one.precommit) == (other.height, other.round, other.precommit)
     return same_slot and one.finding != other.finding
 
 

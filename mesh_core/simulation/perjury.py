@@ -74,7 +74,7 @@ class NamesAbsurdNumbers(_Perjurer):
 
 
 class VotesTwice(_Perjurer):
-    """Backs and locks everything that anybody proposes, and something else to half of the mesh."""
+    """Prevotes for and precommits everything that anybody proposes, and something else to half of the mesh."""
 
     about = "votes for two findings in one round"
 
@@ -85,7 +85,7 @@ class VotesTwice(_Perjurer):
                 entry = read_record(signed)
                 if isinstance(entry.body, st.Checkpoint) and entry.author != self.me:
                     yield from self.vote(entry.body)
-                    yield from self.vote(structs.replace(entry.body, locked=True))
+                    yield from self.vote(structs.replace(entry.body, precommit=True))
 
     def doing(self, effect: Effect) -> Iterable[Effect]:
         """Say something else to every second peer, at the same place of its chain."""
@@ -201,7 +201,7 @@ class PoisonsCertificates(_Perjurer):
 
     def doing(self, effect: Effect) -> Iterable[Effect]:
         """Put one in."""
-        if not isinstance(effect, Send) or not isinstance(effect.message, ms.Truncated | ms.Backed):
+        if not isinstance(effect, Send) or not isinstance(effect.message, ms.Truncated | ms.Prevoted):
             return (effect,)
         votes = list(effect.message.checkpoints)
         place = (AuthorChain().head_seq + 1, bytes(_HASH_BYTES), 0, "note", "x")

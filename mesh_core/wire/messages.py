@@ -162,9 +162,9 @@ class Truncated(Struct, array_like=True, frozen=True, tag=18):
     handovers: tuple[tuple[Signed, ...], ...] = ()
 
 
-class Backed(Struct, array_like=True, frozen=True, tag=19):
-    """I am bound by this: `checkpoints` are signed `checkpoint` records in which a quorum of electors back the same in one
-    round. One of them may have shown its vote to me only."""
+class Prevoted(Struct, array_like=True, frozen=True, tag=19):
+    """I am bound by this: `checkpoints` are signed `checkpoint` records in which a quorum of electors prevotes for the same
+    in one round. One of them may have shown its vote to me only."""
 
     checkpoints: tuple[Signed, ...]
 
@@ -338,7 +338,7 @@ Message: TypeAlias = (
     | FetchBlob
     | BlobChunk
     | Truncated
-    | Backed
+    | Prevoted
     | StoreJob
     | JobStored
     | PromiseRequest

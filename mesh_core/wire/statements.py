@@ -256,9 +256,10 @@ class Finding(Struct, array_like=True, frozen=True):
 
 class Checkpoint(Struct, array_like=True, frozen=True):
     """Body of a `checkpoint` record, an elector's vote: its author has found this for itself, as the checkpoint number
-    `height`, and backs it in a round or, when a quorum has backed it there, has `locked` it."""
+    `height`, and prevotes for it in a round or, when a quorum has prevoted for it there, does
+    `precommit` it."""
 
     height: int
     round: int
-    locked: bool
+    precommit: bool
     finding: Finding

@@ -274,7 +274,7 @@ def test_a_record_of_every_kind_says_what_it_is() -> None:
         summaries[kind] = shown.summary
     assert summaries.pop("tomorrow") == "of a kind that this version does not know"
     assert "of a kind that this version does not know" not in summaries.values()
-    assert summaries["checkpoint"] == "locks height 3 in round 1"
+    assert summaries["checkpoint"] == "precommits height 3 in round 1"
 
 
 def members_of(console: Console, label: str) -> list[bytes]:

@@ -83,7 +83,7 @@ def settlement(job: Entry, value: st.Value, voters: Iterable[Person]) -> st.Sett
 @dataclass(eq=False)
 class LyingElector:
     """An elector that, when it is the first whose turn it is, once proposes the true snapshot of a cut of its own making, and
-    of that round locks nothing unless it `locks`.
+    of that round precommits nothing unless it `precommits`.
 
     `_draw` makes the cut from the one that an honest elector would propose: how far it covers, and what it names beyond
     that, none for what an honest one would. `height` is where it has done so.
@@ -92,9 +92,9 @@ class LyingElector:
     _world: World
     name: str
     _draw: Callable[[Bases], tuple[Bases, Iterable[bytes]]]
-    locks: bool = True
+    precommits: bool = True
     height: int = 0
-    _has_backed: bool = field(default=False, init=False)
+    _has_prevoted: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._elector = elector = node_of(self._world, self.name).checkpoints._elector
@@ -112,9 +112,9 @@ class LyingElector:
         bases, beyond = self._draw(honest)
         return elector._findings.at(bases, tuple(sorted(beyond)) or elector._marks.beyond(bases))
 
-    def _vote(self, now: float, round_: int, finding: st.Finding, *, locked: bool) -> None:
+    def _vote(self, now: float, round_: int, finding: st.Finding, *, precommit: bool) -> None:
         is_its_own = self._elector.rounds.height == self.height
-        if is_its_own and not self.locks and (locked or self._has_backed):
+        if is_its_own and not self.precommits and (precommit or self._has_prevoted):
             return
-        self._has_backed |= is_its_own
-        Elector._vote(self._elector, now, round_, finding, locked=locked)
+        self._has_prevoted |= is_its_own
+        Elector._vote(self._elector, now, round_, finding, precommit=precommit)

@@ -17,7 +17,7 @@ from mesh_core.node import Node
 from mesh_core.simulation.workload import QUICK, Appetite
 from mesh_core.simulation.world import OPERATOR, Setup, World
 from mesh_core.wire import statements as st
-from mesh_core.wire.messages import AcceptRequest, Backed, BlobChunk, FetchRecords, LockRequest, Truncated
+from mesh_core.wire.messages import AcceptRequest, BlobChunk, FetchRecords, LockRequest, Prevoted, Truncated
 from tests.unit.core.electing import RETAINED, ask, earners, node_of, refuse_record
 from tests.unit.core.people import People
 
@@ -96,7 +96,7 @@ def a_finding(node: Node, cut: bytes = digest(b"cut")) -> st.Finding:
     return st.Finding(cut, digest(b"snapshot"), bytes(32), node.checkpoints.electors)
 
 
-def locks(node: Node, height: int = 1) -> st.Checkpoint:
+def precommits(node: Node, height: int = 1) -> st.Checkpoint:
     return st.Checkpoint(height, 0, True, a_finding(node))
 
 
@@ -119,7 +119,7 @@ def test_the_word_of_keys_that_are_no_electors_is_worth_nothing() -> None:
         world.submit(name, "why?", [1], JobOptions(), f"s{number}")
     world.run_for(2.0)
     victim = node_of(world, "node1")
-    records = signed_by(world, names, locks(victim, 5))
+    records = signed_by(world, names, precommits(victim, 5))
     victim.checkpoints.catch_up.on_truncated(
         victim.context.now, world.hosts["node7"].peer, Truncated(records)
     )
@@ -129,18 +129,18 @@ def test_the_word_of_keys_that_are_no_electors_is_worth_nothing() -> None:
 def test_the_word_of_few_electors_is_not_enough() -> None:
     world = mesh(1, retained=4096)
     victim = node_of(world, "node1")
-    records = signed_by(world, ["node2", "node3", "node4"], locks(victim, 5))
+    records = signed_by(world, ["node2", "node3", "node4"], precommits(victim, 5))
     victim.checkpoints.catch_up.on_truncated(
         victim.context.now, world.hosts["node2"].peer, Truncated(records)
     )
     assert victim.context.dropped["bad_checkpoint"] == 1
 
 
-def test_what_electors_only_back_is_no_checkpoint() -> None:
+def test_what_electors_only_prevote_for_is_no_checkpoint() -> None:
     world = mesh(1, retained=4096)
     victim = node_of(world, "node1")
-    backed = st.Checkpoint(5, 0, False, a_finding(victim))
-    records = signed_by(world, ["node2", "node3", "node4", "node5"], backed)
+    prevoted = st.Checkpoint(5, 0, False, a_finding(victim))
+    records = signed_by(world, ["node2", "node3", "node4", "node5"], prevoted)
     victim.checkpoints.catch_up.on_truncated(
         victim.context.now, world.hosts["node2"].peer, Truncated(records)
     )
@@ -225,22 +225,22 @@ def test_what_binds_one_elector_is_shown_to_the_others_when_a_round_was_in_vain(
     effects = hear(bound, world, votes)
     for _ in range(10):
         effects += bound.step(bound.context.now + 1.0, Tick())
-    (shown,) = {one.message for one in sends(effects, other.peer) if isinstance(one.message, Backed)}
+    (shown,) = {one.message for one in sends(effects, other.peer) if isinstance(one.message, Prevoted)}
     stranger = world.keys.key("stranger")
     for sender, message in (
         (stranger, shown),
-        (bound.peer, Backed(shown.checkpoints[:3])),
-        (bound.peer, Backed(signed_by(world, ["node2", "node4", "node5", "node6"], locks(other)))),
+        (bound.peer, Prevoted(shown.checkpoints[:3])),
+        (bound.peer, Prevoted(signed_by(world, ["node2", "node4", "node5", "node6"], precommits(other)))),
     ):
-        other.checkpoints.on_backed(other.context.now, sender, message)
-        assert other.checkpoints._elector.rounds.last_backed(1) is None
-    other.checkpoints.on_backed(other.context.now, bound.peer, shown)
-    backed = other.checkpoints._elector.rounds.last_backed(1)
-    assert backed is not None and backed.finding == body.finding
+        other.checkpoints.on_prevoted(other.context.now, sender, message)
+        assert other.checkpoints._elector.rounds.last_prevoted(1) is None
+    other.checkpoints.on_prevoted(other.context.now, bound.peer, shown)
+    prevoted = other.checkpoints._elector.rounds.last_prevoted(1)
+    assert prevoted is not None and prevoted.finding == body.finding
 
 
 def test_whoever_votes_on_a_height_that_is_decided_is_shown_the_decision() -> None:
-    """A liar's lock may have come to one elector only: the others would vote for ever, one too few."""
+    """A liar's precommit may have come to one elector only: the others would vote for ever, one too few."""
     world = mesh(12)
     node, late = node_of(world, "node1"), world.hosts["node3"].peer
     height = node.checkpoints.height

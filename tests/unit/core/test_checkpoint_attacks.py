@@ -55,10 +55,10 @@ def asks_until(world: World, condition: Callable[[], bool]) -> bool:
 # ------------------------------------------------------- what some electors can never compare
 
 
-def test_an_elector_that_withholds_its_lock_and_a_strangers_fork_do_not_end_checkpoints(
+def test_an_elector_that_withholds_its_precommit_and_a_strangers_fork_do_not_end_checkpoints(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The stranger has forked until nobody had room for what it has shown to others. Three of six electors have locked a cut
+    """The stranger has forked until nobody had room for what it has shown to others. Three of six electors have precommitted a cut
     along one of its sides, with the liar's vote; two are bound to it and never come to compare."""
     monkeypatch.setitem(config._LIMIT, "extras_per_author_max", 4)
     world, few = earners("withheld"), ["node1", "node2", OPERATOR]
@@ -74,7 +74,9 @@ def test_an_elector_that_withholds_its_lock_and_a_strangers_fork_do_not_end_chec
     world.run_for(3.0)
     way = sides["x"][2].hash
     assert [name for name in world.hosts if way in node_of(world, name).ledger.chains] == many
-    liar = LyingElector(world, LIAR, lambda bases: ({**bases, stranger.peer: Base(1, way)}, ()), locks=False)
+    liar = LyingElector(
+        world, LIAR, lambda bases: ({**bases, stranger.peer: Base(1, way)}, ()), precommits=False
+    )
     ask(world, 12)
     assert liar.height > 0 and min(heights(world)) > liar.height + 3 and all_agree(world)
 
@@ -82,7 +84,7 @@ def test_an_elector_that_withholds_its_lock_and_a_strangers_fork_do_not_end_chec
 def test_strangers_that_use_up_their_room_differently_and_a_crash_do_not_end_checkpoints(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Nobody lies: an elector dies after it has backed a cut that two others cannot compare, and before it has locked it."""
+    """Nobody lies: an elector dies after it has prevoted for a cut that two others cannot compare, and before it has precommitted it."""
     world, few = earners("crash"), ["node1", "node2"]
     many = others(world, *few)
     ask(world, 1)
@@ -90,22 +92,22 @@ def test_strangers_that_use_up_their_room_differently_and_a_crash_do_not_end_che
     strangers = [person(world, "shown to few"), person(world, "shown to many")]
     for stranger, names in zip(strangers, (few, many), strict=True):
         show(world, names, [stranger.record("note", str(number)) for number in range(30)])
-    dies_before_it_locks(world, "node6", strangers[1])
+    dies_before_it_precommits(world, "node6", strangers[1])
     ask(world, 12)
     assert not world.hosts["node6"].up
     assert min(heights(world)) >= 4 and all_agree(world)
 
 
-def dies_before_it_locks(world: World, name: str, covered: Person) -> None:
-    """Kill a node when it is about to lock a cut that covers somebody."""
+def dies_before_it_precommits(world: World, name: str, covered: Person) -> None:
+    """Kill a node when it is about to precommit a cut that covers somebody."""
     elector = node_of(world, name).checkpoints._elector
 
-    def vote(now: float, round_: int, finding: st.Finding, *, locked: bool) -> None:
+    def vote(now: float, round_: int, finding: st.Finding, *, precommit: bool) -> None:
         cut = elector.fetch_cut(now, finding)
-        if locked and cut is not None and covered.peer in cut.bases:
+        if precommit and cut is not None and covered.peer in cut.bases:
             world.schedule.after(0.0, world.kill, name)
         else:
-            Elector._vote(elector, now, round_, finding, locked=locked)
+            Elector._vote(elector, now, round_, finding, precommit=precommit)
 
     elector._vote = vote  # type: ignore[method-assign]
 

@@ -20,8 +20,8 @@ def finding(name: int) -> st.Finding:
 
 
 class Elector:
-    """One that keeps to the rules, and draws what they leave open: when it goes on to a later round, and what it backs
-    there when it is free."""
+    """One that keeps to the rules, and draws what they leave open: when it goes on to a later round, and what it
+    prevotes for there when it is free."""
 
     rounds_type = Rounds
 
@@ -37,7 +37,7 @@ class Elector:
         vote = self.rounds.next_vote(self.round)
         if vote is not None and rng.random() < 0.7:
             said = vote.finding or finding(rng.randrange(2))
-            return st.Checkpoint(HEIGHT, vote.round, vote.locked, said)
+            return st.Checkpoint(HEIGHT, vote.round, vote.precommit, said)
         if rng.random() < 0.2:
             self.round += 1
         return None
@@ -97,7 +97,7 @@ def test_electors_never_decide_twice(seed: int, size: tuple[int, int]) -> None:
 
 
 class Forgetful(Elector):
-    """Locks, and backs what it likes in the next round."""
+    """Precommits, and prevotes for what it likes in the next round."""
 
     def act(self, rng: Random) -> st.Checkpoint | None:
         self.rounds._bound = lambda round_: None  # type: ignore[method-assign]
@@ -105,10 +105,10 @@ class Forgetful(Elector):
 
 
 class Late(Elector):
-    """Locks what was backed in a round although it has backed something else in a later one."""
+    """Precommits what was prevoted for in a round although it has prevoted for something else in a later one."""
 
     def act(self, rng: Random) -> st.Checkpoint | None:
-        self.rounds._may_lock = lambda round_: True  # type: ignore[method-assign]
+        self.rounds._may_precommit = lambda round_: True  # type: ignore[method-assign]
         return super().act(rng)
 
 
@@ -149,20 +149,20 @@ def comes_to_an_end(rng: Random, size: tuple[int, int], *, tell: bool = True) ->
 
 def _show_what_binds(mesh: Mesh, round_: int) -> None:
     for elector in mesh.electors:
-        last = elector.rounds.last_backed(round_)
+        last = elector.rounds.last_prevoted(round_)
         if last is not None:
             body = st.Checkpoint(HEIGHT, last.round, False, last.finding)
             for other in mesh.electors:
-                other.rounds.show_backed(body, elector.rounds.proof(last.round))
+                other.rounds.show_prevoted(body, elector.rounds.proof(last.round))
 
 
 def _one_good_round(mesh: Mesh, round_: int, proposal: st.Finding) -> None:
-    """Everybody backs, also who is free to lock something of an earlier round before that; then everybody locks."""
+    """Everybody prevotes, also who is free to precommit something of an earlier round before that; then everybody precommits."""
     for _ in range(3):
         for elector in mesh.electors:
             vote = elector.rounds.next_vote(round_)
             if vote is not None:
-                body = st.Checkpoint(HEIGHT, vote.round, vote.locked, vote.finding or proposal)
+                body = st.Checkpoint(HEIGHT, vote.round, vote.precommit, vote.finding or proposal)
                 for other in mesh.electors:
                     other.hear(elector.me, body)
 
@@ -179,7 +179,7 @@ def test_whoever_restarts_is_bound_by_what_it_said() -> None:
     for elector in (before, after):
         assert elector.rounds.next_vote(2) is None
         assert elector.rounds.next_vote(3) == NextVote(3, False, finding(1))
-        elector.rounds.show_backed(said[0], (b"quorum",))
+        elector.rounds.show_prevoted(said[0], (b"quorum",))
         assert elector.rounds.next_vote(2) is None
         assert elector.rounds.next_vote(3) == NextVote(3, False, finding(1))
 
@@ -188,11 +188,11 @@ def test_two_votes_for_one_slot_come_to_light() -> None:
     peers = [bytes([number]) * 32 for number in range(4)]
     rounds = Rounds(HEIGHT, tuple(peers), peers[0])
     assert rounds.hear(peers[1], st.Checkpoint(HEIGHT, 0, False, finding(0)), b"first") is None
-    assert rounds.hear(peers[1], st.Checkpoint(HEIGHT, 0, True, finding(0)), b"lock") is None
+    assert rounds.hear(peers[1], st.Checkpoint(HEIGHT, 0, True, finding(0)), b"precommit") is None
     assert rounds.hear(peers[1], st.Checkpoint(HEIGHT, 0, False, finding(1)), b"second") == b"first"
 
 
-def test_who_backs_two_in_a_round_proposes_nothing_there_and_its_votes_still_count() -> None:
+def test_who_prevotes_for_two_in_a_round_proposes_nothing_there_and_its_votes_still_count() -> None:
     peers = [bytes([number]) * 32 for number in range(4)]
     rounds = Rounds(HEIGHT, tuple(peers), peers[0])
     for name in range(100):
@@ -201,7 +201,7 @@ def test_who_backs_two_in_a_round_proposes_nothing_there_and_its_votes_still_cou
     assert not list(rounds.proposals(peers[3], 0))
     for peer in peers[1:3]:
         rounds.hear(peer, st.Checkpoint(HEIGHT, 0, False, finding(50)), b"vote")
-    last = rounds.last_backed(1)
+    last = rounds.last_prevoted(1)
     assert last is not None and last.finding == finding(50) and b"50" in rounds.proof(0)
 
 
