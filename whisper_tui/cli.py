@@ -149,7 +149,7 @@ def whisper(
 
 @app.command()
 def up(
-    count: Annotated[int | None, typer.Option(metavar="N", help="Providers. [default: 6]")] = None,
+    count: Annotated[str | None, typer.Option(metavar="N", help="Providers. [default: 6]")] = None,
     fast: Annotated[
         bool | None, typer.Option("--fast/--no-fast", help="Shorter timers (FAST_MODE=1).")
     ] = None,
@@ -199,7 +199,7 @@ def up(
         typer.echo(f"whisper-tui: {inert(settings.ignored)}", err=True)
     base, auto = _port_base(port_base)
     wishes = Wishes(
-        count=count,
+        count=_count(count),
         fast=settings.fast if fast is None else fast,
         exec_delay=settings.exec_delay
         if exec_delay is None
@@ -694,6 +694,18 @@ def _seconds(text: str | None, option: str) -> float | None:
     return None if text is None else settings.seconds(text, option)
 
 
+def _count(text: str | None) -> int | None:
+    """A number of providers as typed, None where nothing was; `make_plan` says whether there can be so many."""
+    from whisper_tui.supervisor.plan import COUNT_MAX
+
+    if text is None:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise BadInput(f"--count {text}: expected 1…{COUNT_MAX}") from None
+
+
 def _port_base(text: str | None) -> tuple[int | None, bool | None]:
     """(base, whether to choose one) as wished for by `--port-base`."""
     if text is None:
@@ -711,6 +723,21 @@ def with_command(args: list[str]) -> list[str]:
     if not args or (args[0].startswith("-") and not any(arg.split("=")[0] in own for arg in args)):
         return ["up", *args]
     return args
+
+
+SCRIPTS_ONLY = ("--var", "--junit", "--cast", "--frames", "--captures")
+"""Options that belong to `--script`; `--json` does too when something follows it that is no option."""
+
+
+def check_options_of_scripts(args: list[str]) -> None:
+    """BadInput for an option of scripts where there is neither a script nor a command."""
+    names = [arg.split("=")[0] for arg in args]
+    if not args or not args[0].startswith("-") or "--script" in names or any(arg in _names() for arg in args):
+        return
+    for arg, name, value in zip(args, names, [*args[1:], ""], strict=True):
+        report = name == "--json" and (arg != name or (value and (value == "-" or not value.startswith("-"))))
+        if name in SCRIPTS_ONLY or report:
+            raise BadInput(f"{name} needs --script", f"such as: whisper-tui --script judge {name} …")
 
 
 def with_command_first(args: list[str]) -> str:
@@ -747,6 +774,7 @@ def main() -> None:
     args = [arg for arg in args if arg != DEBUG]
     try:
         _check_here()
+        check_options_of_scripts(args)
         code = app(args=with_command(args), prog_name="whisper-tui", standalone_mode=False)
     except KeyboardInterrupt:
         code = INTERRUPTED

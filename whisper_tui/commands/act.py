@@ -66,7 +66,12 @@ async def _answered(run: RunDir, taken: Submission, terms: Terms) -> waiting.End
     reach = Reach(run)
     try:
         control = reach.control(reach.plan().operator)
-        return await waiting.wait_for(control, taken.query, terms.total_ms)
+        return await waiting.wait_for(
+            control,
+            taken.query,
+            terms.total_ms,
+            ends=lambda label: typed(f"whisper-tui cancel {label}", run.root),
+        )
     except MeshUnreachable as error:
         raise MeshUnreachable(error.message, await waiting.aftermath(reach)) from error
     except asyncio.CancelledError:

@@ -20,7 +20,12 @@ async def submit(entrance: ControlEntrance, text: str, terms: Terms, wait: bool,
         taken = await entrance.actions(BY).ask(text, terms)
     if wait:
         try:
-            ended = await waiting.wait_for(entrance.client(), taken.query, terms.total_ms)
+            ended = await waiting.wait_for(
+                entrance.client(),
+                taken.query,
+                terms.total_ms,
+                ends=lambda label: entrance.typed(f"whisper-tui cancel {label}"),
+            )
         except asyncio.CancelledError:
             sys.stderr.write(
                 entrance.typed(f"{taken.label} goes on: `whisper-tui cancel {taken.label}` ends it\n")

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from whisper_tui.model.inert import inert, inert_json
-from whisper_tui.model.views.base import wrap
+from whisper_tui.model.views.base import cut, wrap
 
 PIPE_WIDTH = 400
 """Columns of a table that is not read in a terminal: nothing is cut off."""
@@ -100,9 +100,9 @@ class Progress:
             self._draw()
 
     def warn(self, line: str) -> None:
-        """Print a line that stays on standard error, where no terminal shows what is said."""
-        if not self._in_terminal:
-            self._print(inert(line))
+        """Print a line that stays on standard error."""
+        self._wipe()
+        self._print(inert(line))
 
     def tell(self, line: str) -> None:
         """Print a line that stays, in place of what is shown now."""
@@ -125,9 +125,10 @@ class Progress:
         self._timer = asyncio.get_running_loop().call_later(EVERY_S, self._appear)
 
     def _draw(self) -> None:
-        sys.stderr.write("\r" + self._said.ljust(len(self._shown)))
+        said = cut(self._said, shutil.get_terminal_size().columns - 1)  # what wraps cannot be written over
+        sys.stderr.write("\r" + said.ljust(len(self._shown)))
         sys.stderr.flush()
-        self._shown = self._said
+        self._shown = said
 
     def _print(self, line: str) -> None:
         sys.stderr.write(line + "\n")

@@ -24,7 +24,7 @@ from whisper_tui.model.numbers import counted
 from whisper_tui.program import typed
 from whisper_tui.reach import Reach
 from whisper_tui.settings import Settings
-from whisper_tui.supervisor.launch import launched, not_up, until_answered
+from whisper_tui.supervisor.launch import causes, launched, not_up, until_answered
 from whisper_tui.supervisor.plan import OPERATOR
 from whisper_tui.supervisor.prepare import Wishes, kept_from_before
 from whisper_tui.supervisor.rundir import RunDir
@@ -91,8 +91,8 @@ async def _until_met(run: RunDir, progress: Progress) -> Status:
     status = await until_answered(run)
     lost = not_up(status)
     if OPERATOR in lost or len(lost) >= status.plan.count:
-        raise MeshUnreachable(f"the mesh did not come up: {'; '.join(lost.values())}", f"see {run.root}")
-    for line in lost.values():
+        raise MeshUnreachable(f"the mesh did not come up: {'; '.join(causes(status))}", f"see {run.root}")
+    for line in causes(status):
         progress.tell(f"{line}; the others go on without it")
     try:
         async with asyncio.timeout(CONVERGED_S):

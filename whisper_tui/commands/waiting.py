@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -11,9 +11,12 @@ import msgspec
 
 from mesh_core.api.client import ControlClient, ControlError, ControlUnavailable
 from mesh_core.api.schema import FINAL_STATES, JobView, QueryView
+from mesh_core.config import MICRO_PER_AXL
+from mesh_core.effects import JobOptions
 from whisper_tui.commands.output import Progress
 from whisper_tui.errors import ActionError, MeshUnreachable, TimedOut
 from whisper_tui.model.inert import inert
+from whisper_tui.model.views.events import clock
 from whisper_tui.reach import Reach
 from whisper_tui.supervisor.plan import OPERATOR
 from whisper_tui.supervisor.schema import GONE, WORKING
@@ -37,13 +40,20 @@ class Ended(NamedTuple):
     why: str
 
 
-async def wait_for(control: ControlClient, query: str, total_ms: int | None = None) -> Ended:
-    """The question once it is answered, failed or cancelled; says meanwhile how far it is, and what it waits for.
+async def wait_for(
+    control: ControlClient,
+    query: str,
+    total_ms: int | None = None,
+    *,
+    ends: Callable[[str], str] | None = None,
+) -> Ended:
+    """The question once it is answered, failed or cancelled; says meanwhile how far it is, what it waits for, until when,
+    and what `ends` the question of a label before that, if anything does.
 
     ActionError when nobody takes it, TimedOut a little after `total_ms` if that is given, MeshUnreachable when
     `control` goes away.
     """
-    waiting = _Waiting()
+    waiting = _Waiting(JobOptions().total_ms if total_ms is None else total_ms, ends)
     timeout_s = None if total_ms is None else total_ms / 1000
     with Progress() as progress:
         try:
@@ -84,7 +94,9 @@ async def _ended(control: ControlClient, view: QueryView, waiting: _Waiting) -> 
 class _Waiting:
     """What is known of a question while its answer is waited for. `last` is what each job waited for last, by id."""
 
-    def __init__(self) -> None:
+    def __init__(self, total_ms: int, ends: Callable[[str], str] | None) -> None:
+        self._total_ms = total_ms
+        self._ends = ends
         self.view: QueryView | None = None
         self.last: dict[str, str] = {}
         self._hindered: dict[str, str] = {}
@@ -107,12 +119,17 @@ class _Waiting:
         return "; ".join([line, *list(self._hindered.values())[:1]])
 
     def news(self) -> str:
-        """What a job waits for that was not told before, whichever job it is; empty when there is nothing new."""
+        """What a job waits for that was not told before, whichever job it is, and until when; empty when there is nothing
+        new."""
         for job, told in self._hindered.items():
-            if self.last[job] not in self._told:
+            if self.view is not None and self.last[job] not in self._told:
                 self._told.add(self.last[job])
-                return told
+                return f"{told}; {self._until(self.view)}"
         return ""
+
+    def _until(self, view: QueryView) -> str:
+        until = f"until {clock(view.submitted_ms + self._total_ms)[:8]}"
+        return f"{until}, unless `{self._ends(view.label)}` ends it" if self._ends else until
 
 
 def hindrance(job: JobView) -> str:
@@ -122,13 +139,21 @@ def hindrance(job: JobView) -> str:
     if job.live_weight < job.quorum:
         return f"{job.live_weight} of the {job.quorum} votes it needs are alive"
     refusals = [bid.refused for bid in job.auction.bids if bid.refused]
-    if not job.holder and len(refusals) == len(job.auction.bids) > 0:
+    is_over = job.auction.state == "closed"  # before that a lower bid may come
+    if is_over and not job.holder and len(refusals) == len(job.auction.bids) > 0:
         if set(refusals) == {TOO_DEAR}:
-            return "no bid within the maximum price"
+            least = min(bid.price_micro for bid in job.auction.bids)
+            asked = f"{_price(least)} AXL is the lowest that is asked"
+            return f"no bid within the maximum price of {_price(job.max_price_micro)}, {asked}"
         return f"no bid that counts: {inert(refusals[0])}"
     if job.state in ("pending", "open") and job.auction.state == "closed" and not job.auction.bids:
         return "no bid"
     return ""
+
+
+def _price(micro: int) -> str:
+    """Micro-AXL as AXL, with as many decimals as it has."""
+    return f"{micro / MICRO_PER_AXL:.6f}".rstrip("0").rstrip(".")
 
 
 def how_it_ended(view: QueryView, jobs: Iterable[JobView], waited_for: dict[str, str]) -> Ended:

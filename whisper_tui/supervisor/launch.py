@@ -216,7 +216,7 @@ async def until_ready(run: RunDir) -> Status:
     """Wait until every participant answers; MeshUnreachable says which one does not, and why."""
     status = await until_answered(run)
     if not status.ready:
-        raise MeshUnreachable(f"not every participant came up: {'; '.join(not_up(status).values())}")
+        raise MeshUnreachable(f"not every participant came up: {'; '.join(causes(status))}")
     return status
 
 
@@ -234,12 +234,26 @@ async def until_answered(run: RunDir) -> Status:
 
 
 def not_up(status: Status) -> dict[str, str]:
-    """Why, in one line, by name of each participant that did not come up."""
+    """Why, by name of each participant that did not come up."""
     return {
-        view.name: f"{view.name} {view.part}: {view.note or view.state}"
+        view.name: f"{view.part}: {view.note or view.state}"
         for view in status.processes
         if view.part in ("provider", "axl") and (view.state in GONE or view.note)
     }
+
+
+def causes(status: Status) -> list[str]:
+    """Why participants did not come up, a line for each cause, with those whose it is."""
+    whose: dict[str, list[str]] = {}
+    for name, cause in not_up(status).items():
+        whose.setdefault(cause, []).append(name)
+    total = len(status.plan.participants)
+    return [
+        f"{names[0]} {cause}"
+        if len(names) == 1
+        else f"{cause} ({f'all {total}' if len(names) == total else ', '.join(names)})"
+        for cause, names in whose.items()
+    ]
 
 
 async def until_released(run: RunDir) -> None:

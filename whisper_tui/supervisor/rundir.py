@@ -82,8 +82,12 @@ class RunDir:
         self.script_mark = root / "made-by-script"
 
     def check(self) -> None:
-        """BadInput when others own the directory or can write into it. One that is not there is fine, and so is an own
-        one with nothing in it: `make` closes it."""
+        """BadInput when it is no directory, or others own it or can write into it. One that is not there is fine, and so
+        is an own one with nothing in it: `make` closes it."""
+        if self.root.exists() and not self.root.is_dir():
+            raise BadInput(
+                f"run directory {self.root}: is no folder", "choose another one with --run-dir DIR"
+            )
         if self._is_own_and_empty():
             return
         ownership.check(self.root)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from msgspec.structs import replace
 
 from tests.unit.operator.conftest import Running
 from whisper_tui.commands import up as module
@@ -14,8 +15,10 @@ from whisper_tui.commands.up import Manner, stay, up
 from whisper_tui.config.in_force import NO_FLAGS
 from whisper_tui.errors import BadInput
 from whisper_tui.settings import Settings
+from whisper_tui.supervisor.launch import causes
 from whisper_tui.supervisor.prepare import Wishes
 from whisper_tui.supervisor.rundir import RunDir
+from whisper_tui.supervisor.schema import ProcessView
 
 PLAIN = Manner(with_console=False, detach=True, flags=NO_FLAGS, as_json=False)
 
@@ -79,3 +82,21 @@ async def test_a_start_that_is_interrupted_says_so(
     with pytest.raises(asyncio.CancelledError):
         await starting
     assert capsys.readouterr().err == "interrupted; what was started is ended again\n"
+
+
+async def test_a_cause_that_several_share_is_told_once(running: Running) -> None:
+    await running.ready()
+    status = await running.client.status()
+
+    def failing(*names: str, note: str = "exit code 3") -> list[ProcessView]:
+        return [
+            replace(view, state="exited", note=note) if (view.name in names and view.part == "axl") else view
+            for view in status.processes
+        ]
+
+    assert causes(replace(status, processes=failing("node1", "node2", "operator"))) == [
+        "axl: exit code 3 (all 3)"
+    ]
+    assert causes(replace(status, processes=failing("node1", "node2"))) == ["axl: exit code 3 (node1, node2)"]
+    assert causes(replace(status, processes=failing("node1"))) == ["node1 axl: exit code 3"]
+    assert causes(status) == []

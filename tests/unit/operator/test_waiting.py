@@ -19,6 +19,7 @@ from tests.unit.console.feeder import Feeder, peer_of
 from tests.unit.operator.conftest import Running
 from whisper_tui.commands import answer, output, waiting
 from whisper_tui.errors import ActionError, TimedOut
+from whisper_tui.model.views.events import clock
 from whisper_tui.reach import Reach
 
 
@@ -46,7 +47,11 @@ def test_a_job_without_a_quorum_says_so() -> None:
 
 def test_a_job_whose_bids_are_all_refused_says_why() -> None:
     too_dear = bid_problem(Bid("", b"", b"", 2, 0.0, 1, ""), cast(Job, SimpleNamespace(max_price_micro=1)))
-    assert waiting.hindrance(job(auction=auction(too_dear, too_dear))) == "no bid within the maximum price"
+    dear = job(auction=auction(too_dear, too_dear), max_price_micro=10)
+    asked = "0.000009 AXL is the lowest that is asked"
+    assert waiting.hindrance(dear) == f"no bid within the maximum price of 0.00001, {asked}"
+    still_open = msgspec.structs.replace(dear.auction, state="open")
+    assert waiting.hindrance(msgspec.structs.replace(dear, auction=still_open)) == ""
     assert waiting.hindrance(job(auction=auction(too_dear, "full"))) == f"no bid that counts: {too_dear}"
     assert waiting.hindrance(job(auction=auction())) == "no bid"
 
@@ -84,7 +89,24 @@ async def test_what_a_question_waits_for_is_said_once_where_nobody_sees_the_line
     monkeypatch.setattr(waiting, "GRACE_S", 0.05)
     with pytest.raises(TimedOut):
         await waiting.wait_for(cast(ControlClient, StuckControl()), "Q", 50)
-    assert capsys.readouterr().err == "q1.1 waits: 2 of the 4 votes it needs are alive\n"
+    assert capsys.readouterr().err.startswith("q1.1 waits: 2 of the 4 votes it needs are alive; until ")
+
+
+@pytest.mark.parametrize("in_terminal", [False, True])
+async def test_who_waits_hears_until_when_and_how_to_end_it_on_a_line_that_stays(
+    in_terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(waiting, "GRACE_S", 0.05)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: in_terminal)
+    feeder = Feeder()
+    feeder.start()
+    until = clock(feeder.submit("why?", "q1").submitted_ms + 50)[:8]
+    with pytest.raises(TimedOut):
+        await waiting.wait_for(
+            cast(ControlClient, StuckControl()), "Q", 50, ends=lambda label: f"whisper-tui cancel {label}"
+        )
+    told = f"q1.1 waits: 2 of the 4 votes it needs are alive; until {until}, unless `whisper-tui cancel q1` ends it"
+    assert capsys.readouterr().err.count(f"{told}\n") == 1
 
 
 def question(**changes: Any) -> QueryView:

@@ -52,8 +52,7 @@ _LEASES = (
 def auctions_table(frame: Frame) -> Table:
     """Every auction that is remembered, open ones first, then the newest."""
     found = {job.job: job for job in auctions(frame.state)}
-    told = "no auction yet, a question opens one for each of its jobs"
-    empty = frame.inviting(told, "submit", "ask")
+    empty = frame.inviting("no auction yet", "submit", "ask, a question opens one for each of its jobs")
     return Table(_AUCTIONS, tuple(found), lambda key: _auction(frame, found[key]), empty, lambda _: "job")
 
 
