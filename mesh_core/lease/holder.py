@@ -45,7 +45,16 @@ class AdoptResult:
 
 @dataclass(eq=False)
 class Holder:
-    """This node as one that has leases."""
+    """This node as one that has leases. A claim ends in one of five ways:
+
+    | by | phase | a signed release | looks again |
+    | --- | --- | --- | --- |
+    | `on_settled`: the job is decided | settled | no | no |
+    | `release`: it gives the claim back, perhaps with an error | released | yes | later after each loss |
+    | `fall_back`: a later epoch has been promised where it is needed | released | yes | soon |
+    | `lose`: somebody else has a certificate | lost | no | later after each loss |
+    | `lay_down`: its key is retired | lost | no | in vain: nothing is signed any more |
+    """
 
     _context: Context
     _ledger: Ledger

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -54,8 +54,14 @@ def machines() -> str:
     rows = []
     for machine in parts_of(Node):
         rows.append(_machine(f"**{machine.__name__}**", machine))
-        rows += [_machine(f"… {part.__name__}", part) for part in parts_of(machine)]
+        rows += _inside(machine, "… ")
     return _rows(("machine", "file", "what it is about"), rows)
+
+
+def _inside(machine: type[Any], dots: str) -> Iterator[Iterable[object]]:
+    for part in parts_of(machine):
+        yield _machine(dots + part.__name__, part)
+        yield from _inside(part, dots + "… ")
 
 
 def _machine(name: str, machine: type[Any]) -> Iterable[object]:

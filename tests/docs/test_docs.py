@@ -5,6 +5,11 @@ from pathlib import Path
 import pytest
 
 from mesh_core.checkpoint.checkpoints import Checkpoints
+from mesh_core.checkpoint.elector import Elector
+from mesh_core.checkpoint.marks import Marks
+from mesh_core.checkpoint.patience import Patience
+from mesh_core.checkpoint.places import Places
+from mesh_core.checkpoint.rounds import Rounds
 from mesh_core.context import Context
 from mesh_core.identity.pen import Pen
 from mesh_core.ledger.orphans import Orphans
@@ -32,3 +37,8 @@ def test_the_machines_of_a_node_are_found_whether_or_not_it_keeps_them() -> None
     assert {Checkpoints, Context, Orphans, Proofs, Succession} <= set(machines)
     assert len(machines) == len(set(machines))
     assert list(parts_of(Context)) == [Pen]
+
+
+def test_what_a_machine_makes_whenever_it_begins_anew_is_part_of_it() -> None:
+    assert list(parts_of(Elector)) == [Rounds]
+    assert list(parts_of(Marks)) == [Patience, Places]
