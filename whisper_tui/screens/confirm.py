@@ -15,6 +15,7 @@ from textual.widgets import Input
 from whisper_tui.model.views.base import Line, Span, wrap
 from whisper_tui.screens.dialog import Dialog
 from whisper_tui.widgets.bindings import bindings_of
+from whisper_tui.widgets.field import Field
 from whisper_tui.widgets.lines import LinesPane
 from whisper_tui.widgets.painting import Painter
 
@@ -54,7 +55,7 @@ class ConfirmDialog(Dialog[bool]):
         with Vertical(id="dialog", classes="grave" if self._question.typed else ""):
             yield LinesPane(self._painter, id="dialog-body")
             if self._question.typed:
-                yield Input(id="typed", max_length=80, placeholder="type it here")
+                yield Field(id="typed", max_length=80, placeholder="type it here")
 
     def redraw(self) -> None:
         """The question and how to answer it."""

@@ -13,6 +13,7 @@ from textual.widgets import Input
 from whisper_tui.model.palette import Command
 from whisper_tui.model.views.base import Line, Span, between, fit
 from whisper_tui.screens.dialog import Dialog
+from whisper_tui.widgets.field import Field
 from whisper_tui.widgets.lines import LinesPane
 from whisper_tui.widgets.painting import Painter
 
@@ -46,7 +47,7 @@ class Palette(Dialog[Command]):
         """A field and what it may mean."""
         with Vertical(id="dialog"):
             yield LinesPane(self._painter, id="form-head")
-            yield Input(
+            yield Field(
                 placeholder="view jobs, kill node4, filter state=dead …", id="command", max_length=400
             )
             body = LinesPane(self._painter, id="dialog-body")

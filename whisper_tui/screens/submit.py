@@ -16,6 +16,7 @@ from mesh_core.config import MICRO_PER_AXL
 from whisper_tui.model.views.base import Lines, Span
 from whisper_tui.screens.dialog import Dialog
 from whisper_tui.widgets.bindings import bindings_of
+from whisper_tui.widgets.field import Field
 from whisper_tui.widgets.lines import LinesPane
 from whisper_tui.widgets.painting import Painter
 
@@ -62,14 +63,14 @@ class SubmitDialog(Dialog[Submission]):
         """Two fields between a heading and a hint."""
         with Vertical(id="dialog"):
             yield LinesPane(self._painter, id="form-head")
-            yield Input(
+            yield Field(
                 self._text,
                 placeholder="how does a neural network learn?",
                 id="question",
                 max_length=QUESTION_MAX,
                 select_on_focus=False,
             )
-            yield Input(
+            yield Field(
                 placeholder="highest price of each job in AXL, empty: 0.05", id="price", max_length=16
             )
             yield LinesPane(self._painter, id="form-foot")

@@ -8,6 +8,8 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import Input
 
+from whisper_tui.widgets.field import Field
+
 
 class Filtered(Protocol):
     """A list with a filter."""
@@ -34,7 +36,7 @@ class FilterWanted(Message):
         self.by = by
 
 
-class FilterField(Input):
+class FilterField(Field):
     """Shows itself when it is needed. The filter works while it is typed; enter keeps it, escape drops it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "drop", show=False)]
