@@ -170,14 +170,20 @@ class Overview(View):
         width, shown = self.size.width, self._events.size
         strips = self._strips(frame, width)[-(free - 1) :] if free > 1 else ()
         left = free - 1 - len(strips)
-        self.set_class(bool(strips), "-strips")
-        self.set_class(left > 1, "-events")
+        self._let_appear("-strips", bool(strips))
+        self._let_appear("-events", left > 1)
         self.give(table, rows if strips else "1fr")
         if strips:
             self.give(self._market, len(strips) + 1 if left > 1 else "1fr")
             self.titled(self._market, "", strips)
         if left > 1:
             self.titled(self._events, "", events.event_lines(frame, shown.height - 1, shown.width))
+
+    def _let_appear(self, named: str, shown: bool) -> None:
+        """Have the panes of this class shown, or not; those that appear have no size yet and are drawn when they have."""
+        if shown and not self.has_class(named):
+            self.call_after_refresh(self.again)
+        self.set_class(shown, named)
 
     def _strips(self, frame: Frame, width: int) -> Lines:
         """What is being written, the newest auction, four leases, the newest incident."""

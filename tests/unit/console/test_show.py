@@ -280,6 +280,16 @@ async def test_a_terminal_too_small_for_the_layouts_has_strips_and_events_in_its
         assert "conf +0.75s" in bench.text()
 
 
+async def test_panes_that_appear_are_filled_though_nothing_happens_any_more() -> None:
+    bench = Bench(rescue_story())
+    async with bench.console.run_test(size=(80, 24)) as pilot:
+        await bench.settle(pilot)
+        await pilot.resize_terminal(79, 24)
+        await pilot.pause()
+        await pilot.pause()
+        assert "nothing has happened" not in bench.text() and bench.text().count("─" * 79) == 2
+
+
 async def test_of_few_free_rows_the_last_strips_take_all_and_of_none_nothing_is_taken() -> None:
     bench = Bench(rescue_story(until="rescued"))
     async with bench.console.run_test(size=(79, 14)) as pilot:
