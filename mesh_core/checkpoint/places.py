@@ -12,6 +12,7 @@ the cut names the one record that is left and counts nevertheless (`beyond`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -45,6 +46,8 @@ class Places:
         settlements, loose = self._settlements(), self._loose()
         places = self._reach(wanted, settlements, loose, strangers=strangers, without=without)
         self._leave_uncovered(places, settlements, loose)
+        while self._leave_unpaid(places, settlements):
+            self._leave_uncovered(places, settlements, loose)
         return places
 
     def torn(self, wanted: Mapping[PeerId, int]) -> list[JobId]:
@@ -198,9 +201,40 @@ class Places:
                 job = theirs.pop()
                 if job.id in loose:
                     continue
-                for entry in (*_leading_to(job), *settlements.get(job.id, ())):
+                for entry in _all_of(job, settlements):
                     if self._lower(places, entry):
                         lowered.append(entry.author)
+
+    def _leave_unpaid(self, places: dict[PeerId, int], settlements: Settlements) -> bool:
+        """Leave out jobs of submitters who have earned all that they may spend in jobs that are left out: a snapshot would
+        know nothing of that, and tell nothing of theirs. Whether there were any: leaving them out may leave out what others
+        have earned."""
+        left: Counter[PeerId] = Counter()
+        for job in self._ledger.jobs.values():
+            value = job.value
+            if value is None or not self._is_trusted(job.submitter) or self._is_trusted(value.holder):
+                continue
+            if not self._is_told(job, settlements, places):
+                left[value.holder] += value.price_micro
+        unpaid = {peer for peer, micro in left.items() if micro > 0 and self._earned(peer) <= micro}
+        theirs = [job for job in self._ledger.jobs.values() if job.final and job.submitter in unpaid]
+        lowered = [self._lower(places, entry) for job in theirs for entry in _all_of(job, settlements)]
+        return any(lowered)
+
+    def _is_told(self, job: LedgerJob, settlements: Settlements, places: Mapping[PeerId, int]) -> bool:
+        settled = any(_covers(places, entry) for entry in settlements.get(job.id, ()))
+        return settled and _covers(places, job.entry)
+
+    def _earned(self, peer: PeerId) -> int:
+        """What a peer has been paid by submitters who need no earnings to pay."""
+        earned = self._ledger.account(peer).earned_micro.items()
+        return sum(micro for payer, micro in earned if self._is_trusted(payer))
+
+
+def _all_of(job: LedgerJob, settlements: Settlements) -> Iterator[Entry]:
+    yield job.entry
+    yield from _leading_to(job)
+    yield from settlements.get(job.id, ())
 
 
 def _covers(places: Mapping[PeerId, int], entry: Entry) -> bool:

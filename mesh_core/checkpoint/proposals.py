@@ -23,8 +23,8 @@ from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
 from mesh_core.wire import statements as st
 
-_TRIES = 16
-"""What a cut leaves out may make it forget what was paid for by that, and so on: so often it is drawn anew."""
+_TRIES = 4
+"""Where a cut may go is found without folding, and what it forgets with it: where they differ, it is drawn anew so often."""
 
 
 @dataclass(eq=False)

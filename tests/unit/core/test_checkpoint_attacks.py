@@ -1,6 +1,7 @@
 """Checkpoints go on, and everybody comes to the same, although an elector and strangers do what they can."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from msgspec import structs
@@ -189,6 +190,30 @@ def test_providers_with_one_paid_job_each_hold_nobodys_proposals_up() -> None:
             show(world, world.hosts, paid(world, waiting.pop(0)))
         ask(world, 1, 1.5)
     assert min(heights(world)) >= 5 and all_agree(world)
+
+
+def test_a_long_row_of_providers_with_one_paid_job_each_holds_nobody_up_for_long() -> None:
+    """Each recorded the settlement of the one before it, before it was paid itself: that is found without folding."""
+    world = earners("row", retained=128)
+    ask(world, 1)
+    helpers = [person(world, f"helper {number}") for number in range(2)]
+    waiting: list[Person] = []
+    for number in range(12):
+        row = [person(world, f"row {number}.{place}") for place in range(9)]
+        jobs = [one.record("job", job_over(world, [one, *helpers], 0)) for one in row]
+        settled = [
+            decided(job, one, after, [one, *helpers])
+            for job, (one, after) in zip(jobs, pairwise(row), strict=False)
+        ]
+        show(world, world.hosts, [*jobs, *settled, row[-1].record("note", "")])
+        world.run_for(0.2)
+        for one in row[1:]:
+            show(world, world.hosts, paid(world, one))
+        waiting.append(row[0])
+        if len(waiting) > 2:
+            show(world, world.hosts, paid(world, waiting.pop(0)))
+        ask(world, 1, 1.5)
+    assert min(heights(world)) >= 3 and all_agree(world)
 
 
 def test_an_elector_that_names_strangers_settlements_beyond_its_cut_is_not_welcome() -> None:
