@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mesh_core.crypto import Crypto
 from mesh_core.identity.statement import digest, sign
 from mesh_core.ledger.fold import Hooks, Ledger
 from mesh_core.ledger.record import FIRST_PREV, Entry, make_record, read_record
@@ -23,7 +24,7 @@ class Person:
     """Somebody with a key and a chain of records."""
 
     name: str
-    crypto: SealedCrypto
+    crypto: Crypto
     peer: bytes
     seq: int = 0
     head: bytes = FIRST_PREV
