@@ -214,6 +214,9 @@ def test_the_keys_that_guests_ask_with_are_explained(tmp_path: Path) -> None:
 
 
 def test_doctor_says_what_to_type_next(tmp_path: Path) -> None:
+    run = RunDir(tmp_path / ".whisper")
+    run.make()
+    plans.save(run.plan, make_plan(None, Wishes(auto_ports=True)))  # whoever listens on the usual ports
     findings = json.loads(whisper("doctor", "--json", cwd=tmp_path).stdout)
     by_name = {finding["name"]: finding for finding in findings}
     assert by_name["packages"]["verdict"] == "ok"
