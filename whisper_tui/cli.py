@@ -170,6 +170,12 @@ def up(
         bool | None,
         typer.Option("--record/--no-record", help="Keep what happens, for `replay`. [default: record]"),
     ] = None,
+    chain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="local|anvil|URL|off", help="The chain that providers' names are on. [default: local]"
+        ),
+    ] = None,
     credit: Annotated[
         list[str] | None,
         typer.Option(
@@ -192,6 +198,7 @@ def up(
     from whisper_tui.commands.up import Manner, up
     from whisper_tui.config.in_force import Flags
     from whisper_tui.model.inert import inert
+    from whisper_tui.supervisor.chain_choice import read_chain
     from whisper_tui.supervisor.prepare import Wishes, read_credit, read_place
 
     settings = environment.read()
@@ -210,6 +217,7 @@ def up(
         auto_ports=auto,
         light=light,
         record=record,
+        chain=None if chain is None else read_chain(chain),
         credit=read_credit(credit) if credit else None,
     )
     return up(

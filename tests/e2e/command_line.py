@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 WHISPER = [sys.executable, "-c", "from whisper_tui.cli import main; main()"]
-FREE_PORTS = ["--port-base", "auto", "--light"]
+FREE_PORTS = ["--port-base", "auto", "--light", "--chain", "off"]
 
 
 @dataclass

@@ -42,7 +42,7 @@ ANSWERS_KEPT = 500
 TEXT_KEPT = 16_384
 """Characters kept of a growing answer, the newest ones."""
 
-Part: TypeAlias = Literal["provider", "axl", "model", "recorder"]
+Part: TypeAlias = Literal["provider", "axl", "model", "recorder", "chain", "registrar"]
 ProcessState: TypeAlias = Literal["starting", "running", "exited", "killed", "paused", "stopped", "absent"]
 SourceState: TypeAlias = Literal["live", "stale", "lost"]
 DOWN: frozenset[str] = frozenset({"exited", "killed", "paused", "stopped", "absent"})

@@ -16,12 +16,15 @@ from mesh_core.api.schema import Role
 from mesh_core.config import LOCAL_NETWORK, limit
 from whisper_tui import ownership
 from whisper_tui.errors import BadInput
+from whisper_tui.supervisor.chain_choice import LOCAL
 from whisper_tui.supervisor.rundir import BEING_WRITTEN
 
 OPERATOR = "operator"
 COUNT_MAX = 64
 DEFAULT_PORT_BASE = 9001
 MODEL_PORT_OFFSET = -115
+CHAIN_PORT_OFFSET = -116
+LOWEST_PORT_OFFSET = -116
 CONTROL_PORT_OFFSET = -114
 LISTEN_PORT_OFFSET = 100
 
@@ -50,7 +53,8 @@ class Plan(Struct, frozen=True):
 
     `exec_delay` is in seconds, `created` in seconds since 1970; `corpus` is a folder, empty for the built-in
     texts; `axl_node` is a program, empty for the built-in node; `light` means that no model is started;
-    `record` that what happens is kept in `recordings/`;
+    `record` that what happens is kept in `recordings/`; `chain` is the one that names are on: `local`, `anvil`, `off`, or
+    the URL of a node elsewhere;
     `electors` elect the first checkpoint of the ledger, of which the newest `retained_records` are never dropped;
     `auto_ports` that `port_base` was chosen because its ports were free; `credit` maps peer ids of guests to micro-AXL.
     """
@@ -63,6 +67,7 @@ class Plan(Struct, frozen=True):
     axl_node: str = ""
     light: bool = False
     record: bool = True
+    chain: str = LOCAL
     port_base: int = DEFAULT_PORT_BASE
     auto_ports: bool = False
     created: float = 0.0
@@ -80,6 +85,11 @@ class Plan(Struct, frozen=True):
             if seat.name == name:
                 return seat
         raise KeyError(name)
+
+    @property
+    def chain_port(self) -> int:
+        """That of a chain that is started here."""
+        return self.port_base + CHAIN_PORT_OFFSET
 
     @property
     def operator(self) -> Seat:

@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator
 
 from whisper_tui.errors import BadInput, UserError
 from whisper_tui.supervisor import plan as plans
+from whisper_tui.supervisor.chain_choice import STARTED_HERE
 from whisper_tui.supervisor.plan import (
-    CONTROL_PORT_OFFSET,
+    CHAIN_PORT_OFFSET,
     LISTEN_PORT_OFFSET,
+    LOWEST_PORT_OFFSET,
     MODEL_PORT_OFFSET,
     Plan,
     Seat,
@@ -33,6 +35,8 @@ def wanted(plan: Plan) -> Iterator[tuple[int, str]]:
         yield from wanted_by(seat)
     if not plan.light:
         yield plan.port_base + MODEL_PORT_OFFSET, "model server"
+    if plan.chain in STARTED_HERE:
+        yield plan.chain_port, "chain"
 
 
 def wanted_by(seat: Seat) -> Iterator[tuple[int, str]]:
@@ -105,14 +109,14 @@ def free_base(count: int) -> int:
 
 def _all_ports(base: int, count: int) -> set[int]:
     used = {port for index in range(count + 1) for port in ports_of(base, index, count)}
-    return used | {base + MODEL_PORT_OFFSET}
+    return used | {base + MODEL_PORT_OFFSET, base + CHAIN_PORT_OFFSET}
 
 
 def check_base(base: int) -> None:
     """Raise BadInput for a base whose ports would not be port numbers of ordinary programs."""
-    lowest, highest = 1024 - MODEL_PORT_OFFSET, 65_535 - 2 * LISTEN_PORT_OFFSET
+    lowest, highest = 1024 - LOWEST_PORT_OFFSET, 65_535 - 2 * LISTEN_PORT_OFFSET
     if not lowest <= base <= highest:
         raise BadInput(
             f"--port-base {base}: expected auto or {lowest}…{highest}",
-            f"the control APIs start {-CONTROL_PORT_OFFSET - 1} below it",
+            f"the lowest port of a mesh is {-LOWEST_PORT_OFFSET} below it",
         )

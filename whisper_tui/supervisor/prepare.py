@@ -22,6 +22,7 @@ from whisper_tui.errors import BadInput
 from whisper_tui.model.numbers import counted
 from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor import ports
+from whisper_tui.supervisor.chain_choice import chain_shown
 from whisper_tui.supervisor.plan import (
     COUNT_MAX,
     OPERATOR,
@@ -57,6 +58,7 @@ class Wishes(msgspec.Struct, frozen=True):
     auto_ports: bool | None = None
     light: bool | None = None
     record: bool | None = None
+    chain: str | None = None
     credit: dict[str, int] | None = None
     retained_records: int | None = None
 
@@ -90,8 +92,9 @@ def read_credit(words: Sequence[str]) -> dict[str, int]:
 
 def differences(plan: Plan, wishes: Wishes) -> list[str]:
     """`field value` of every setting but the corpus in which a running mesh differs from what is asked for."""
+    told = {"chain": f"chain {chain_shown(plan.chain)}"}
     return [
-        f"{name.replace('_', '-')} {_shown(getattr(plan, name))}"
+        told.get(name) or f"{name.replace('_', '-')} {_shown(getattr(plan, name))}"
         for name, value in wishes.said().items()
         if name not in ("corpus", "credit") and getattr(plan, name) != value
     ] + [
@@ -110,6 +113,7 @@ def kept_from_before(plan: Plan, wishes: Wishes) -> str:
         "count": f"--count {plain.count}",
         "light": "--no-light",
         "record": "--record",
+        "chain": f"--chain {plain.chain}",
         "corpus": f"--corpus {BUILT_IN}",
         "axl_node": f"--axl-node {BUILT_IN}",
     }
@@ -128,6 +132,7 @@ def settings_of(plan: Plan) -> dict[str, str]:
         "exec_delay": f"answers held {plan.exec_delay:g} s",
         "light": "light" if plan.light else "with a model",
         "record": "recorded" if plan.record else "not recorded",
+        "chain": f"chain {chain_shown(plan.chain)}",
         "corpus": f"corpus {_shown(plan.corpus)}",
         "axl_node": f"AXL node {_shown(plan.axl_node)}",
     }

@@ -7,6 +7,7 @@ lock              locked for as long as a supervisor lives
 audit.jsonl       every action taken, and who took it
 corpus/  logs/    search indexes; what the processes print
 recordings/       what happened in each run, to be opened with `whisper-tui replay`
+chain/            the local chain, and the key of the account that owns its names
 <participant>/    key.pem, node-config.json, provider.toml, store.db, provider.log, axl.log
 submitters/       the same for participants that only submit
 made-by-script    what is here was made by a script and may be deleted by the next one
@@ -78,6 +79,7 @@ class RunDir:
         self.corpus = root / "corpus"
         self.logs = root / "logs"
         self.recordings = root / "recordings"
+        self.chain = root / "chain"
         self.submitters = root / "submitters"
         self.script_mark = root / "made-by-script"
 

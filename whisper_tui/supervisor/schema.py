@@ -14,9 +14,9 @@ from whisper_tui.supervisor.plan import Plan
 
 SUPERVISOR = "supervisor"
 
-Part: TypeAlias = Literal["provider", "axl", "model", "recorder"]
+Part: TypeAlias = Literal["provider", "axl", "model", "recorder", "chain", "registrar"]
 """`provider` is a participant's mesh process whatever its role; `model` is the shared model server, `recorder` keeps what
-happens."""
+happens, `chain` is the one that names are on when it is this machine's own, `registrar` writes and reads names."""
 
 ProcessState: TypeAlias = Literal["starting", "running", "paused", "killed", "exited", "stopped", "absent"]
 """`killed` and `stopped` were asked for, `exited` was not; `absent` never came up and is done without."""

@@ -13,23 +13,26 @@ import msgspec
 from mesh_core.api.client import ControlError, ControlUnavailable
 from mesh_core.api.http import HttpError
 from whisper_tui.errors import UserError
+from whisper_tui.supervisor.chain_choice import STARTED_HERE
+from whisper_tui.supervisor.chain_service import chain_command, chain_service
 from whisper_tui.supervisor.child import Child, all_gone, end_all
 from whisper_tui.supervisor.command_line import command_line
 from whisper_tui.supervisor.events import EventLog
-from whisper_tui.supervisor.model_service import ModelService, model_command
+from whisper_tui.supervisor.model_service import model_command, model_service
 from whisper_tui.supervisor.participant import Only, Participant
 from whisper_tui.supervisor.plan import MODEL_PORT_OFFSET, Plan, Seat
 from whisper_tui.supervisor.prepare import new_provider
-from whisper_tui.supervisor.recorder_service import RecorderService, recorder_command
+from whisper_tui.supervisor.recorder_service import recorder_command, recorder_service
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import WORKING, ActionMoment, Outcome, ProcessView, Status
+from whisper_tui.supervisor.service import Service
 from whisper_tui.supervisor.stopped import stopped
 
 PARTITION_S = 5.0
 """How long a participant may take to hear of a partition."""
 
-RECORD_AFTER_S = 5.0
-"""Recording begins at the latest so long after the start."""
+LATER_S = 5.0
+"""What the mesh does not need to come up is started at the latest so long after the start."""
 
 COME_UP_S = 30.0
 """How long participants may take to come up; then the command fails, and they may still."""
@@ -57,15 +60,21 @@ class Supervisor:
         self.events = EventLog(self._views)
         self._participants = {seat.name: self._participant(seat) for seat in plan.participants}
         self._model = (
-            ModelService(model_command(plan.port_base + MODEL_PORT_OFFSET), run.logs, self._changed)
+            model_service(model_command(plan.port_base + MODEL_PORT_OFFSET), run.logs, self._changed)
             if plan.backend.llama_cpp_url
             else None
         )
         self._recorder = (
-            RecorderService(recorder_command(run.root, self._started_ms), run.logs, self._changed)
+            recorder_service(recorder_command(run.root, self._started_ms), run.logs, self._changed)
             if plan.record
             else None
         )
+        self._chain = (
+            chain_service(chain_command(plan.chain, run.chain, plan.chain_port), run.logs, self._changed)
+            if plan.chain in STARTED_HERE
+            else None
+        )
+        self._services = [one for one in (self._model, self._recorder, self._chain) if one is not None]
 
     # ------------------------------------------------------------------------------------------- seeing
 
@@ -91,8 +100,7 @@ class Supervisor:
 
     def _children(self) -> list[Child]:
         children = [child for participant in self._participants.values() for child in participant.children]
-        services = [service.child for service in (self._model, self._recorder) if service is not None]
-        return [*children, *services]
+        return [*children, *(service.child for service in self._services)]
 
     def _views(self) -> Iterable[tuple[str, object]]:
         for child in self._children():
@@ -127,15 +135,16 @@ class Supervisor:
         if self._model:
             self._spawn(self._model.run(self._lifeline, self._env))
         self._spawn(self._tell_ready())
-        if self._recorder:
-            self._spawn(self._record(self._recorder))
+        for service in (self._recorder, self._chain):
+            if service:
+                self._spawn(self._run_later(service))
 
-    async def _record(self, recorder: RecorderService) -> None:
-        """Record from when all participants answer: until then they need the machine."""
+    async def _run_later(self, service: Service) -> None:
+        """From when all participants answer: until then they need the machine."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(RECORD_AFTER_S):
+            async with asyncio.timeout(LATER_S):
                 await asyncio.gather(*(participant.ready() for participant in self._participants.values()))
-        await recorder.run(self._lifeline, self._env)
+        await service.run(self._lifeline, self._env)
 
     async def _tell_ready(self) -> None:
         answers = await asyncio.gather(*(participant.ready() for participant in self._participants.values()))
@@ -148,9 +157,8 @@ class Supervisor:
         self._ending = True  # waits for no other command: one may be waiting for what will never come up
         action = self._tell("down", list(self._participants), command_line("down"), by)
         ended = [child for child in self._children() if child.alive]
-        for service in (self._model, self._recorder):
-            if service is not None:
-                service.end()
+        for service in self._services:
+            service.end()
         await end_all(ended)
         for task in self._tasks:
             task.cancel()

@@ -18,12 +18,11 @@ from pathlib import Path
 from axl.lifeline import LifelineError, end_with_supervisor
 from mesh_core.chain.local.chain import LocalChain
 from mesh_core.chain.local.genesis import CHAIN_ID
-from mesh_core.chain.local.root import RootKeyError, root_key
+from mesh_core.chain.local.root import ROOT_KEY_FILE, RootKeyError, root_key
 from mesh_core.chain.local.rpc import RpcServer
 from mesh_core.chain.local.store import Damaged
 
 CHAIN_FILE = "chain.db"
-ROOT_KEY_FILE = "root.key"
 SET_ASIDE = ".old"
 CANNOT_START = 2
 FAILED = 1

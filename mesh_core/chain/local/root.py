@@ -9,8 +9,10 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from eth_keys import keys
+from eth_keys.datatypes import PrivateKey
 from eth_utils import ValidationError
+
+ROOT_KEY_FILE = "root.key"
 
 _HEX = re.compile(r"(?:0x)?[0-9a-fA-F]{64}\s*", re.ASCII)
 
@@ -19,7 +21,7 @@ class RootKeyError(Exception):
     """The file cannot be used; the message is one line that says why and what to do."""
 
 
-def root_key(path: Path) -> keys.PrivateKey:
+def root_key(path: Path) -> PrivateKey:
     """The key in `path`, 64 hex digits, made when missing. Raises RootKeyError."""
     with suppress(FileExistsError):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -37,6 +39,6 @@ def root_key(path: Path) -> keys.PrivateKey:
     if not _HEX.fullmatch(text):
         raise RootKeyError(f"{path}: expected 64 hex digits: move it away, and a new one is made")
     try:
-        return keys.PrivateKey(bytes.fromhex(text.strip().removeprefix("0x")))
+        return PrivateKey(bytes.fromhex(text.strip().removeprefix("0x")))
     except ValidationError as error:
         raise RootKeyError(f"{path}: it is no private key: move it away, and a new one is made") from error

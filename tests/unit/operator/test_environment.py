@@ -171,7 +171,7 @@ def test_doctor_says_what_a_run_directory_keeps_for_the_next_start(
 ) -> None:
     plans.save(run.plan, msgspec.structs.replace(plan, corpus="/notes", exec_delay=15.0))
     assert examined(run, tmp_path)["settings"].text == (
-        "kept here: 2 providers, default timers, answers held 15 s, light, not recorded, corpus /notes, AXL node built in"
+        "kept here: 2 providers, default timers, answers held 15 s, light, not recorded, chain off, corpus /notes, AXL node built in"
     )
 
 

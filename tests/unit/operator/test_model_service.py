@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from whisper_tui.supervisor import model_service
-from whisper_tui.supervisor.model_service import ModelService
+from whisper_tui.supervisor import service
+from whisper_tui.supervisor.model_service import model_service
 from whisper_tui.supervisor.schema import ProcessView
 
 READY = (
@@ -24,7 +24,7 @@ class Watched:
 
     def __init__(self, program: str, logs: Path) -> None:
         self.views: asyncio.Queue[ProcessView] = asyncio.Queue()
-        self.service = ModelService([sys.executable, "-c", program], logs, self.views.put_nowait)
+        self.service = model_service([sys.executable, "-c", program], logs, self.views.put_nowait)
         self.read_end, self.write_end = os.pipe()
         self.task = asyncio.create_task(self.service.run(self.read_end, dict(os.environ)))
 
@@ -47,7 +47,7 @@ class Watched:
 async def watched(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Watched]:
-    monkeypatch.setattr(model_service, "BACKOFF_FIRST_S", 0.01)
+    monkeypatch.setattr(service, "BACKOFF_FIRST_S", 0.01)
     watched = Watched(request.param, tmp_path)
     yield watched
     await watched.close()
