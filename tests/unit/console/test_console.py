@@ -648,6 +648,10 @@ async def test_the_cursor_goes_to_a_new_question_unless_it_was_just_moved() -> N
         assert "q6.1" in bench.text()
 
 
+def _link(frame_s: float, *, is_busy: bool = False) -> SimpleNamespace:
+    return SimpleNamespace(frame_s=frame_s, is_busy=is_busy, calm=lambda: None)
+
+
 async def test_a_slow_link_is_named_and_not_for_longer_than_it_is_slow(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -655,8 +659,7 @@ async def test_a_slow_link_is_named_and_not_for_longer_than_it_is_slow(
     async with bench.console.run_test(size=(120, 40)) as pilot:
         await bench.settle(pilot)
         for frame_s, shown in ((1.25, "slow link 0.8Hz"), (0.1, "LIVE 4Hz")):
-            link = SimpleNamespace(frame_s=frame_s, is_busy=False)
-            monkeypatch.setattr(Console, "_link", link)
+            monkeypatch.setattr(Console, "_link", _link(frame_s))
             await bench.settle(pilot)
             assert shown in bench.text()
 
@@ -665,11 +668,11 @@ async def test_while_a_frame_is_on_its_way_no_other_is_drawn(monkeypatch: pytest
     bench = Bench(rescue_story(until="running"))
     async with bench.console.run_test(size=(120, 40)) as pilot:
         await bench.settle(pilot)
-        monkeypatch.setattr(Console, "_link", SimpleNamespace(frame_s=0.1, is_busy=True))
+        monkeypatch.setattr(Console, "_link", _link(0.1, is_busy=True))
         bench.mesh.kill("node2")
         await bench.settle(pilot)
         assert "killed" not in bench.text()
-        monkeypatch.setattr(Console, "_link", SimpleNamespace(frame_s=0.1, is_busy=False))
+        monkeypatch.setattr(Console, "_link", _link(0.1))
         await bench.settle(pilot)
         assert "killed" in bench.text()
 
