@@ -10,9 +10,12 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct, field
 
-NameState: TypeAlias = Literal["waiting", "registering", "registered", "foreign", "retired", "absent"]
+NameState: TypeAlias = Literal[
+    "waiting", "registering", "registered", "foreign", "retired", "absent", "withdrawn"
+]
 """`waiting`: to be registered, and not yet under way. `registered`, `retired`: written by this machine's registrar.
-`foreign`: somebody else's, only read. `absent`: claimed, and not on the chain."""
+`foreign`: somebody else's, only read. `absent`: claimed, and not on the chain. `withdrawn`: nobody claims it any more, and
+nothing more is told of it."""
 
 RECORD_CHARS_MAX = 1024
 """Of a text record so much is kept; what is longer counts as too long, and is shown cut."""
@@ -67,21 +70,8 @@ class Directory(Struct, frozen=True):
     names: list[NameView]
 
 
-class Told(Struct, frozen=True):
-    """A line of the registrar's standard output, and an event: a view of kind `chain` or `ens`."""
-
-    kind: Literal["chain", "ens"]
-    view: dict[str, object]
-
-
-class Greeting(Struct, frozen=True):
-    """The first line of the registrar's standard output: where it is asked."""
-
-    url: str
-
-
 class Named(Struct, frozen=True, forbid_unknown_fields=True):
-    """Arguments of `verify` and `register`: a name."""
+    """Arguments of `verify`: a name."""
 
     name: str
 
