@@ -11,6 +11,9 @@ from eth.db.backends.base import BaseDB
 
 FINGERPRINT = "fingerprint"
 
+BUSY_S = 1.0
+"""How long one that is just ending may still have the file."""
+
 
 class Damaged(Exception):
     """The file cannot be gone on with; the message is one line that says why."""
@@ -24,7 +27,9 @@ class Store(BaseDB):
     """
 
     def __init__(self, path: Path, fingerprint: str) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._connection = sqlite3.connect(
+            path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+        )
         try:
             self._open(fingerprint)
         except sqlite3.DatabaseError as error:
