@@ -24,6 +24,7 @@ from whisper_tui.program import typed
 from whisper_tui.settings import ENV_FILE, VARIABLES, Settings, read
 from whisper_tui.supervisor import plan as plans
 from whisper_tui.supervisor import ports
+from whisper_tui.supervisor.chain_choice import ANVIL, NETWORKS, OFF, STARTED_HERE, chain_shown, chain_url
 from whisper_tui.supervisor.plan import Plan
 from whisper_tui.supervisor.prepare import seats_of, settings_of
 from whisper_tui.supervisor.rundir import RunDir
@@ -59,6 +60,7 @@ def examine(run: RunDir, env_file: Path = ENV_FILE) -> list[Finding]:
         _packages(),
         environment,
         *_models(settings),
+        _chain(run, settings),
         _run_dir(run),
         *_kept(run),
         _ports(run),
@@ -88,10 +90,10 @@ def _packages() -> Finding:
 
 
 def _required() -> Iterator[str]:
-    """Names of the distributions the project requires, extras left out."""
+    """Names of the distributions the project requires, extras and what only some versions of Python have left out."""
     for requirement in importlib.metadata.requires(PROJECT) or []:
         name = REQUIREMENT_NAME.match(requirement)
-        if name and "extra ==" not in requirement:
+        if name and ";" not in requirement:
             yield name.group()
 
 
@@ -176,6 +178,28 @@ def _server(settings: Settings, name: str, url: str, todo: str) -> Finding:
     if listens(url):
         return Finding(name, "ok", f"listens at {url}")
     return Finding(name, "note", f"nobody at {url}", todo)
+
+
+def _chain(run: RunDir, settings: Settings) -> Finding:
+    """The chain that names are on; without one the mesh works as well."""
+    plan, runs = Plan(), False
+    with suppress(UserError):  # said of the run directory
+        plan, runs = plans.load(run.plan) or plan, run.running() is not None
+    here = plan.chain in STARTED_HERE
+    shown, url = chain_shown(plan.chain), chain_url(plan.chain, plan.chain_port)
+    todo = f"see {run.logs / 'chain.log'}" if here else "check the URL of the node"
+    if plan.chain == OFF:
+        return Finding("chain", "ok", "off: nobody has a name")
+    if plan.chain == ANVIL and shutil.which("anvil") is None:
+        todo = typed("whisper-tui up --chain local", run.root)
+        return Finding("chain", "note", "no anvil is on PATH: nobody has a name", todo)
+    if here and not runs:
+        return Finding("chain", "ok", f"{shown}: started with the mesh")
+    if plan.chain in NETWORKS:
+        url, todo = settings.get("WHISPER_RPC_URL"), "set WHISPER_RPC_URL to the URL of a node"
+    if listens(url):
+        return Finding("chain", "ok", f"{shown}: answers" + (f" at {url}" if here else ""))
+    return Finding("chain", "note", f"{shown}: nobody is there; names wait for it", todo)
 
 
 def _run_dir(run: RunDir) -> Finding:
