@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from tests.unit.console.feeder import rescue_story
 from tests.unit.console.harness import Bench
 
-SMALL, LARGE = (80, 24), (120, 40)
+SMALL, LARGE, HUGE = (80, 24), (120, 40), (200, 60)
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +35,10 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         pytest.param("confirmed", LARGE, (), {}, id="overview_large_orphaned"),
         pytest.param("end", LARGE, (), {}, id="overview_large_end"),
         pytest.param("rescued", SMALL, ("tab",), {"ascii": True}, id="overview_small_ascii"),
+        pytest.param("rescued", HUGE, ("tab", "j", "j"), {}, id="overview_huge_rescued"),
+        pytest.param("confirmed", SMALL, ("2",), {}, id="nodes_small"),
+        pytest.param("rescued", LARGE, ("3", "j", "j"), {}, id="jobs_large"),
+        pytest.param("confirmed", LARGE, ("4",), {}, id="auctions_large"),
         pytest.param("end", LARGE, ("8",), {}, id="log_large"),
         pytest.param("running", SMALL, ("j", "X"), {}, id="chaos_menu"),
         pytest.param("running", SMALL, ("j", "X", "k"), {}, id="kill_one"),

@@ -245,7 +245,7 @@ class LineTable(Widget, can_focus=True):
             if heading:  # the blank behind the last title is where the sign below may stand
                 heading[-1] = heading[-1]._replace(text=heading[-1].text[:-1])
             line = fit_line((Span(" "), *heading), width - 1)
-            hidden = len(self._widths) < len(self._columns)
+            hidden = self.can_focus and len(self._widths) < len(self._columns)
             return (*line, Span(self._glyphs.cursor if hidden else " ", "accent")), False
         at = self._top + y - 1
         keys = self._table.keys
@@ -257,7 +257,7 @@ class LineTable(Widget, can_focus=True):
             )
             empty = (Span(f"  {told}", "dim"),) if not keys and y == 1 else ()
             return fit_line(empty, width), False
-        here = keys[at] == self._cursor
+        here = self.can_focus and keys[at] == self._cursor
         return fit_line(
             (self._margin(keys[at], here), *self._spans(keys[at])), width
         ), here and self.has_focus

@@ -11,7 +11,7 @@ from tests.unit.console.feeder import START_MS, Feeder, peer_of, rescue_story
 from tests.unit.console.harness import Bench
 from whisper_tui.model.views import auctions, job_figures, job_panel, nodes
 from whisper_tui.model.views.arrange import told
-from whisper_tui.model.views.base import Frame, Lines
+from whisper_tui.model.views.base import Frame, Lines, wrap
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 
@@ -145,6 +145,19 @@ async def test_the_panel_follows_the_cursor_and_its_text_grows() -> None:
         assert "one batch at a time." in bench.text()
         await bench.press(pilot, "enter")
         assert "Committee" in bench.text()
+
+
+@pytest.mark.parametrize("width", [-2, 0, 1, 2, 3])
+def test_a_panel_that_has_no_size_yet_is_drawn_all_the_same(width: int) -> None:
+    mesh = rescue_story()
+    frame = frame_of(mesh)
+    for key in (mesh.jobs["q1.1"].job, mesh.queries["q1"].query, None):
+        assert job_panel.panel_lines(frame, key, 0, width)
+
+
+@pytest.mark.parametrize("width", [-2, 0, 1])
+def test_a_text_is_broken_into_single_cells_where_there_is_no_room(width: int) -> None:
+    assert wrap("ab c", width) == ["a", "b", "c"]
 
 
 async def test_disturbing_a_job_is_about_who_holds_it() -> None:

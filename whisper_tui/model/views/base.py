@@ -186,7 +186,9 @@ def between(left: Line, right: Line, width: int) -> Line:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """`text` broken between words into lines of at most `width` cells; longer words are broken inside."""
+    """`text` broken between words into lines of at most `width` cells; longer words are broken inside. A pane
+    that has no size yet has room for one."""
+    width = max(1, width)
     lines: list[str] = []
     current = ""
     for word in text.split(" "):
