@@ -9,12 +9,19 @@
 interface Registry:
     def resolver(node: bytes32) -> address: view
 
+interface ReverseRegistrar:
+    def node(account: address) -> bytes32: view
+
 struct Found:
     resolver: address
     node: bytes32
     offset: uint256  # of that name within the one asked for: 0 when the name itself has a resolver
 
 REGISTRY: constant(address) = 0x00000000000C2E074eC69A0dFb2997BA6C7d2e1e
+REVERSE_REGISTRAR: constant(address) = 0xa58E81fe9b61B5c3fE2AFD33CF304c454AbFc7Cb
+COIN_ETHER: constant(uint256) = 60  # ether's coin type in SLIP-44
+ADDRESS_BYTES: constant(uint256) = 128
+REVERSE_CHARS: constant(uint256) = 255
 NAME_BYTES: constant(uint256) = 512
 LABELS: constant(uint256) = 64
 CALL_BYTES: constant(uint256) = 2048
@@ -133,6 +140,70 @@ def resolveWithGateways(
     @notice Nothing on this chain is kept elsewhere, so no gateway is asked.
     """
     return self._resolve(name, data)
+
+
+@internal
+@pure
+def _node(name: String[REVERSE_CHARS]) -> bytes32:
+    """
+    @return Namehash of a name written with dots.
+    """
+    text: Bytes[REVERSE_CHARS] = convert(name, Bytes[REVERSE_CHARS])
+    node: bytes32 = empty(bytes32)
+    end: uint256 = len(text)
+    for back: uint256 in range(len(text), bound=REVERSE_CHARS):
+        start: uint256 = len(text) - 1 - back
+        if start == 0 or slice(text, start - 1, 1) == b".":
+            assert start < end, "not a name: a label is empty"
+            node = keccak256(concat(node, keccak256(slice(text, start, end - start))))
+            end = max(start, 1) - 1
+    return node
+
+
+@internal
+@view
+def _reverse(account: Bytes[ADDRESS_BYTES], coin: uint256) -> (String[REVERSE_CHARS], address, address):
+    """
+    @return What an account says that it is called, if that name says so too; nothing when it says nothing.
+    """
+    assert coin == COIN_ETHER and len(account) == 20, "names are only those of Ethereum's accounts"
+    who: address = convert(convert(slice(account, 0, 20), uint160), address)
+    node: bytes32 = staticcall ReverseRegistrar(REVERSE_REGISTRAR).node(who)
+    asked: address = staticcall Registry(REGISTRY).resolver(node)
+    if asked == empty(address):
+        return "", empty(address), empty(address)
+    name: String[REVERSE_CHARS] = abi_decode(
+        self._ask(asked, abi_encode(node, method_id=method_id("name(bytes32)"))), String[REVERSE_CHARS]
+    )
+    if len(name) == 0:
+        return "", empty(address), asked
+    node = self._node(name)
+    resolver: address = staticcall Registry(REGISTRY).resolver(node)
+    called: address = empty(address)
+    if resolver != empty(address):
+        called = abi_decode(
+            self._ask(resolver, abi_encode(node, method_id=method_id("addr(bytes32)"))), address
+        )
+    if called != who:
+        claimed: Bytes[20] = slice(convert(called, bytes32), 12, 20)
+        raw_revert(
+            abi_encode(name, claimed, method_id=method_id("ReverseAddressMismatch(string,bytes)"))
+        )
+    return name, resolver, asked
+
+
+@external
+@view
+def reverse(lookupAddress: Bytes[ADDRESS_BYTES], coinType: uint256) -> (String[REVERSE_CHARS], address, address):
+    return self._reverse(lookupAddress, coinType)
+
+
+@external
+@view
+def reverseWithGateways(
+    lookupAddress: Bytes[ADDRESS_BYTES], coinType: uint256, gateways: DynArray[String[GATEWAY_CHARS], GATEWAYS]
+) -> (String[REVERSE_CHARS], address, address):
+    return self._reverse(lookupAddress, coinType)
 
 
 @external

@@ -10,9 +10,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sqlite3
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from axl.lifeline import LifelineError, end_with_supervisor
@@ -24,6 +26,9 @@ from mesh_core.chain.local.store import Damaged
 
 CHAIN_FILE = "chain.db"
 SET_ASIDE = ".old"
+NICENESS = 5
+"""Below the mesh, which is not to wait for names."""
+
 CANNOT_START = 2
 FAILED = 1
 
@@ -34,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--dir", type=Path, required=True, help="where the chain and its root key are kept")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
     chosen = parser.parse_args(arguments)
+    with suppress(OSError):
+        os.nice(NICENESS)
     try:
         end_with_supervisor()
         chosen.dir.mkdir(mode=0o700, parents=True, exist_ok=True)

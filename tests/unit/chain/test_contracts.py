@@ -174,6 +174,23 @@ def test_an_account_names_itself_and_stock_ens_reads_it_back(world: World) -> No
     assert world.ens.name(ALICE.address) == "node1.axl.eth"
 
 
+def test_the_name_of_an_account_is_found_in_one_call_if_the_name_agrees(world: World) -> None:
+    universal = world.contract("universal_resolver", addresses.UNIVERSAL_RESOLVER)
+    alice, mallory = (bytes.fromhex(account.address[2:]) for account in (ALICE, MALLORY))
+    assert universal.functions.reverse(alice, 60).call() == ["", NOBODY, NOBODY]
+    node = world.give("node1.axl.eth", ALICE)
+    assert world.does(ALICE, world.resolver.functions.setAddr(node, ALICE.address))
+    for account in (ALICE, MALLORY):
+        assert world.does(account, world.reverse.functions.setName("node1.axl.eth"))
+    both = [addresses.RESOLVER] * 2
+    assert universal.functions.reverse(alice, 60).call() == ["node1.axl.eth", *both]
+    assert universal.functions.reverseWithGateways(alice, 60, []).call() == ["node1.axl.eth", *both]
+    mismatch = Web3.keccak(text="ReverseAddressMismatch(string,bytes)")[:4].hex()
+    assert mismatch in world.why_not(MALLORY, universal.functions.reverse(mallory, 60))
+    assert world.does(ALICE, world.reverse.functions.setName("a..eth"))
+    assert "a label is empty" in world.why_not(ALICE, universal.functions.reverse(alice, 60))
+
+
 def test_an_account_that_takes_anothers_name_is_not_called_so(world: World) -> None:
     node = world.give("node1.axl.eth", ALICE)
     assert world.does(ALICE, world.resolver.functions.setAddr(node, ALICE.address))
