@@ -15,7 +15,8 @@ from tests.simulation.scenario import Scenario
 
 LOOK_EVERY_S = 0.25
 AFTERMATH_S = 0.5
-"""A world at rest is watched this much longer."""
+"""A world at rest is watched this much longer. What begins meanwhile, such as a question that was refused until now, is
+waited for: books are compared where nobody is at work on them."""
 
 REPEAT_EVERY = 20
 
@@ -139,6 +140,8 @@ def _run(scenario: Scenario, checkers: Checkers) -> None:
         unrest = checkers.unrest()
         if unrest is None:
             world.run_for(AFTERMATH_S)
+            unrest = checkers.unrest()
+        if unrest is None:
             checkers.end()
             return
         if world.now > scenario.finish_by:
