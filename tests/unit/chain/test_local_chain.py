@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from ens import ENS
 from web3 import Web3
@@ -25,6 +26,7 @@ from mesh_core.chain.local.__main__ import SET_ASIDE, opened
 from mesh_core.chain.local.chain import Call, LocalChain, Refused
 from mesh_core.chain.local.dispatch import BATCH_MAX, Dispatch
 from mesh_core.chain.local.genesis import genesis_accounts
+from mesh_core.chain.local.methods import Methods
 from mesh_core.chain.local.root import RootKeyError, root_key
 from mesh_core.chain.local.rpc import RpcServer
 from mesh_core.chain.local.store import Damaged
@@ -471,3 +473,23 @@ async def test_when_too_many_wait_the_next_is_told_to_come_again(
         go_on.set()
         assert (await first).json()["result"] == "0x7a69"
         assert (await client.post(url, json=call)).json()["result"] == "0x7a69"
+
+
+ADDRESS, HASH = "0x" + "11" * 20, "0x" + "22" * 32
+STRANGE: list[Any] = [
+    None, True, 0, -1, 1.5, 2**70, "", "0x", "0x0", "0xffffffffffffffffffff", "latest", "earliest", ADDRESS, HASH,
+    "0x" + "f" * 64, [], [[]], [None], {}, {"blockHash": HASH}, {"blockNumber": "0x1"}, {"blockNumber": None},
+    {"to": ADDRESS, "gas": "0x" + "f" * 64}, {"to": ADDRESS, "value": "0x" + "f" * 64}, {"data": "0xfe"}, {"input": 7},
+    {"from": ADDRESS, "to": ADDRESS, "gas": "0x0"}, {"gas": "0x1"}, {"fromBlock": "0x5", "toBlock": "0x1"},
+    {"address": [ADDRESS] * 100}, {"topics": [None, [HASH], [], HASH]}, {"topics": [[None]]}, {"blockHash": None},
+]  # fmt: skip
+
+
+def test_no_parameters_whatever_make_the_chain_fail(world: World) -> None:
+    dispatch = Dispatch(world.chain, raised)  # a failure inside is raised, and fails the test
+    for method in Methods(world.chain).table:
+        for first in STRANGE:
+            for others in ([], *([second, "latest"] for second in STRANGE), [[], 7]):
+                body = {"id": 1, "method": method, "params": [first, *others]}
+                answer = json.loads(dispatch.answer(msgspec.json.encode(body)))
+                assert ("result" in answer) != ("error" in answer)
