@@ -173,7 +173,8 @@ def up(
     chain: Annotated[
         str | None,
         typer.Option(
-            metavar="local|anvil|URL|off", help="The chain that providers' names are on. [default: local]"
+            metavar="local|anvil|sepolia|mainnet|URL|off",
+            help="The chain that providers' names are on. [default: local]",
         ),
     ] = None,
     credit: Annotated[
@@ -218,6 +219,7 @@ def up(
         light=light,
         record=record,
         chain=None if chain is None else read_chain(chain),
+        ens_parent=settings.get("WHISPER_ENS_PARENT").strip() or None,
         credit=read_credit(credit) if credit else None,
     )
     return up(

@@ -41,6 +41,18 @@ VARIABLES = (
     Variable("WHISPER_OPENAI_URL", "an OpenAI-compatible server, up to and including /v1"),
     Variable("WHISPER_OPENAI_MODEL", "the model asked of it"),
     Variable("WHISPER_OPENAI_KEY", "its key, if it wants one", secret=True),
+    Variable("WHISPER_ENS_PARENT", "the name below which providers are registered; axl.eth by default"),
+    Variable("WHISPER_RPC_URL", "the node of --chain sepolia or mainnet", secret=True),
+    Variable("WHISPER_CHAIN_ID", "the chain of --chain URL; Sepolia's, 11155111, by default"),
+    Variable("WHISPER_ENS_KEY", "the private key of the account that owns the parent name", secret=True),
+    Variable("WHISPER_ENS_KEYSTORE", "the same in an encrypted keystore file"),
+    Variable("WHISPER_ENS_PASSWORD", "what opens it", secret=True),
+    Variable("WHISPER_ENS_MAINNET", "1: names may be registered on mainnet, where they cost money"),
+    Variable("WHISPER_ENS_COST_CAP", "the most that a transaction may cost, in ether; 0.01 by default"),
+    Variable("WHISPER_ENS_REGISTRY", "address of ENS's registry, if it is another one"),
+    Variable("WHISPER_ENS_RESOLVER", "address of the resolver for names whose parent has none"),
+    Variable("WHISPER_ENS_WRAPPER", "address of the name wrapper"),
+    Variable("JUSTANAME_API_KEY", "names are kept at JustaName, not on the chain", secret=True),
 )
 
 

@@ -24,11 +24,13 @@ from mesh_core.api.schema import (
     RecordView,
     ReplicaView,
 )
+from mesh_core.chain.ens.schema import ChainView, NameView
 from whisper_tui.model import incidents, journal
 from whisper_tui.model.selectors import is_settled_twice
 from whisper_tui.model.state import (
     ANSWERS_KEPT,
     DOWN,
+    ENS_KEPT,
     JOBS_KEPT,
     MEMBERS_KEPT,
     OPERATOR_KINDS,
@@ -321,6 +323,34 @@ def _was_taken_down(state: State) -> bool:
     return False
 
 
+def _chain(state: State, event: Event) -> State:
+    view = msgspec.convert(event.data, ChainView)
+    before = state.chain
+    state = replace(state, chain=view)
+    if view.problem != (before.problem if before else ""):
+        state = journal.record(state, event)
+    return state
+
+
+def _ens(state: State, event: Event) -> State:
+    view = msgspec.convert(event.data, NameView)
+    key = view.name, view.peer
+    before = state.ens.get(key)
+    if before is not None and view.checked_ms < before.checked_ms:
+        return state
+    names = {other: kept for other, kept in state.ens.items() if other != key}
+    if view.state != "withdrawn":
+        names[key] = view
+        for oldest in list(names)[: max(0, len(names) - ENS_KEPT)]:
+            del names[oldest]
+    state = replace(state, ens=names)
+    if before is None:
+        return journal.record(state, event) if view.state == "registering" else state
+    if (before.state, before.verified, before.why) != (view.state, view.verified, view.why):
+        state = journal.record(state, event)
+    return state
+
+
 def _action(state: State, event: Event) -> State:
     action = msgspec.convert(event.data, Action)
     if any(entry.kind == "action" and _same_action(entry.data, action) for entry in state.log):
@@ -448,4 +478,6 @@ _VIEWS: dict[str, Callable[[State, Event], State]] = {
     "process": _process,
     "source": _source,
     "action": _action,
+    "chain": _chain,
+    "ens": _ens,
 }

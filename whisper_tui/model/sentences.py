@@ -60,6 +60,8 @@ _TONES: dict[str, tuple[str, Tone]] = {
     "process": ("event", "dim"),
     "source": ("event", "dim"),
     "gap": ("gap", "suspect"),
+    "chain": ("event", "suspect"),
+    "ens": ("event", "text"),
 }
 """Sign (a field of `Glyphs`) and tone of each kind."""
 
@@ -246,6 +248,28 @@ def _answered(state: State, entry: LogEntry, _glyphs: Glyphs) -> str:
     return f"{entry.data.get('label')} {done}"
 
 
+def _chain(_state: State, entry: LogEntry, _glyphs: Glyphs) -> str:
+    problem = entry.data.get("problem")
+    return f"names: {problem}" if problem else "names: the chain is well again"
+
+
+def _name(state: State, entry: LogEntry, _glyphs: Glyphs) -> str:
+    data = entry.data
+    other = f" ({data['ascii']})" if data.get("ascii") else ""
+    name = f"{data.get('name', '?')}{other}"
+    peer = name_of(state, str(data["peer"])) if data.get("peer") else "nobody"
+    match data.get("state"):
+        case "registering":
+            return f"{name} is being registered on {data.get('network')}"
+        case "retired":
+            return f"{name} retired: {data.get('why')}"
+        case "withdrawn":
+            return f"{peer} claims {name} no more"
+    if data.get("verified"):
+        return f"{name} verified: it is bound to {peer}"
+    return f"{name} unverified: {data.get('why')}"
+
+
 _SPECIAL: dict[str, Callable[[State, LogEntry, Glyphs], str]] = {
     "member_suspected": _suspected,
     "neighbour_lost": _link_lost,
@@ -259,4 +283,6 @@ _SPECIAL: dict[str, Callable[[State, LogEntry, Glyphs], str]] = {
     "source": _source,
     "gap": _gap,
     "query_answered": _answered,
+    "chain": _chain,
+    "ens": _name,
 }

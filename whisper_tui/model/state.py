@@ -21,11 +21,12 @@ from mesh_core.api.schema import (
     RecordView,
     ReplicaView,
 )
+from mesh_core.chain.ens.schema import ChainView, NameView
 
 SUPERVISOR = "supervisor"
 """`Event.node` of events that come from the operator's side and not from a member."""
 
-OPERATOR_KINDS: frozenset[str] = frozenset({"process", "action", "source"})
+OPERATOR_KINDS: frozenset[str] = frozenset({"process", "action", "source", "chain", "ens"})
 """Event kinds only the operator's side may report; a member's word on them is dropped."""
 
 JOBS_KEPT = 2_000
@@ -33,6 +34,9 @@ JOBS_KEPT = 2_000
 
 MEMBERS_KEPT = 1_000
 """Members in the state and in one observer's sights; beyond it those that are gone are dropped, oldest first."""
+
+ENS_KEPT = 512
+"""Names in the state, the newest ones."""
 
 RECORDS_KEPT = 500
 LOG_KEPT = 2_000
@@ -225,7 +229,8 @@ class State(Struct, frozen=True):
     process of theirs is down or their stream is interrupted. `names` are the names the operator's side uses for peers.
     `converged_ms` is since when all live replicas agree, None while they do not; `divergence_ms` how long
     they last took to agree again. `stopped`: the mesh was taken down, and nothing of it is heard any more.
-    `supervised`: there is a supervisor to ask; without, one participant's control API is all there is.
+    `chain` is the one that names are on, None when none was heard of; `ens` has what was found there, by name and by who claims
+    it. `supervised`: there is a supervisor to ask; without, one participant's control API is all there is.
     """
 
     primary: str = ""
@@ -246,6 +251,8 @@ class State(Struct, frozen=True):
     queries: Mapping[str, QueryEntry] = {}
     answers: Mapping[str, OpenedView] = {}
     records: Mapping[str, RecordView] = {}
+    chain: ChainView | None = None
+    ens: Mapping[tuple[str, str], NameView] = {}
     incidents: tuple[Incident, ...] = ()
     log: tuple[LogEntry, ...] = ()
     log_number: int = 0

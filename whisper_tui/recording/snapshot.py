@@ -26,6 +26,7 @@ MAPPINGS = (
     "queries",
     "answers",
     "records",
+    "ens",
 )
 """Fields of a state that grow with the mesh."""
 

@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 
 from whisper_tui.model.views import ens
-from whisper_tui.model.views.base import Frame, Span
+from whisper_tui.model.views.base import Frame
 from whisper_tui.screens.view import Kit, View
 from whisper_tui.widgets.lines import LinesPane
 from whisper_tui.widgets.table import LineTable
@@ -33,5 +33,5 @@ class EnsView(View):
 
     def draw(self, frame: Frame) -> None:
         """Every member."""
-        self._title.sync(((Span(f" {ens.ens_note(frame)}", "warn"),),))
+        self._title.sync((ens.ens_note(frame),))
         self._table.sync(ens.ens_table(frame))

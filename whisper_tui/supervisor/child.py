@@ -189,13 +189,13 @@ async def all_gone(children: Iterable[Child]) -> None:
         await child.gone()
 
 
-def child_environment(own: Mapping[str, str], needed: str = "") -> dict[str, str]:
-    """What the supervisor and its children inherit: everything but what looks like a secret, save the variable
+def child_environment(own: Mapping[str, str], *needed: str) -> dict[str, str]:
+    """What the supervisor and its children inherit: everything but what looks like a secret, save the variables
     `needed`. They may keep compiled bytecode: fourteen processes compiling the same files is a slow start."""
     return {
         name: value
         for name, value in own.items()
-        if name == needed
+        if name in needed
         or (name != "PYTHONDONTWRITEBYTECODE" and not any(mark in name.upper() for mark in SECRET_MARKS))
     }
 

@@ -26,6 +26,7 @@ from whisper_tui.supervisor.child import child_environment, last_line
 from whisper_tui.supervisor.client import SupervisorClient
 from whisper_tui.supervisor.plan import MODEL_PORT_OFFSET, Plan
 from whisper_tui.supervisor.prepare import Wishes, check_kept, check_paths, differences, make_plan, prepare
+from whisper_tui.supervisor.registrar_service import SECRETS, check_environment
 from whisper_tui.supervisor.rundir import RunDir, lock
 from whisper_tui.supervisor.schema import GONE, Status
 
@@ -83,6 +84,7 @@ async def _start(run: RunDir, before: Plan | None, wishes: Wishes, settings: Set
     if before is not None:
         check_kept(run, before, wishes)
     plan = make_plan(before, wishes)
+    check_environment(settings.environment, plan.chain)
     index = asyncio.create_task(_index(run, plan, say))
     try:
         model_port = plan.port_base + MODEL_PORT_OFFSET
@@ -92,7 +94,9 @@ async def _start(run: RunDir, before: Plan | None, wishes: Wishes, settings: Set
         index.cancel()
     try:
         prepare(run, msgspec.structs.replace(plan, backend=backend, corpus_index=corpus_index))
-        await _start_supervisor(run, child_environment(settings.environment, backend.openai_key_env))
+        await _start_supervisor(
+            run, child_environment(settings.environment, backend.openai_key_env, *SECRETS)
+        )
     except BaseException:
         _keep(run, before)
         raise

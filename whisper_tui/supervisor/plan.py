@@ -16,7 +16,7 @@ from mesh_core.api.schema import Role
 from mesh_core.config import LOCAL_NETWORK, limit
 from whisper_tui import ownership
 from whisper_tui.errors import BadInput
-from whisper_tui.supervisor.chain_choice import LOCAL
+from whisper_tui.supervisor.chain_choice import LOCAL, OFF
 from whisper_tui.supervisor.rundir import BEING_WRITTEN
 
 OPERATOR = "operator"
@@ -27,6 +27,7 @@ CHAIN_PORT_OFFSET = -116
 LOWEST_PORT_OFFSET = -116
 CONTROL_PORT_OFFSET = -114
 LISTEN_PORT_OFFSET = 100
+DEFAULT_PARENT = "axl.eth"
 
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
 _NAME = re.compile(f"node[1-9][0-9]{{0,3}}|{OPERATOR}")
@@ -54,7 +55,7 @@ class Plan(Struct, frozen=True):
     `exec_delay` is in seconds, `created` in seconds since 1970; `corpus` is a folder, empty for the built-in
     texts; `axl_node` is a program, empty for the built-in node; `light` means that no model is started;
     `record` that what happens is kept in `recordings/`; `chain` is the one that names are on: `local`, `anvil`, `off`, or
-    the URL of a node elsewhere;
+    the URL of a node elsewhere; `ens_parent` is the name below which providers have theirs;
     `electors` elect the first checkpoint of the ledger, of which the newest `retained_records` are never dropped;
     `auto_ports` that `port_base` was chosen because its ports were free; `credit` maps peer ids of guests to micro-AXL.
     """
@@ -68,6 +69,7 @@ class Plan(Struct, frozen=True):
     light: bool = False
     record: bool = True
     chain: str = LOCAL
+    ens_parent: str = DEFAULT_PARENT
     port_base: int = DEFAULT_PORT_BASE
     auto_ports: bool = False
     created: float = 0.0
@@ -85,6 +87,10 @@ class Plan(Struct, frozen=True):
             if seat.name == name:
                 return seat
         raise KeyError(name)
+
+    def ens_name(self, seat: Seat) -> str:
+        """The name that a participant claims, empty for one that has none: operators, and all without a chain."""
+        return f"{seat.name}.{self.ens_parent}" if seat.role == "provider" and self.chain != OFF else ""
 
     @property
     def chain_port(self) -> int:

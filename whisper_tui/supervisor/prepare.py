@@ -59,6 +59,7 @@ class Wishes(msgspec.Struct, frozen=True):
     light: bool | None = None
     record: bool | None = None
     chain: str | None = None
+    ens_parent: str | None = None
     credit: dict[str, int] | None = None
     retained_records: int | None = None
 

@@ -8,7 +8,8 @@ audit.jsonl       every action taken, and who took it
 corpus/  logs/    search indexes; what the processes print
 recordings/       what happened in each run, to be opened with `whisper-tui replay`
 chain/            the local chain, and the key of the account that owns its names
-<participant>/    key.pem, node-config.json, provider.toml, store.db, provider.log, axl.log
+registrar.json    what the registrar of names is started with; minted.json has names that were asked for beside providers'
+<participant>/    key.pem, evm.key, node-config.json, provider.toml, store.db, provider.log, axl.log
 submitters/       the same for participants that only submit
 made-by-script    what is here was made by a script and may be deleted by the next one
 """
@@ -51,6 +52,7 @@ class ParticipantDir:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.key = root / "key.pem"
+        self.account_key = root / "evm.key"
         self.node_config = root / "node-config.json"
         self.settings = root / "provider.toml"
         self.store = root / "store.db"
@@ -61,6 +63,7 @@ class ParticipantDir:
         """BadInput when somebody else could have put there what a participant is started with."""
         ownership.check(self.root)
         ownership.check(self.key, secret=True)
+        ownership.check(self.account_key, secret=True)
         ownership.check(self.node_config)
         ownership.check(self.settings)
 
@@ -80,6 +83,8 @@ class RunDir:
         self.logs = root / "logs"
         self.recordings = root / "recordings"
         self.chain = root / "chain"
+        self.registrar = root / "registrar.json"
+        self.minted = root / "minted.json"
         self.submitters = root / "submitters"
         self.script_mark = root / "made-by-script"
 

@@ -21,13 +21,13 @@ BACKOFF_MAX_S = 30.0
 WELL_S = 60.0
 """One that has run for so long is well: should it die after that, it is started again soon."""
 
-GREETING_BYTES_MAX = 64 << 10
+LINE_BYTES_MAX = 256 << 10
 
 
 class Service:
     """The process `argv`, which logs to `part`.log in the folder `logs`.
 
-    One that `greets` prints a line of JSON with its url on stdout once it is ready. One that ends with an exit code of
+    One that `greets` prints a line of JSON with its url on stdout once it is ready; what it prints later goes to `heard`. One that ends with an exit code of
     `done_without` is not asked again: the mesh goes on without it, as is said there.
     """
 
@@ -40,10 +40,12 @@ class Service:
         *,
         greets: bool,
         done_without: Mapping[int, str] | None = None,
+        heard: Callable[[bytes], None] | None = None,
     ) -> None:
         self.child = Child(ProcessView(part, part, since_ms=time.time() * 1000), changed)
         self._command = Command(argv, logs, logs / f"{part}.log", piped=greets)
         self._done_without = done_without or {}
+        self._heard = heard
         self._ending = False
 
     async def run(self, lifeline: int, env: Mapping[str, str]) -> None:
@@ -74,8 +76,8 @@ class Service:
         self.child.terminate()
 
     async def _listen(self, read_end: int) -> None:
-        """Read its greeting; what it prints after that is read and dropped, so that it never blocks on us."""
-        reader = asyncio.StreamReader(GREETING_BYTES_MAX)
+        """Read its greeting, and what it prints after that: whoever has no use for it drops it, so that it never blocks on us."""
+        reader = asyncio.StreamReader(LINE_BYTES_MAX)
         loop = asyncio.get_running_loop()
         transport, _ = await loop.connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb")
@@ -84,6 +86,8 @@ class Service:
             while line := await reader.readline():
                 if url := _url(line):
                     self.child.running(url)
+                elif self._heard is not None:
+                    self._heard(line)
         except ValueError:
             pass  # a line without end is not ours to understand
         finally:

@@ -69,7 +69,7 @@ def write_settings(
         "shards_total": plan.shards_total,
         "exec_delay_s": plan.exec_delay,
         "corpus_index": _relative(Path(plan.corpus_index), files.root) if plan.corpus_index else "",
-        "ens_name": "",
+        "ens_name": plan.ens_name(seat),
         "electors": plan.electors,
         "retained_records": plan.retained_records,
         "credit": dict(credit),

@@ -13,7 +13,7 @@ import msgspec
 from mesh_core.api.client import ControlError, ControlUnavailable
 from mesh_core.api.http import HttpError
 from whisper_tui.errors import UserError
-from whisper_tui.supervisor.chain_choice import STARTED_HERE
+from whisper_tui.supervisor.chain_choice import OFF, STARTED_HERE
 from whisper_tui.supervisor.chain_service import chain_command, chain_service
 from whisper_tui.supervisor.child import Child, all_gone, end_all
 from whisper_tui.supervisor.command_line import command_line
@@ -23,6 +23,7 @@ from whisper_tui.supervisor.participant import Only, Participant
 from whisper_tui.supervisor.plan import MODEL_PORT_OFFSET, Plan, Seat
 from whisper_tui.supervisor.prepare import new_provider
 from whisper_tui.supervisor.recorder_service import recorder_command, recorder_service
+from whisper_tui.supervisor.registrar_service import Names, registrar_service, without_secrets, write_settings
 from whisper_tui.supervisor.rundir import RunDir
 from whisper_tui.supervisor.schema import WORKING, ActionMoment, Outcome, ProcessView, Status
 from whisper_tui.supervisor.service import Service
@@ -49,7 +50,8 @@ class Supervisor:
         self._plan = plan
         self._token = run.token()
         self._lifeline = lifeline
-        self._env = env
+        self._env = without_secrets(env)
+        self._registrar_env = env
         self._started_ms = time.time() * 1000
         self._ready: dict[str, int] | None = None
         self._sides: list[list[str]] = []
@@ -74,7 +76,10 @@ class Supervisor:
             if plan.chain in STARTED_HERE
             else None
         )
-        self._services = [one for one in (self._model, self._recorder, self._chain) if one is not None]
+        self._names = Names(self.events.emit)
+        self._registrar = registrar_service(run, self._changed, self._names) if plan.chain != OFF else None
+        services = (self._model, self._recorder, self._chain, self._registrar)
+        self._services = [one for one in services if one is not None]
 
     # ------------------------------------------------------------------------------------------- seeing
 
@@ -107,6 +112,7 @@ class Supervisor:
             yield "process", child.view
         if self._ready:
             yield "ready", self._ready
+        yield from self._names.views()
 
     def _changed(self, view: ProcessView) -> None:
         self.events.emit("process", view)
@@ -137,14 +143,17 @@ class Supervisor:
         self._spawn(self._tell_ready())
         for service in (self._recorder, self._chain):
             if service:
-                self._spawn(self._run_later(service))
+                self._spawn(self._run_later(service, self._env))
+        if self._registrar:
+            write_settings(self._run, self._plan, self._registrar_env)
+            self._spawn(self._run_later(self._registrar, self._registrar_env))
 
-    async def _run_later(self, service: Service) -> None:
+    async def _run_later(self, service: Service, env: Mapping[str, str]) -> None:
         """From when all participants answer: until then they need the machine."""
         with suppress(TimeoutError):
             async with asyncio.timeout(LATER_S):
                 await asyncio.gather(*(participant.ready() for participant in self._participants.values()))
-        await service.run(self._lifeline, self._env)
+        await service.run(self._lifeline, env)
 
     async def _tell_ready(self) -> None:
         answers = await asyncio.gather(*(participant.ready() for participant in self._participants.values()))
@@ -209,6 +218,8 @@ class Supervisor:
             except UserError as error:
                 raise HttpError(409, error.message) from error
             participant = self._participants[seat.name] = self._participant(seat)
+            if self._registrar:
+                write_settings(self._run, self._plan, self._registrar_env)
             if self._sides:
                 self._sides[0].append(seat.name)
             return await self._bring_up(

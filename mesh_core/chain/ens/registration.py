@@ -80,8 +80,7 @@ def new_binding(wanted: Wanted, chain_id: int, issued_s: int) -> str:
 
 
 class Registration:
-    """Writes names to one chain. `payer` is the key of whoever owns the parent name, and pays; without it names are only
-    read."""
+    """Writes names to one chain, paid for by whoever owns the parent name (`pay_from`); without, they are only read."""
 
     def __init__(
         self,
@@ -89,7 +88,6 @@ class Registration:
         directory: Directory,
         chain_id: int,
         parent: Name,
-        payer: PrivateKey | None,
         limits: Limits,
     ) -> None:
         self._w3 = w3
@@ -98,8 +96,12 @@ class Registration:
         self._parent = parent
         self._limits = limits
         self._senders: dict[bytes, Sender] = {}
-        self._payer = self.sender(payer) if payer is not None else None
+        self._payer: Sender | None = None
         self._reverse_registrar: bytes | None = None
+
+    def pay_from(self, key: PrivateKey | None) -> None:
+        """The key of whoever owns the parent name, None when it is not known."""
+        self._payer = self.sender(key) if key is not None else None
 
     def sender(self, key: PrivateKey) -> Sender:
         """Who sends for an account: one for each, so that its transactions are in order."""

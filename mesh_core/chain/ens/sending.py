@@ -22,7 +22,7 @@ from web3.exceptions import TransactionNotFound
 from web3.types import TxParams, TxReceipt, Wei
 
 from mesh_core.chain.ens.calls import W3, to_text
-from mesh_core.chain.ens.errors import ChainError, ChainUnavailable, Misconfigured, Refused, TooDear
+from mesh_core.chain.ens.errors import ChainError, ChainUnavailable, Refused, TooDear
 from mesh_core.chain.ens.rpc import ask
 
 GAS_MARGIN_PERCENT = 125
@@ -126,10 +126,9 @@ class Sender:
         return Rehearsed(what, call, gas, cost_wei)
 
     async def send(self, rehearsed: Rehearsed) -> Sent:
-        """Have it done, and return once it stands. Raises Reverted when it came to nothing, ChainUnavailable when it is not
-        known what became of it."""
+        """Have it done, and return once it stands. It is signed for one chain and is worth nothing on another. Raises Reverted
+        when it came to nothing, ChainUnavailable when it is not known what became of it."""
         async with self._turn:
-            await self._check_chain()
             slot = self._next_slot if self._next_slot is not None else await self._free_slot()
             self._next_slot = None  # whatever becomes of this one is asked for again, unless it stands
             call = {**rehearsed.call, "gas": rehearsed.gas, "nonce": slot}
@@ -140,12 +139,6 @@ class Sender:
                 raise
             self._next_slot = slot + 1
             return sent
-
-    async def _check_chain(self) -> None:
-        """Of a node that has changed its chain nothing more is asked: what is signed for one must not reach another."""
-        told = int(await ask("asking for the chain", self._w3.eth.chain_id))
-        if told != self._chain_id:
-            raise Misconfigured(f"the node is on chain {told}, expected {self._chain_id}")
 
     async def _free_slot(self) -> int:
         """The next nonce, once what an earlier run has sent is taken; its first open slot when that does not move."""

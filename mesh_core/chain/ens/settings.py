@@ -16,7 +16,6 @@ URL_VARIABLE = "WHISPER_RPC_URL"
 
 SETTINGS_BYTES_MAX = 1 << 20
 _Hex32 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-_Address = Annotated[str, Meta(pattern="^(0x[0-9a-fA-F]{40})?$")]
 
 
 class Own(Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,9 +34,8 @@ class RegistrarSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     `chain_id` is the chain that is expected at `rpc_url`. `payer_key` is the file of the key that owns `parent`; empty for the one
     in the environment. `controls` are control APIs that tell of members, the preferred one first. `minted` is the file in which
-    names are kept that were asked for beside those of providers. Of ENS's addresses those that are given replace the known
-    ones. A transaction costs `cost_wei_max` at most and stands when it is `confirmations` blocks deep; the chain is looked at
-    every `poll_s` seconds.
+    names are kept that were asked for beside those of providers. A transaction stands when it is
+    `confirmations` blocks deep; the chain is looked at every `poll_s` seconds.
     """
 
     rpc_url: str
@@ -48,11 +46,6 @@ class RegistrarSettings(Struct, frozen=True, forbid_unknown_fields=True):
     own: list[Own]
     minted: str = "minted.json"
     payer_key: str = ""
-    registry: _Address = ""
-    resolver: _Address = ""
-    wrapper: _Address = ""
-    universal_resolver: _Address = ""
-    cost_wei_max: int = 10**16
     confirmations: Annotated[int, Meta(ge=1, le=64)] = 1
     poll_s: Annotated[float, Meta(gt=0)] = 2.0
 

@@ -61,11 +61,19 @@ class Names:
         return await self.directory.block()
 
 
-def names_at(url: str, payer: PrivateKey | None = ROOT, limits: Limits | None = None, parent: str = "axl.eth", deployment: Deployment | None = None) -> Names:
+def names_at(
+    url: str,
+    payer: PrivateKey | None = ROOT,
+    limits: Limits | None = None,
+    parent: str = "axl.eth",
+    deployment: Deployment | None = None,
+) -> Names:
     """Names at an RPC that is there already."""
     w3 = connect(url)
     directory = Directory(w3, deployment or network_of(LOCAL).deployment)
-    return Names(url, w3, directory, Registration(w3, directory, LOCAL, read_name(parent), payer, limits or Limits()))
+    registration = Registration(w3, directory, LOCAL, read_name(parent), limits or Limits())
+    registration.pay_from(payer)
+    return Names(url, w3, directory, registration)
 
 
 @asynccontextmanager

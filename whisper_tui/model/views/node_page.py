@@ -6,12 +6,14 @@ import heapq
 
 from mesh_core.api.schema import FINAL_STATES, JobView
 from whisper_tui.model.inert import inert
+from whisper_tui.model.names import binding, names_of, spelled
 from whisper_tui.model.numbers import counted
 from whisper_tui.model.selectors import Node, jobs_held, label_of, name_of, node_of, operator_of
 from whisper_tui.model.views import jobs as job_views
 from whisper_tui.model.views import nodes as node_views
 from whisper_tui.model.views.attempt_page import OUTCOMES, attempt_key
-from whisper_tui.model.views.base import Frame, Line, Lines, Role, Span, Target, axl, fit
+from whisper_tui.model.views.base import Frame, Line, Lines, Role, Span, Target, axl, fit, seconds
+from whisper_tui.model.views.ens import records_on_a_line
 from whisper_tui.model.views.events import clock
 from whisper_tui.model.views.page import INDENT, field, section
 from whisper_tui.model.views.records import author_records
@@ -62,10 +64,7 @@ def _node_summary(frame: Frame, node: Node) -> list[Line]:
         ]
         if accusers:
             lines.append(field("accused by", Span(inert(accusers, 200), "suspect")))
-        if member.ens_name:
-            lines.append(
-                field("ENS name", Span(inert(member.ens_name, 80)), Span("  as it says itself", "dim"))
-            )
+        lines += _names(frame, node)
     if own is not None:
         lines.append(field("backend", Span(inert(own.backend, 120) or "none")))
         lines.append(
@@ -73,6 +72,31 @@ def _node_summary(frame: Frame, node: Node) -> list[Line]:
         )
         if own.problem:
             lines.append(field("problem", Span(inert(own.problem, 200), "warn")))
+    return lines
+
+
+def _names(frame: Frame, node: Node) -> list[Line]:
+    """Its names, and whether they are its own: as far as a chain was asked."""
+    views = names_of(frame.state, node.peer)
+    if not views:
+        claimed = node.member.ens_name if node.member else ""
+        return (
+            [field("ENS name", Span(spelled(claimed)), Span("  as it says itself", "dim"))] if claimed else []
+        )
+    lines: list[Line] = []
+    for view in views:
+        age = seconds(max(0.0, frame.now_ms - view.checked_ms))
+        lines += [
+            field(
+                "ENS name",
+                Span(spelled(view.name)),
+                Span(f"  {binding(view)}", "alive" if view.verified else "suspect"),
+                Span(f"  {inert(view.network, 24)}, {age} ago", "dim"),
+            ),
+            field("… account", Span(inert(view.account, 42) or "nobody's", "dim")),
+        ]
+        if told := records_on_a_line(view):
+            lines.append(field("… records", Span(told, "dim")))
     return lines
 
 

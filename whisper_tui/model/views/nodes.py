@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeAlias
 from mesh_core.api.schema import FINAL_STATES, MemberView
 from whisper_tui.model.glyphs import Glyphs
 from whisper_tui.model.inert import inert
+from whisper_tui.model.names import spelled
 from whisper_tui.model.selectors import Node, is_cut_off, nodes
 from whisper_tui.model.state import Source, State
 from whisper_tui.model.views.base import Column, Frame, Line, Role, Span, Table, axl, seconds
@@ -128,9 +129,15 @@ def _balance(known: Known, node: Node) -> Line:
 
 
 def _ens(known: Known, node: Node) -> Line:
-    """The name it claims; whether it is right is the ENS view's to tell."""
-    claimed = inert(node.member.ens_name, 60) if node.member else ""
-    return (Span(claimed or known.frame.glyphs.nothing, "dim"),)
+    """The name it claims, with a question mark as long as it is not verified; why, is the ENS view's to tell."""
+    claimed = node.member.ens_name if node.member else ""
+    if not claimed:
+        return (Span(known.frame.glyphs.nothing, "dim"),)
+    if known.frame.state.chain is None:
+        return (Span(spelled(claimed), "dim"),)
+    view = known.frame.state.ens.get((claimed, node.peer))
+    verified = view is not None and view.verified
+    return (Span(spelled(claimed) + ("" if verified else " ?"), "text" if verified else "dim"),)
 
 
 _NODE = (Column("NODE", 9), _name)
