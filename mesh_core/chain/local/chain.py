@@ -34,6 +34,9 @@ from rlp.exceptions import RLPException
 
 from mesh_core.chain.local.genesis import BASE_FEE_WEI, CHAIN_ID, GAS_LIMIT, fingerprint, genesis_accounts
 from mesh_core.chain.local.store import Damaged, Store
+from mesh_core.chain.recursion import back_to_usual, deep
+
+back_to_usual()
 
 CALL_GAS_MAX = 5_000_000
 """What a call may burn that nobody pays for: some seconds of this machine at the worst."""
@@ -271,7 +274,7 @@ class LocalChain:
     def _mine(self, transactions: list[SignedTransactionAPI]) -> None:
         head = self.head
         try:
-            with self._store.block():
+            with self._store.block(), deep():
                 self._chain.mine_all(transactions, parent_header=head)
         except ValidationError as error:
             raise Refused(" ".join(str(error).split())) from error
@@ -311,7 +314,7 @@ class LocalChain:
     def _tried(self, call: Call, header: BlockHeaderAPI, gas: int) -> tuple[ComputationAPI, int]:
         """The computation, and what the transaction costs before it begins."""
         vm = self._chain.get_vm(header)
-        with vm.in_costless_state() as state:
+        with vm.in_costless_state() as state, deep():
             transaction = vm.create_unsigned_transaction(
                 nonce=state.get_nonce(Address(call.sender)),
                 gas_price=0,

@@ -14,9 +14,6 @@ from mesh_core.chain.local.words import WordError, data
 
 BATCH_MAX = 100
 
-BRACKETS_MAX = 2_000
-"""Lists and objects in a request. The EVM has Python allow recursion far deeper than a parser's stack is."""
-
 _PARSE, _INVALID, _NO_METHOD, _PARAMS, _INTERNAL = -32700, -32600, -32601, -32602, -32603
 _SERVER, _LIMIT = -32000, -32005
 _REVERTED = 3
@@ -37,8 +34,6 @@ class Dispatch:
         return msgspec.json.encode(answer) + b"\n" if answer else b""
 
     def _answer(self, body: bytes) -> dict[str, Any] | list[dict[str, Any]] | None:
-        if body.count(b"[") + body.count(b"{") > BRACKETS_MAX:
-            return _error(None, _INVALID, "a request has not so many parts")
         try:
             asked = msgspec.json.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
