@@ -99,7 +99,8 @@ class Leave:
 @dataclass(frozen=True, slots=True)
 class JobOptions:
     """What a submitter may choose for a job. Votes of weight `fault_bound` may lie; the submitter's own vote counts for
-    `submitter_weight`, each provider's for one."""
+    `submitter_weight`, each provider's for one. Among those that bid, `preferred` comes first, whatever the others ask; empty
+    for nobody."""
 
     max_price_micro: int = 50_000
     auction_ms: int = 400
@@ -108,6 +109,7 @@ class JobOptions:
     retries: int = 3
     fault_bound: int = 0
     submitter_weight: int = 1
+    preferred: PeerId = b""
 
 
 Input: TypeAlias = (

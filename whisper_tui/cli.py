@@ -39,6 +39,8 @@ config_app = typer.Typer(
 app.add_typer(config_app, name="config")
 ledger_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 app.add_typer(ledger_app, name="ledger")
+ens_app = typer.Typer(rich_markup_mode=None, help="Providers' names on the chain.")
+app.add_typer(ens_app, name="ens")
 
 RunDirOption = Annotated[
     Path | None,
@@ -334,6 +336,13 @@ def submit(
         str | None,
         typer.Option(metavar="SECONDS", help="Seconds until the job ends as timed out. [default: 900]"),
     ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Whose bid comes first: node2, node2.axl.eth or a peer id. Should it fail, others take over.",
+        ),
+    ] = None,
     axl: Annotated[
         str | None, typer.Option(metavar="URL", help="Join through this AXL bridge, with a key of your own.")
     ] = None,
@@ -357,7 +366,8 @@ def submit(
             "auction-timeout": _seconds(auction_timeout, "--auction-timeout"),
             "execution-timeout": _seconds(execution_timeout, "--execution-timeout"),
             "timeout": _seconds(timeout, "--timeout"),
-        }
+        },
+        to,
     )
     elsewhere = _control(control, token_file)
     if elsewhere is not None and (axl is not None or run_dir is not None):
@@ -373,7 +383,9 @@ def submit(
         raise BadInput("--key goes with --axl URL", "the operator's own key asks otherwise")
     if elsewhere is not None:
         from whisper_tui.commands import elsewhere as there
+        from whisper_tui.commands.addressee import check_peer
 
+        check_peer(terms)
         _wait(there.submit(elsewhere, text, terms, wait, json))
         return
     from whisper_tui.commands import act
@@ -465,6 +477,96 @@ def ledger_show(
     from whisper_tui.commands import show_record
 
     _wait(show_record.show(_run(run_dir), name, show_record.Manner(at, raw, json)))
+
+
+# ---------------------------------------------------------------------------------------------- names
+
+EnsName = Annotated[str, typer.Argument(metavar="NAME", help="node2.axl.eth, or a provider: node2")]
+
+
+@ens_app.command("ls")
+def ens_ls(run_dir: RunDirOption = None, json: JsonOption = False) -> None:
+    """Every name that is known: whose it is, whether that is verified, its records."""
+    from whisper_tui.commands import ens
+
+    _wait(ens.ls(_run(run_dir), json))
+
+
+@ens_app.command("rpc-url")
+def ens_rpc_url(run_dir: RunDirOption = None) -> None:
+    """Where any client of Ethereum finds these names."""
+    from whisper_tui.commands import ens
+
+    _wait(ens.rpc_url(_run(run_dir)))
+
+
+@ens_app.command("show")
+def ens_show(name: EnsName, run_dir: RunDirOption = None, json: JsonOption = False) -> None:
+    """One name in full, read from the chain now."""
+    from whisper_tui.commands import ens
+
+    _wait(ens.show(_run(run_dir), name, json))
+
+
+@ens_app.command("verify")
+def ens_verify(name: EnsName, run_dir: RunDirOption = None, json: JsonOption = False) -> None:
+    """Whether a name and its peer have signed for each other; exit code 1 when not."""
+    from whisper_tui.commands import ens
+
+    _wait(ens.verify(_run(run_dir), name, json))
+
+
+@ens_app.command("register")
+def ens_register(run_dir: RunDirOption = None, json: JsonOption = False) -> None:
+    """Write what is missing of this machine's names now, also what was refused before."""
+    from whisper_tui.commands import ens
+
+    _wait(ens.register(_run(run_dir), json))
+
+
+@ens_app.command("set")
+def ens_set(
+    key: Annotated[str, typer.Argument(help="Of the text record: description, url, …")],
+    value: Annotated[str, typer.Argument(help="Its text; empty removes it.")],
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="Whose record: node2.axl.eth, or node2.")
+    ] = "node1",
+    run_dir: RunDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write a text record of a name of this machine."""
+    from whisper_tui.commands import ens
+
+    _wait(ens.set_record(_run(run_dir), name, key, value, json))
+
+
+@ens_app.command("mint")
+def ens_mint(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="agent1.node1.axl.eth")],
+    owner: Annotated[
+        str,
+        typer.Option(metavar="PROVIDER|0x…", help="Whose it is to be. [default: who owns the name above it]"),
+    ] = "",
+    run_dir: RunDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Register one more name; a provider is bound to it."""
+    from whisper_tui.commands import ens
+
+    _wait(ens.mint(_run(run_dir), name, owner, json))
+
+
+@ens_app.command("transfer")
+def ens_transfer(
+    name: EnsName,
+    to: Annotated[str, typer.Argument(metavar="ACCOUNT", help="0x and 40 hexadecimal digits.")],
+    run_dir: RunDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Give a name of this machine to an account. It is not registered again."""
+    from whisper_tui.commands import ens
+
+    _wait(ens.transfer(_run(run_dir), name, to, json))
 
 
 @app.command()

@@ -14,7 +14,7 @@ from whisper_tui.supervisor.rundir import find
 
 NAME = "whisper-tui"
 
-_COMMAND = re.compile(rf"(?<![\w/.-]){NAME}(?: (?!verify\b)([a-z]+)\b|(?= ))")
+_COMMAND = re.compile(rf"(?<![\w/.-]){NAME}(?: (?!verify\b)([a-z]+(?:(?<=\bens) [a-z-]+)?)\b|(?= ))")
 """The name and, of a command that takes `--run-dir`, the command."""
 
 

@@ -15,6 +15,7 @@ from mesh_core.api.schema import Event, State
 from whisper_tui.errors import BadInput, MeshUnreachable, UserError
 from whisper_tui.model import state as model
 from whisper_tui.model.reducer import reduce
+from whisper_tui.model.selectors import PEER_PREFIX_MIN, find_node
 from whisper_tui.model.state import initial_state
 from whisper_tui.sources.live import Endpoint, LiveSource
 from whisper_tui.supervisor import plan as plans
@@ -61,6 +62,13 @@ class Reach:
             f"no participant answers: {reason}" if seats else "every participant is down",
             "bring one back with `whisper-tui revive operator`",
         )
+
+    async def peer(self, word: str) -> str:
+        """The peer id of whoever is meant by a name, a name on the chain, or the start of a peer id. NotFound for nobody."""
+        picture = await self.picture()
+        return find_node(
+            picture, f"node{word}" if word.isdigit() and len(word) < PEER_PREFIX_MIN else word
+        ).peer
 
     async def picture(self) -> model.State:
         """The mesh as the console would show it now."""
@@ -187,6 +195,8 @@ def picture_of(status: Status, state: State) -> model.State:
     own += [("query", view) for view in state.queries]
     own += [("answer", view) for view in state.answers]
     said: list[tuple[str, str, Struct]] = [(SUPERVISOR, "process", view) for view in status.processes]
+    said += [(SUPERVISOR, "chain", status.chain)] if status.chain is not None else []
+    said += [(SUPERVISOR, "ens", view) for view in status.names]
     said += [(state.node.peer, kind, view) for kind, view in own]
     picture = initial_state(primary=state.node.peer)
     for node, kind, view in said:

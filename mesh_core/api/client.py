@@ -107,7 +107,7 @@ class ControlClient:
         """What stands at `path`, for APIs that show more than a participant's."""
         return await self._exchange("GET", path)
 
-    async def command(self, name: str, **args: Any) -> dict[str, Any]:
+    async def command(self, name: str, /, **args: Any) -> dict[str, Any]:
         """Carry out a command of `schema.COMMANDS`; its answer."""
         return _object(await self._exchange("POST", f"/commands/{quote(name)}", msgspec.json.encode(args)))
 

@@ -35,6 +35,12 @@ class SubmitArgs(Struct, frozen=True, forbid_unknown_fields=True):
     auction_ms: Annotated[int, Meta(ge=1, le=limit("auction_ms_max"))] | None = None
     execution_ms: Annotated[int, Meta(ge=1, le=limit("execution_ms_max"))] | None = None
     total_ms: Annotated[int, Meta(ge=1, le=limit("total_ms_max"))] | None = None
+    to: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")] | None = None
+
+    @property
+    def preferred(self) -> bytes | None:
+        """The provider that is asked first."""
+        return bytes.fromhex(self.to) if self.to is not None else None
 
     def options(self) -> JobOptions:
         """What is said of the jobs, the rest by default."""

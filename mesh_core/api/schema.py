@@ -441,6 +441,7 @@ COMMANDS: tuple[CommandSpec, ...] = (
             "auction_ms": "optional, longest auction",
             "execution_ms": "optional, longest execution",
             "total_ms": "optional, total time-out",
+            "to": "optional, peer id of the provider that comes first if it bids",
         },
         "submit a query; answers {query, label, jobs, state}",
     ),

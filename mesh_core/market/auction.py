@@ -34,6 +34,7 @@ class Auction:
     job: LedgerJob
     secret: bytes
     opened_at: float
+    preferred: PeerId = b""
     stored: set[PeerId] = field(default_factory=set)
     refusals: dict[PeerId, str] = field(default_factory=dict)
     refused_at: dict[PeerId, float] = field(default_factory=dict)
@@ -77,7 +78,7 @@ class Auctioneer:
         envelope = seal_work(self._context.crypto, plan.work, providers, needed)
         job = self._job(plan, providers, envelope)
         entry = self._replication.make("job", job)
-        return self._open(now, self._ledger.jobs[entry.hash], envelope.secret)
+        return self._open(now, self._ledger.jobs[entry.hash], envelope.secret, plan.options.preferred)
 
     def reopen(self, now: float, job: LedgerJob, secret: bytes) -> None:
         """After a restart: go on with a job that is not decided."""
@@ -87,8 +88,8 @@ class Auctioneer:
             self._context.timers.clear(("auction", "close", job.id))
         self.admit(now, [auction])
 
-    def _open(self, now: float, job: LedgerJob, secret: bytes) -> Auction:
-        auction = Auction(job, secret, now)
+    def _open(self, now: float, job: LedgerJob, secret: bytes, preferred: PeerId = b"") -> Auction:
+        auction = Auction(job, secret, now, preferred)
         auction.stored.add(self._context.me)
         self.auctions[job.id] = auction
         self._admission.take(job)
@@ -196,6 +197,7 @@ class Auctioneer:
         ranked = rank(
             (scored for scored, _ in auction.bids.values()),
             lambda peer: self._ledger.account(peer).settled,
+            auction.preferred,
         )
         took_ms = round((now - auction.opened_at) * 1000, 1)
         winner = ranked[0].bid.author if ranked else b""

@@ -48,7 +48,15 @@ def score(bid: Bid, job: Job, announcement: Announcement | None) -> Scored:
     return Scored(bid, parts)
 
 
-def rank(scored: Iterable[Scored], settled: Callable[[PeerId], int]) -> list[Scored]:
-    """Accepted bids, best first: by score, then by jobs settled, then by key."""
+def rank(scored: Iterable[Scored], settled: Callable[[PeerId], int], preferred: PeerId = b"") -> list[Scored]:
+    """Accepted bids, best first: `preferred`'s, then by score, then by jobs settled, then by key."""
     accepted = [one for one in scored if not one.refused]
-    return sorted(accepted, key=lambda one: (one.score, -settled(one.bid.author), one.bid.author))
+    return sorted(
+        accepted,
+        key=lambda one: (
+            one.bid.author != preferred,
+            one.score,
+            -settled(one.bid.author),
+            one.bid.author,
+        ),
+    )

@@ -95,6 +95,10 @@ class Intake:
         if not live:
             raise Refusal("no provider that is alive is known here")
         providers = choose_providers(query_id, live, limit("committee_providers"))
+        if options.preferred and options.preferred not in providers:
+            if options.preferred not in live:
+                raise Refusal("the provider that is asked for is not known here, or not alive")
+            providers = sorted([*providers[:-1], options.preferred])
         problem = weights_problem(len(providers), options.submitter_weight, options.fault_bound)
         if problem:
             raise Refusal(problem)
@@ -103,7 +107,10 @@ class Intake:
     def fitting(self, query_id: bytes, options: JobOptions) -> tuple[list[PeerId], JobOptions]:
         """Providers for a later job of a query, and its options. There may be fewer now than when it was submitted: the
         submitter's weight is then what still makes a committee. Raises Refusal when none does."""
-        seats = min(len(self._live_providers()), limit("committee_providers"))
+        live = self._live_providers()
+        if options.preferred not in live:
+            options = replace(options, preferred=b"")
+        seats = min(len(live), limit("committee_providers"))
         weight = fitting_submitter(seats, options.submitter_weight, options.fault_bound)
         options = replace(options, submitter_weight=weight)
         return self.committee(query_id, options), options

@@ -16,7 +16,7 @@ MS_PER_S = 1_000
 class Terms(Struct, frozen=True, kw_only=True):
     """The terms of every job of a question, as the command `submit` of a control API takes them; None for the default.
 
-    `fault_bound` is how many committee members may lie, `submitter_weight` how many votes the submitter has among them.
+    `fault_bound` is how many committee members may lie, `submitter_weight` how many votes the submitter has among them. `to` is the peer id of the provider that comes first if it bids.
     """
 
     max_price_micro: int | None = None
@@ -26,15 +26,17 @@ class Terms(Struct, frozen=True, kw_only=True):
     auction_ms: int | None = None
     execution_ms: int | None = None
     total_ms: int | None = None
+    to: str | None = None
 
-    def args(self) -> dict[str, int]:
+    def args(self) -> dict[str, int | str]:
         """Those that are given, by their name in the control API."""
         return {name: value for name, value in structs.asdict(self).items() if value is not None}
 
     def flags(self) -> dict[str, str]:
         """The same as options of the command line."""
         given = self.args()
-        return {term.flag: term.typed(given[term.name]) for term in TERMS if term.name in given}
+        flags = {term.flag: term.typed(int(given[term.name])) for term in TERMS if term.name in given}
+        return {**flags, "to": self.to} if self.to is not None else flags
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,6 @@ TERMS = (
 )
 
 
-def read_terms(given: Mapping[str, float | None]) -> Terms:
+def read_terms(given: Mapping[str, float | None], to: str | None = None) -> Terms:
     """The terms by the options they were typed with; BadInput for one that is out of bounds."""
-    return Terms(**{term.name: term.read(given.get(term.flag)) for term in TERMS})
+    return Terms(**{term.name: term.read(given.get(term.flag)) for term in TERMS}, to=to)

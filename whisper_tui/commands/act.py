@@ -9,6 +9,7 @@ from collections.abc import Awaitable
 from whisper_tui.actions.actions import Actions, Submission
 from whisper_tui.actions.terms import Terms
 from whisper_tui.commands import answer, waiting
+from whisper_tui.commands.addressee import addressed
 from whisper_tui.commands.output import Progress, partition_line, print_json, print_line
 from whisper_tui.commands.starting import until_started
 from whisper_tui.errors import MeshUnreachable
@@ -50,6 +51,7 @@ async def submit(run: RunDir, text: str, terms: Terms, wait: bool, as_json: bool
     """Ask a question as the operator, and wait for the answer unless told not to."""
     acting = actions(run)
     await until_started(acting.reach)
+    terms = await addressed(acting.reach, terms)
     with Progress() as progress:
         progress.say("asking …")
         taken = await acting.ask(text, terms)

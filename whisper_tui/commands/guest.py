@@ -12,7 +12,7 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -25,6 +25,7 @@ from whisper_tui.actions.actions import Submission
 from whisper_tui.actions.terms import Terms
 from whisper_tui.commands import answer, waiting
 from whisper_tui.commands.act import BY
+from whisper_tui.commands.addressee import addressed
 from whisper_tui.commands.output import Progress, print_json, print_line
 from whisper_tui.errors import ActionError, BadInput, MeshUnreachable, TimedOut
 from whisper_tui.reach import Reach
@@ -72,6 +73,8 @@ class Neighbour(msgspec.Struct, frozen=True):
 async def submit(run: RunDir, text: str, visit: Visit) -> None:
     """Ask `text` as a guest, and wait for the answer unless told not to."""
     plan = Reach(run).plan()
+    if visit.terms.to is not None:
+        visit = replace(visit, terms=await addressed(Reach(run), visit.terms))
     if visit.key is not None:
         _check_unused(plan, visit.key)
     peers = await _listeners(visit.bridge)

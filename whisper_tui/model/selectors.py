@@ -218,7 +218,8 @@ def agreed_alive(state: State) -> int:
 
 
 def find_node(state: State, name: str) -> Node:
-    """The participant called `name`, or whose peer id starts with it; `holder:q1.2` is who holds that job.
+    """The participant called `name`, or whose peer id starts with it, or to whom that name on the chain is bound;
+    `holder:q1.2` is who holds that job.
 
     NotFound if there is none, Ambiguous if there are several.
     """
@@ -237,7 +238,21 @@ def find_node(state: State, name: str) -> Node:
         return called[0]
     if called:
         raise Ambiguous(f"several nodes are called {name}; use the start of a peer id")
+    if "." in name:
+        return _named_on_chain(state, name)
     return _one_by_prefix(name, "node", by_id, [node.name for node in known])
+
+
+def _named_on_chain(state: State, name: str) -> Node:
+    """The participant to whom a name on the chain is bound: one that is only claimed means nobody."""
+    views = [view for view in state.ens.values() if view.name == name.casefold()]
+    bound = next((view for view in views if view.verified), None)
+    if bound is not None:
+        return node_of(state, bound.peer)
+    if views:
+        raise NotFound(f"{name} is not verified: {views[0].why}")
+    where = "no chain is asked" if state.chain is None else "nobody who is known here claims it"
+    raise NotFound(f"{name} means nobody: {where}")
 
 
 def find_job(state: State, name: str) -> JobView:

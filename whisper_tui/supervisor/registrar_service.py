@@ -106,7 +106,7 @@ class Names:
 
     def __init__(self, emit: Callable[[str, object], None]) -> None:
         self._emit = emit
-        self._chain: ChainView | None = None
+        self.chain: ChainView | None = None
         self._names: dict[tuple[str, str], NameView] = {}
 
     def hear(self, line: bytes) -> None:
@@ -117,7 +117,7 @@ class Names:
         except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, RecursionError):
             return
         if isinstance(view, ChainView):
-            self._chain = view
+            self.chain = view
         elif isinstance(view, NameView):
             self._names.pop((view.name, view.peer), None)
             if view.state != "withdrawn":
@@ -126,9 +126,14 @@ class Names:
                 self._names.pop(next(iter(self._names)))
         self._emit(told.kind, view)
 
+    @property
+    def names(self) -> list[NameView]:
+        """Every name."""
+        return list(self._names.values())
+
     def views(self) -> list[tuple[str, object]]:
         """Kind and view of all that is known."""
-        chain: list[tuple[str, object]] = [("chain", self._chain)] if self._chain is not None else []
+        chain: list[tuple[str, object]] = [("chain", self.chain)] if self.chain is not None else []
         return [*chain, *(("ens", view) for view in self._names.values())]
 
 

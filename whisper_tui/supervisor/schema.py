@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from mesh_core.chain.ens.schema import ChainView, NameView
 from whisper_tui.supervisor.plan import Plan
 
 SUPERVISOR = "supervisor"
@@ -53,7 +54,8 @@ class ActionMoment(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True):
-    """`GET /status`. `sides` are the two sides of a partition, empty when there is none."""
+    """`GET /status`. `sides` are the two sides of a partition, empty when there is none; `chain` and `names` are what the
+    registrar has told of them."""
 
     pid: int
     run_dir: str
@@ -62,6 +64,8 @@ class Status(Struct, frozen=True):
     plan: Plan
     processes: list[ProcessView]
     sides: list[list[str]]
+    chain: ChainView | None = None
+    names: list[NameView] = []
 
 
 class Outcome(Struct, frozen=True):

@@ -94,6 +94,8 @@ class Supervisor:
             plan=self._plan,
             processes=[child.view for child in self._children()],
             sides=self._sides,
+            chain=self._names.chain,
+            names=self._names.names,
         )
 
     def _look(self) -> None:

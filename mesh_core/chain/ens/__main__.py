@@ -18,11 +18,7 @@ import msgspec
 
 from axl.lifeline import LifelineError, lifeline
 from axl.program import EXIT_REFUSED, Parser, UsageError, heed_signals, refuse
-from mesh_core.api.http import Server
-from mesh_core.chain.ens.api import Api
-from mesh_core.chain.ens.desk import Desk
 from mesh_core.chain.ens.errors import Misconfigured
-from mesh_core.chain.ens.registrar import Registrar
 from mesh_core.chain.ens.settings import load
 
 NICENESS = 5
@@ -55,6 +51,11 @@ def _token(path: Path) -> str:
 
 
 async def _run(path: Path, token: str, descriptor: int | None) -> None:
+    from mesh_core.api.http import Server  # noqa: PLC0415 - after `nice`: a second of work that the mesh need not wait for
+    from mesh_core.chain.ens.api import Api  # noqa: PLC0415
+    from mesh_core.chain.ens.desk import Desk  # noqa: PLC0415
+    from mesh_core.chain.ens.registrar import Registrar  # noqa: PLC0415
+
     stop = asyncio.Event()
     heed_signals(stop, descriptor)
     registrar = Registrar(path, token, os.environ, _tell)

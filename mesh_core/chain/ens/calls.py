@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from ens.utils import raw_name_to_hash
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
 from eth_utils.abi import function_signature_to_4byte_selector
@@ -68,11 +67,6 @@ SET_NAME = Function("setName(string)", ("bytes32",))
 NODE_OF = Function("node(address)", ("bytes32",))
 
 RESOLVE = Function("resolve(bytes,bytes)", ("bytes", "address"))
-
-
-def namehash(name: str) -> bytes:
-    """The node of a name that is in normal form (EIP-137)."""
-    return bytes(raw_name_to_hash(name))
 
 
 def to_bytes(address: str) -> bytes:

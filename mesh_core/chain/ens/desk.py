@@ -10,12 +10,13 @@ import re
 from mesh_core.chain.ens import calls
 from mesh_core.chain.ens.calls import NOBODY, to_bytes, to_text
 from mesh_core.chain.ens.errors import Refused
-from mesh_core.chain.ens.names import Name, read_name
+from mesh_core.chain.ens.names import BadName, Name, read_name
 from mesh_core.chain.ens.networks import is_address
 from mesh_core.chain.ens.records import KEPT
 from mesh_core.chain.ens.registrar import Registrar
 from mesh_core.chain.ens.schema import RECORD_CHARS_MAX, Directory, NameView
 from mesh_core.chain.ens.settings import Own
+from mesh_core.chain.ens.spelling import other_spelling
 
 _KEY = re.compile(r"[\x21-\x7e]{1,64}", re.ASCII)
 
@@ -40,7 +41,7 @@ class Desk:
             mine = self._mine(word)
             if mine is not None:
                 return await self._registrar.look_after(*mine)
-            name = read_name(word).text
+            name = _named(word).text
             claimants = [
                 peer for peer, member in self._registrar.heard.members.items() if member.claims == name
             ]
@@ -73,7 +74,7 @@ class Desk:
         an account (0x…); without either for whoever owns the name above."""
         async with self._registrar.turn:
             await self._ready()
-            name = read_name(word)
+            name = _named(word)
             if (await self._registrar.link.book.find(name)).owner != NOBODY:
                 raise Refused(f"{name.text} is registered already")
             if is_address(owner):
@@ -127,7 +128,7 @@ class Desk:
         for own, name in names:
             if own.participant == word:
                 return own, name
-        meant = read_name(word)
+        meant = _named(word)
         return next(((own, name) for own, name in names if name == meant), None)
 
     def _participant(self, word: str) -> Own:
@@ -142,3 +143,12 @@ class Desk:
             if other.text == name.parent:
                 return own
         raise Refused(f"{name.text}: say for whom, with --owner PROVIDER or --owner 0x…")
+
+
+def _named(word: str) -> Name:
+    """The name that was typed. Raises BadName, which says how it is written in ASCII: it may look like another one."""
+    try:
+        return read_name(word)
+    except BadName as error:
+        other = other_spelling(word)
+        raise BadName(f"{word[:80]}{f' ({other})' if other else ''} is no name: {error}") from None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from mesh_core.chain.ens import calls
 from mesh_core.chain.ens.calls import NOBODY, W3, to_bytes, to_text
 from mesh_core.chain.ens.errors import ChainError, ChainUnavailable, Misconfigured, Refused
-from mesh_core.chain.ens.names import Name
+from mesh_core.chain.ens.names import Name, namehash
 from mesh_core.chain.ens.networks import Deployment
 from mesh_core.chain.ens.records import READ
 from mesh_core.chain.ens.rpc import ask
@@ -166,7 +166,7 @@ class Directory:
 
     async def reverse_registrar(self) -> bytes:
         """Who gives accounts their names, nobody where there is no such contract."""
-        node = calls.namehash("addr.reverse")
+        node = namehash("addr.reverse")
         owner = to_bytes(
             await calls.read(
                 self._w3, "looking for the reverse registrar", self.deployment.registry, calls.OWNER, node
@@ -176,7 +176,7 @@ class Directory:
 
 
 def _reverse_node(account: bytes) -> bytes:
-    return calls.namehash(f"{account.hex()}.addr.reverse")
+    return namehash(f"{account.hex()}.addr.reverse")
 
 
 def _text(answer: bytes) -> str:

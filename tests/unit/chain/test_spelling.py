@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from ens.exceptions import InvalidName
+from ens.utils import dns_encode_name, normalize_name, raw_name_to_hash
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mesh_core.chain.ens.names import BadName, normal_name, read_name
 from mesh_core.chain.ens.spelling import ascii_form, other_spelling
@@ -77,3 +81,18 @@ def test_below_is_meant_by_labels_not_by_letters() -> None:
     assert read_name("agent1.node1.axl.eth").is_below(parent)
     assert not read_name("notaxl.eth").is_below(parent)
     assert not parent.is_below(parent)
+
+
+@settings(deadline=None)
+@given(st.text(alphabet="ab-_9xn.", min_size=1, max_size=12))
+def test_plain_names_are_what_the_library_makes_of_them(text: str) -> None:
+    """Most names are read without its tables: with the same outcome."""
+    try:
+        name = read_name(text)
+    except BadName:
+        with pytest.raises((InvalidName, AssertionError)):
+            assert all(normalize_name(text).split("."))
+        return
+    assert name.text == normalize_name(text)
+    assert name.node == raw_name_to_hash(name.text)
+    assert name.dns == dns_encode_name(name.text)
