@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 
 import msgspec
 
 from mesh_core.checkpoint.electors import quorum
-from mesh_core.effects import JobOptions, PeerId
-from mesh_core.identity.statement import peek
+from mesh_core.effects import JobId, JobOptions, PeerId
+from mesh_core.identity.statement import StatementError, peek
 from mesh_core.node import Node
 from mesh_core.quorum.committee import fitting_submitter, weights_problem
+from mesh_core.simulation.facts import Facts
 from mesh_core.simulation.host import Host
 from mesh_core.simulation.invariants import Invariant
+from mesh_core.wire import messages as ms
 from mesh_core.wire import statements as st
 
 _TIMES_RETAINED = 3
@@ -130,6 +133,18 @@ class NothingStaysForNothing(Invariant):
 
     name = "NothingStaysForNothing"
 
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(facts)
+        self._offered: dict[JobId, set[bytes]] = {}
+
+    def on_sending(self, host: Host, message: ms.Message) -> None:
+        """A holder offers a result, perhaps one that lies. A witness keeps it before it votes, and also when a later epoch
+        has been promised meanwhile, so that it casts no vote: whoever holds that may have to adopt it."""
+        if isinstance(message, ms.AcceptRequest):
+            with suppress(StatementError):
+                value = peek(message.proposal, st.Proposal).value
+                self._offered.setdefault(message.job, set()).add(value.result_hash)
+
     def at_end(self) -> None:
         """Look through the disks."""
         for host in self.facts.core():
@@ -139,6 +154,7 @@ class NothingStaysForNothing(Invariant):
             named = {job.job.payload_hash for job in node.ledger.jobs.values()}
             named |= {job.value.result_hash for job in node.ledger.jobs.values() if job.value is not None}
             named |= {value.result_hash for value in self._open_values(node, host)}
+            named = named.union(*(self._offered.get(job, ()) for job in node.ledger.open_jobs))
             # What it has dropped may still be there for as long as its disk takes.
             held = [blob for blob in host.disk.blobs if blob in node.blobs]
             stays = [
@@ -150,7 +166,7 @@ class NothingStaysForNothing(Invariant):
                 self.fail(f"{len(stays)} blobs on the disk of {host.name} are of no use to it")
 
     def _open_values(self, node: Node, host: Host) -> Iterator[st.Value]:
-        """What has been proposed to a host for jobs that are open."""
+        """What a host has signed for jobs that are open."""
         for vote in host.disk.votes.values():
             if vote.job in node.ledger.open_jobs and vote.phase == "accept":
                 yield peek(vote.signed, st.AcceptVote).value
