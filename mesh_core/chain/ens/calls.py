@@ -13,7 +13,7 @@ from web3 import AsyncWeb3
 from web3.types import TxParams
 
 from mesh_core.chain.ens.errors import ChainUnavailable
-from mesh_core.chain.ens.rpc import BoundedProvider, ask
+from mesh_core.chain.ens.rpc import BoundedProvider, data
 
 W3: TypeAlias = AsyncWeb3[BoundedProvider]
 
@@ -82,10 +82,9 @@ def to_text(address: bytes) -> str:
 async def read(w3: W3, what: str, to: str, function: Function, *arguments: Any) -> Any:
     """What a function that changes nothing returns. Raises Refused and ChainUnavailable."""
     call: TxParams = {"to": to_checksum_address(to), "data": "0x" + function.data(*arguments).hex()}  # type: ignore[typeddict-item]
-    return function.result(bytes(await ask(what, w3.eth.call(call))))
+    return function.result(await data(what, w3.eth.call(call)))
 
 
 async def has_code(w3: W3, address: str) -> bool:
     """Whether there is a contract."""
-    code = await ask(f"looking at {address}", w3.eth.get_code(to_checksum_address(address)))
-    return len(bytes(code)) > 0
+    return bool(await data(f"looking at {address}", w3.eth.get_code(to_checksum_address(address))))

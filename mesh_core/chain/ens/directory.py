@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mesh_core.chain.ens import calls
+from mesh_core.chain.ens import calls, rpc
 from mesh_core.chain.ens.calls import NOBODY, W3, to_bytes, to_text
 from mesh_core.chain.ens.errors import ChainError, ChainUnavailable, Misconfigured, Refused
 from mesh_core.chain.ens.names import Name, namehash
 from mesh_core.chain.ens.networks import Deployment
 from mesh_core.chain.ens.records import READ
-from mesh_core.chain.ens.rpc import ask
 from mesh_core.chain.ens.schema import RECORD_CHARS_MAX, RECORDS_MAX
 
 
@@ -58,7 +57,7 @@ class Directory:
 
     async def block(self) -> int:
         """The number of the newest block."""
-        return int(await ask("asking for the newest block", self._w3.eth.block_number))
+        return await rpc.number("asking for the newest block", self._w3.eth.block_number)
 
     async def owner(self, name: Name) -> tuple[bytes, bool]:
         """Who has the say over a name, and whether that is through the wrapper."""
@@ -122,7 +121,7 @@ class Directory:
 
     async def _one(self, what: str, to: str, question: bytes) -> bytes:
         try:
-            return bytes(await ask(what, self._w3.eth.call({"to": to, "data": "0x" + question.hex()})))  # type: ignore[typeddict-item]
+            return await rpc.data(what, self._w3.eth.call({"to": to, "data": "0x" + question.hex()}))  # type: ignore[typeddict-item]
         except Refused:
             return b""
         except ChainUnavailable:

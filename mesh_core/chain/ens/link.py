@@ -18,7 +18,7 @@ from mesh_core.chain.ens.justaname import JustaName
 from mesh_core.chain.ens.names import Name
 from mesh_core.chain.ens.networks import MAINNET, Deployment, is_address, network_of
 from mesh_core.chain.ens.registration import Registration
-from mesh_core.chain.ens.rpc import ask, connect
+from mesh_core.chain.ens.rpc import connect, number
 from mesh_core.chain.ens.sending import Limits
 from mesh_core.chain.ens.settings import URL_VARIABLE, RegistrarSettings
 
@@ -71,7 +71,7 @@ class Link:
     async def check(self) -> None:
         """Raises Misconfigured when this is another chain than is expected, or ENS is not there, ChainUnavailable when nobody
         answers. That names cannot be written is no reason not to read them: `readonly` says so."""
-        told = int(await ask("asking for the chain", self.w3.eth.chain_id))
+        told = await number("asking for the chain", self.w3.eth.chain_id)
         if told != self.chain_id:
             raise Misconfigured(f"the node is on chain {told}, expected {self.chain_id}")
         if self._checked:

@@ -29,7 +29,7 @@ class Wanted:
 
     name: Name
     peer: PeerKey
-    owner: PrivateKey
+    owner: PrivateKey = field(repr=False)
     announced: Announced | None
     """What its provider announces; None for one that has left."""
 

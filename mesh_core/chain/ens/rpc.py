@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -159,6 +159,30 @@ async def ask(what: str, question: Awaitable[T]) -> T:
         RecursionError,
     ) as error:
         raise ChainUnavailable(f"{what}: an answer that cannot be read ({type(error).__name__})") from None
+
+
+async def number(what: str, question: Awaitable[object]) -> int:
+    """An answer that has to be a number that a chain knows. Raises as `ask` does."""
+    told = await ask(what, question)
+    if not isinstance(told, int) or isinstance(told, bool) or not 0 <= told < 1 << 256:
+        raise ChainUnavailable(f"{what}: an answer that is no number")
+    return told
+
+
+async def data(what: str, question: Awaitable[object]) -> bytes:
+    """An answer that has to be bytes. Raises as `ask` does."""
+    told = await ask(what, question)
+    if not isinstance(told, bytes):
+        raise ChainUnavailable(f"{what}: an answer that is no data")
+    return bytes(told)
+
+
+async def entry(what: str, question: Awaitable[object]) -> Mapping[str, object]:
+    """An answer that has to have named parts, such as a block. Raises as `ask` does."""
+    told = await ask(what, question)
+    if not isinstance(told, Mapping):
+        raise ChainUnavailable(f"{what}: an answer that is none")
+    return told
 
 
 def _message(error: Web3RPCError) -> object:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from eth_account import Account
 from eth_keys.datatypes import PrivateKey
@@ -23,7 +23,7 @@ from web3.types import TxParams, TxReceipt, Wei
 
 from mesh_core.chain.ens.calls import W3, to_text
 from mesh_core.chain.ens.errors import ChainError, ChainUnavailable, Refused, TooDear
-from mesh_core.chain.ens.rpc import ask
+from mesh_core.chain.ens.rpc import ask, entry, number
 
 GAS_MARGIN_PERCENT = 125
 """Of the estimate: what a transaction may use, since the state may have changed before it is taken."""
@@ -36,6 +36,9 @@ PRIORITY_WEI = 10**9
 
 ALREADY_THERE = ("already known", "known transaction", "nonce too low", "underpriced")
 """Words of nodes for a slot that has been offered or taken before."""
+
+FEE_WEI_MAX = 10**15
+"""A base fee above that is an invention."""
 
 FEES_S = 6.0
 """For so long what was last told of fees is taken to be so: half the time of a block."""
@@ -106,7 +109,7 @@ class Sender:
     async def balance_wei(self) -> int:
         """What it has."""
         what = f"reading the balance of {self.address}"
-        return int(await ask(what, self._w3.eth.get_balance(to_checksum_address(self.address))))
+        return await number(what, self._w3.eth.get_balance(to_checksum_address(self.address)))
 
     async def rehearse(self, what: str, to: bytes, data: bytes, value_wei: int = 0) -> Rehearsed:
         """A dry run: what it would use, and what it would cost at most. Raises Refused when it would come to nothing, TooDear
@@ -117,7 +120,7 @@ class Sender:
             "data": HexStr("0x" + data.hex()),
             "value": Wei(value_wei),
         }
-        gas = int(await ask(what, self._w3.eth.estimate_gas(call))) * GAS_MARGIN_PERCENT // 100
+        gas = await number(what, self._w3.eth.estimate_gas(call)) * GAS_MARGIN_PERCENT // 100
         fees = await self._fees()
         cost_wei = gas * fees.most
         if cost_wei > self._limits.cost_wei_max:
@@ -151,24 +154,21 @@ class Sender:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, POLL_MAX_S)
 
-    async def _count(self, at: str) -> int:
-        return int(
-            await ask(
-                f"counting transactions of {self.address}",
-                self._w3.eth.get_transaction_count(self.address, at),  # type: ignore[arg-type]
-            )
-        )
+    async def _count(self, at: Literal["latest", "pending"]) -> int:
+        account = to_checksum_address(self.address)
+        what = f"counting transactions of {self.address}"
+        return await number(what, self._w3.eth.get_transaction_count(account, at))
 
     async def _fees(self) -> _Fees:
         """Twice the base fee, which rises by an eighth a block at most, and something for whoever makes the block."""
         if self._priced is not None and time.monotonic() - self._priced[0] < FEES_S:
             return self._priced[1]
-        head = await ask("asking for fees", self._w3.eth.get_block("latest"))
+        head = await entry("asking for fees", self._w3.eth.get_block("latest"))
         try:
-            priority = int(await ask("asking for fees", self._w3.eth.max_priority_fee))
+            priority = await number("asking for fees", self._w3.eth.max_priority_fee)
         except Refused:
             priority = PRIORITY_WEI
-        fees = _Fees(2 * int(head.get("baseFeePerGas", 0)) + priority, priority)
+        fees = _Fees(2 * _wei(head.get("baseFeePerGas")) + priority, priority)
         self._priced = time.monotonic(), fees
         return fees
 
@@ -239,7 +239,7 @@ class Sender:
                 return None
             except Reverted:
                 raise
-            except (ChainError, LookupError, TypeError, ValueError):
+            except (ChainError, LookupError, TypeError, ValueError, AttributeError):
                 return None
         return None
 
@@ -248,3 +248,8 @@ class Sender:
         if await self._w3.eth.block_number < block + self._limits.confirmations - 1:
             return False
         return (await self._w3.eth.get_block(block))["hash"] == receipt["blockHash"]
+
+
+def _wei(told: object) -> int:
+    """A base fee as a block tells it; none before London, or of a node that does not say."""
+    return told if isinstance(told, int) and 0 <= told < FEE_WEI_MAX else 0
