@@ -258,6 +258,13 @@ LIMITS: tuple[Limit, ...] = (
         "records",
         "the newest are kept whole; of what is older a snapshot takes the place",
     ),
+    Limit(
+        "authors_max",
+        4096,
+        "authors",
+        "of chains: keys that come, answer once and go leave a head each; beyond so many begin only submitters with credit, "
+        "and whoever did something for somebody else's job",
+    ),
     Limit("checkpoint_bytes_max", 2048, "bytes", "an elector's vote, which names eleven electors at most"),
     Limit(
         "cut_bytes_max",

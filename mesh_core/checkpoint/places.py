@@ -27,6 +27,10 @@ from mesh_core.wire import statements as st
 Settlements = Mapping[JobId, Collection[Entry]]
 """The records of each job's settlement: its certificate may be recorded more than once."""
 
+_EARNERS_IN_A_ROW = 16
+"""Of submitters each of whom has earned only in a job of the one before so many are left out at once: every one costs a
+walk, and has cost whoever has its key a job that was paid."""
+
 
 @dataclass(eq=False)
 class Places:
@@ -46,7 +50,9 @@ class Places:
         settlements, loose = self._settlements(), self._loose()
         places = self._reach(wanted, settlements, loose, strangers=strangers, without=without)
         self._leave_uncovered(places, settlements, loose)
-        while self._leave_unpaid(places, settlements):
+        for _ in range(_EARNERS_IN_A_ROW):
+            if not self._leave_unpaid(places, settlements):
+                break
             self._leave_uncovered(places, settlements, loose)
         return places
 

@@ -51,6 +51,8 @@ class Proposals:
         cut = found.snapshot.cut
         if len(cut.trusted) > limit("trusted_max") or not _fits(found):
             return None
+        if len(encoded(cut)) > limit("cut_bytes_max"):
+            return None  # nobody would fetch it
         self._cuts.put(encoded(cut))
         liars = self._ledger.equivocators.keys()
         return found.says(successors(self._newest.electors, present, liars, eligible(found.snapshot)))

@@ -167,7 +167,7 @@ class Chains:
         What `trusted` authors wrote before they were caught needs not share with strangers.
         """
         held = self.authors.get(entry.author)
-        if held is None and len(self.authors) >= limit("members_max") and not self._is_known(entry.author):
+        if held is None and not trusted and not self._admits(entry.author):
             return False
         held = held or AuthorChain()
         if entry.seq <= held.base.seq:
@@ -181,6 +181,11 @@ class Chains:
         if linked and trusted:
             return True  # what an author wrote before it was caught counts, and comes after the fork by now
         return sum(len(other.extras) for other in self._with_extras.values()) < limit("extras_total_max")
+
+    def _admits(self, author: PeerId) -> bool:
+        """Whether somebody new may begin a chain: its head stays for ever, in every vector and every cut."""
+        count = len(self.authors)
+        return count < limit("members_max") or (count < limit("authors_max") and self._is_known(author))
 
     def add(self, entry: Entry) -> list[Entry]:
         """Take a record that is not held yet; returns those it conflicts with."""

@@ -331,6 +331,17 @@ def test_known_authors_have_room_however_many_strangers_have_come() -> None:
     assert chains.has_room(known.record("note", "mine"))
 
 
+def test_keys_that_come_answer_and_go_do_not_make_cuts_ever_larger() -> None:
+    people = People()
+    chains = Chains(lambda _author: True)
+    for number in range(limit("authors_max") + 5):
+        entry = people.person(f"passing{number}").record("note", number)
+        if chains.has_room(entry):
+            chains.add(entry)
+    assert len(chains) == limit("authors_max")
+    assert chains.has_room(people.submitter.record("note", "mine"), trusted=True)
+
+
 def test_members_that_never_answered_get_no_seat() -> None:
     world = World(Setup(seed="ghosts"))
     world.start()
