@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -23,6 +23,9 @@ SILENCE_S = 45.0
 """A stream says something at least every 15 s; one that is silent this long is dead."""
 
 ANSWER_BYTES_MAX = 256 << 20
+REFUSAL_BYTES_MAX = 64 << 10
+"""Of a refusal no more is read."""
+
 EVENT_BYTES_MAX = 16 << 20
 
 _event: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
@@ -188,7 +191,12 @@ class ControlClient:
 
 
 async def _refusal(status: int, exchange: HttpExchange) -> str:
-    body = b"".join([piece async for piece in exchange.body()])
+    body = bytearray()
+    async with aclosing(exchange.body()) as pieces:
+        async for piece in pieces:
+            body += piece
+            if len(body) > REFUSAL_BYTES_MAX:
+                break
     try:
         return str(msgspec.json.decode(body)["error"])
     except (msgspec.DecodeError, KeyError, TypeError):

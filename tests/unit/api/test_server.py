@@ -320,3 +320,24 @@ def test_a_url_that_is_none_is_refused() -> None:
     for url in ("127.0.0.1:80", "https://127.0.0.1:80", "http://127.0.0.1"):
         with pytest.raises(ValueError, match="http://HOST:PORT"):
             ControlClient(url)
+
+
+async def test_of_a_refusal_without_end_no_more_is_read_than_a_line_can_need() -> None:
+    gone = asyncio.Event()
+
+    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 500 No\r\n\r\n")
+        try:
+            while True:
+                writer.write(b"a" * (64 << 10))
+                await writer.drain()
+        except OSError:
+            gone.set()
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server, asyncio.timeout(30):
+        client = ControlClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", answer_s=20)
+        with pytest.raises(ControlError, match="refused with status 500"):
+            await client.health()
+        await gone.wait()
