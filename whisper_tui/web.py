@@ -82,6 +82,8 @@ class ConsoleServer(Server):
             return "this server answers to its own page only"
         if origin is None and request.headers.get("Upgrade"):
             return "a stream is opened by the page only"
-        if not secrets.compare_digest(request.path.split("/")[1].encode(), self.token.encode()):
+        # A request about the server as a whole, `OPTIONS *`, has a path without any `/`.
+        part = request.path.removeprefix("/").partition("/")[0]
+        if not secrets.compare_digest(part.encode(), self.token.encode()):
             return "there is nothing here: the whole address is needed"
         return ""

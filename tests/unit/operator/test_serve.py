@@ -62,6 +62,14 @@ async def test_without_the_whole_address_there_is_nothing(server: ConsoleServer)
         assert await status(server, path) == 403, path
 
 
+async def test_a_request_about_the_whole_server_is_refused(server: ConsoleServer) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(f"OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode())
+    async with asyncio.timeout(30):
+        assert await reader.readline() == b"HTTP/1.1 403 Forbidden\r\n"
+    writer.close()
+
+
 @pytest.mark.parametrize("name", ["evil.example", "127.0.0.1.evil.example", "10.0.0.5", "localhost.evil"])
 async def test_a_name_that_was_bound_to_loopback_by_somebody_else_is_refused(
     name: str, server: ConsoleServer
