@@ -18,6 +18,7 @@ from whisper_tui.config.reading import load
 from whisper_tui.errors import BadInput
 from whisper_tui.model.numbers import counted
 from whisper_tui.model.reducer import reduce
+from whisper_tui.model.times import is_time
 from whisper_tui.program import typed
 from whisper_tui.recording.folder import runs_in
 from whisper_tui.recording.opening import Recording, about_run, open_recording
@@ -101,7 +102,7 @@ def moment_of(word: str, timeline: Timeline) -> float:
 
 
 def _moment(word: str, began_ms: float) -> float:
-    begin = datetime.fromtimestamp(began_ms / 1000).astimezone()
+    begin = datetime.fromtimestamp(began_ms / 1000 if is_time(began_ms) else 0).astimezone()
     try:
         if re.fullmatch(r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?", word):
             time = datetime.fromisoformat(
@@ -165,6 +166,8 @@ def recordings(run: RunDir, as_json: bool) -> int:
 
 
 def _day(ms: float) -> str:
+    if not is_time(ms):
+        return "at an unknown time"
     return f"{datetime.fromtimestamp(ms / 1000).astimezone():%Y-%m-%d %H:%M:%S}"
 
 

@@ -11,7 +11,6 @@ from whisper_tui.model.numbers import counted
 from whisper_tui.model.selectors import name_of, node_counts, open_jobs
 from whisper_tui.model.sentences import command_of, sentence, sign_of
 from whisper_tui.model.state import SUPERVISOR, LogEntry, State
-from whisper_tui.model.views.events import LATEST_MS
 
 NAME_AWAITED_MS = 1_000.0
 
@@ -65,7 +64,7 @@ def fields(state: State, entry: LogEntry, glyphs: Glyphs) -> dict[str, Any]:
 
 def moment(at_ms: float) -> str:
     """Date and time to the millisecond, in the operator's time zone; `?` for a number that is no time of our days."""
-    if not 0 < at_ms < LATEST_MS:
+    if not is_time(at_ms):
         return f"{'?':<23}"
     local = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone()
     return f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03}"

@@ -11,6 +11,7 @@ import msgspec
 
 from whisper_tui.errors import BadInput
 from whisper_tui.model.state import State
+from whisper_tui.model.times import is_time
 from whisper_tui.recording import frames, snapshot
 from whisper_tui.recording.folder import Run, runs_in, segments_in
 from whisper_tui.recording.frames import Frame, Kind, NotARecording
@@ -71,7 +72,9 @@ def about_run(run: Run) -> About | None:
             with segment.open("rb") as file:
                 frame = next(frames.read(memoryview(file.read(ABOUT_BYTES_MAX))), None)
             if frame is not None and frame.kind is Kind.ABOUT:
-                return msgspec.json.decode(frame.payload, type=About)
+                about = msgspec.json.decode(frame.payload, type=About)
+                if is_time(about.run):
+                    return about
         except (OSError, NotARecording, msgspec.MsgspecError):
             continue
     return None

@@ -52,9 +52,10 @@ class Taped:
         flush_every: int = 50,
         primary: str = "",
         began_ms: float = ABOUT.run,
+        about: About = ABOUT,
     ) -> None:
         self.store = Folder(recordings, began_ms, bytes_max)
-        self.tape = Tape(self.store, ABOUT, initial_state(primary=primary))
+        self.tape = Tape(self.store, about, initial_state(primary=primary))
         self.states = [self.tape.state]
         self._flush_every = flush_every
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.unit.recording.runs import ABOUT, Taped, story
 from whisper_tui.commands.replay import moment_of, recordings
@@ -45,6 +46,20 @@ def test_what_is_no_time_is_said_with_what_would_be_one(timeline: Timeline, word
 def test_a_time_outside_is_said_with_what_is_inside(timeline: Timeline, word: str) -> None:
     with pytest.raises(BadInput, match="the recording goes from 2025-"):
         moment_of(word, timeline)
+
+
+@pytest.mark.parametrize("began_ms", [1e300, -1e300, 0.0])
+def test_a_recording_that_says_it_began_at_no_time_hides_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], began_ms: float
+) -> None:
+    run = RunDir(tmp_path)
+    sound = Taped(run.recordings)
+    sound.play(story()[:50])
+    strange = Taped(run.recordings, began_ms=ABOUT.run + 5_000, about=replace(ABOUT, run=began_ms))
+    strange.play(story()[:50])
+    recordings(run, as_json=False)
+    shown = capsys.readouterr().out
+    assert str(sound.store.folder) in shown and str(strange.store.folder) not in shown
 
 
 def test_recordings_are_listed_for_people_and_for_programs(

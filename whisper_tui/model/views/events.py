@@ -8,20 +8,18 @@ from datetime import datetime
 
 from whisper_tui.model.sentences import MINOR, OF_AN_END, command_of, sentence, sign_of
 from whisper_tui.model.state import LogEntry, State
+from whisper_tui.model.times import is_time
 from whisper_tui.model.views.base import Frame, Line, Span, between, line_cells, seconds
 
 AFTER_INCIDENT_MS = 60_000.0
 """Entries this long after an incident's beginning say how long after."""
-
-LATEST_MS = 32_503_680_000_000.0
-"""The year 3000: what is later cannot be told in every time zone, or at all."""
 
 NO_TIME = f"{'?':<12}"
 
 
 def clock(at_ms: float) -> str:
     """Wall-clock time with milliseconds, in the operator's time zone; `?` for a number that is no time of our days."""
-    if not 0 < at_ms < LATEST_MS:
+    if not is_time(at_ms):
         return NO_TIME
     return datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%H:%M:%S.%f")[:-3]
 
