@@ -11,6 +11,7 @@ from whisper_tui.model.numbers import counted
 from whisper_tui.model.selectors import name_of, node_counts, open_jobs
 from whisper_tui.model.sentences import command_of, sentence, sign_of
 from whisper_tui.model.state import SUPERVISOR, LogEntry, State
+from whisper_tui.model.times import is_time
 
 NAME_AWAITED_MS = 1_000.0
 
