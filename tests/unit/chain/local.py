@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from eth_keys.datatypes import PrivateKey
 
@@ -100,3 +101,19 @@ async def local_names(tmp_path: Path) -> AsyncIterator[Names]:
             yield names
         finally:
             await names.w3.provider.aclose()
+
+
+Ask = Callable[[], Awaitable[Any]]
+Between = Callable[[str, Any, Ask], Awaitable[Any]]
+"""Gets a call's method, its parameters and a way to ask the real node; what it returns is the answer."""
+
+
+def sit_between(w3: W3, between: Between) -> None:
+    """Have all further calls go through `between`."""
+    real = w3.provider.make_request
+
+    async def make_request(method: Any, params: Any) -> Any:
+        return await between(str(method), params, lambda: real(method, params))
+
+    w3.provider.make_request = make_request  # type: ignore[method-assign]
+    w3.provider._request_func_cache = (None, None)  # what was made for earlier calls knows the real one

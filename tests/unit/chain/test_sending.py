@@ -17,7 +17,7 @@ from mesh_core.chain.ens.calls import to_bytes
 from mesh_core.chain.ens.errors import ChainUnavailable, Refused, TooDear
 from mesh_core.chain.ens.names import read_name
 from mesh_core.chain.ens.sending import Limits, Reverted
-from tests.unit.chain.local import ROOT, Names, local_names, names_at, served, wanted
+from tests.unit.chain.local import ROOT, Ask, Names, local_names, names_at, served, sit_between, wanted
 
 SOMEBODY = b"\x55" * 20
 Tamper = Callable[[dict[str, Any], Callable[[], Any]], Any]
@@ -34,18 +34,16 @@ async def tampered(tmp_path: Path, tamper: Tamper, limits: Limits) -> AsyncItera
     """Names at a node between which and us somebody sits: it gets each call and a way to ask the real one."""
     async with served(tmp_path / "chain.db") as url:
         made = names_at(url, limits=limits)
-        provider = made.w3.provider
-        real = provider.make_request
 
-        async def between(method: Any, params: Any) -> Any:
-            answer = tamper({"method": method, "params": params}, lambda: real(method, params))
+        async def between(method: str, params: Any, real: Ask) -> Any:
+            answer = tamper({"method": method, "params": params}, real)
             return await answer if asyncio.iscoroutine(answer) else answer
 
-        provider.make_request = between  # type: ignore[method-assign]
+        sit_between(made.w3, between)
         try:
             yield made
         finally:
-            await provider.aclose()
+            await made.w3.provider.aclose()
 
 
 async def transfer(names: Names, wei: int = 1) -> Any:
