@@ -79,7 +79,8 @@ class Victims:
         """While the block runs, events are followed."""
         following = asyncio.create_task(self._follow())
         try:
-            await self.until(lambda: len(self.processes) == 2 * len(self.names))
+            seated = {(name, part) for name in self.names for part in ("provider", "axl")}
+            await self.until(lambda: seated <= self.processes.keys())
             yield
         finally:
             following.cancel()

@@ -44,7 +44,9 @@ def run(tmp_path: Path) -> RunDir:
 @pytest.fixture
 def plan(run: RunDir) -> Plan:
     """Two providers and the operator, prepared, on free ports."""
-    return prepare(run, make_plan(None, Wishes(count=2, auto_ports=True, light=True, record=False, chain="off")))
+    return prepare(
+        run, make_plan(None, Wishes(count=2, auto_ports=True, light=True, record=False, chain="off"))
+    )
 
 
 @pytest.fixture
