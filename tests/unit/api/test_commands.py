@@ -91,7 +91,7 @@ async def test_every_term_of_a_submission_is_the_jobs(monkeypatch: pytest.Monkey
         "execution_ms": 5_000,
         "total_ms": 60_000,
     }
-    assert set(terms) == {field.name for field in fields(JobOptions)}
+    assert {*terms, "preferred"} == {field.name for field in fields(JobOptions)}
     job = operator.node.ledger.jobs[
         bytes.fromhex((await operator.run("submit", text="why?", **terms))["jobs"][0])
     ].job
@@ -204,3 +204,17 @@ async def test_leaving_says_goodbye_and_stops() -> None:
     node = operator.world.hosts["node1"].node
     assert node is not None
     assert node.membership.members[operator.node.peer].state == "left"
+
+
+async def test_a_submission_is_addressed_by_a_peer_id_and_by_nothing_else() -> None:
+    operator = Operator("addressed")
+    peer = next(
+        peer
+        for peer, member in operator.node.membership.members.items()
+        if member.announcement.role == "provider"
+    )
+    answer = await operator.run("submit", text="why?", to=peer.hex())
+    assert answer["state"] == "accepted"
+    for to in ("node2", "AB" * 32, peer.hex() + "\n", "00" * 32):
+        with pytest.raises(CommandRefusedError):
+            await operator.run("submit", text="why?", to=to)
