@@ -486,18 +486,18 @@ EnsName = Annotated[str, typer.Argument(metavar="NAME", help="node2.axl.eth, or 
 
 @ens_app.command("ls")
 def ens_ls(run_dir: RunDirOption = None, json: JsonOption = False) -> None:
-    """Every name that is known: whose it is, whether that is verified, its records."""
+    """Every name that is known, whose it is, and its records."""
     from whisper_tui.commands import ens
 
     _wait(ens.ls(_run(run_dir), json))
 
 
 @ens_app.command("rpc-url")
-def ens_rpc_url(run_dir: RunDirOption = None) -> None:
+def ens_rpc_url(run_dir: RunDirOption = None, json: JsonOption = False) -> None:
     """Where any client of Ethereum finds these names."""
     from whisper_tui.commands import ens
 
-    _wait(ens.rpc_url(_run(run_dir)))
+    ens.rpc_url(_run(run_dir), json)
 
 
 @ens_app.command("show")
@@ -510,7 +510,7 @@ def ens_show(name: EnsName, run_dir: RunDirOption = None, json: JsonOption = Fal
 
 @ens_app.command("verify")
 def ens_verify(name: EnsName, run_dir: RunDirOption = None, json: JsonOption = False) -> None:
-    """Whether a name and its peer have signed for each other; exit code 1 when not."""
+    """Whether a name and its peer are bound; exit code 1 when not."""
     from whisper_tui.commands import ens
 
     _wait(ens.verify(_run(run_dir), name, json))
@@ -518,7 +518,7 @@ def ens_verify(name: EnsName, run_dir: RunDirOption = None, json: JsonOption = F
 
 @ens_app.command("register")
 def ens_register(run_dir: RunDirOption = None, json: JsonOption = False) -> None:
-    """Write what is missing of this machine's names now, also what was refused before."""
+    """Write what is missing of this machine's names, now."""
     from whisper_tui.commands import ens
 
     _wait(ens.register(_run(run_dir), json))
@@ -563,7 +563,7 @@ def ens_transfer(
     run_dir: RunDirOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Give a name of this machine to an account. It is not registered again."""
+    """Give a name of this machine to an account, for good."""
     from whisper_tui.commands import ens
 
     _wait(ens.transfer(_run(run_dir), name, to, json))

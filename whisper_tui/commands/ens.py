@@ -44,7 +44,7 @@ async def ls(run: RunDir, as_json: bool) -> None:
         print_line(_chain_line(status.chain))
 
 
-async def rpc_url(run: RunDir) -> None:
+def rpc_url(run: RunDir, as_json: bool) -> None:
     """The URL at which any client of Ethereum finds these names."""
     plan = Reach(run).plan()
     if plan.chain == OFF:
@@ -53,7 +53,11 @@ async def rpc_url(run: RunDir) -> None:
         raise BadInput(
             f"the node of {plan.chain} is the one that {URL_VARIABLE} names where the mesh was started"
         )
-    print_line(chain_url(plan.chain, plan.chain_port))
+    url = chain_url(plan.chain, plan.chain_port)
+    if as_json:
+        print_json({"url": url})
+    else:
+        print_line(url)
 
 
 async def show(run: RunDir, name: str, as_json: bool) -> None:
