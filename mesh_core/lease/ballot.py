@@ -13,6 +13,7 @@ from mesh_core.effects import PeerId, PutVote
 from mesh_core.identity.statement import encode, peek
 from mesh_core.lease.outlook import patience
 from mesh_core.ledger.job import LedgerJob
+from mesh_core.quorum.committee import members, vouched
 from mesh_core.wire import statements as st
 
 _locks: msgspec.msgpack.Decoder[st.Accepted] = msgspec.msgpack.Decoder(st.Accepted)
@@ -24,8 +25,9 @@ class Ballot:
 
     `epoch` and `holder` are the highest promised or seen certified; `promise` is the stored promise at `epoch`, None
     when the epoch was raised by a certificate; `late` marks a promise given after the job's total time-out. `accepted`
-    is what this witness's promises show: the value it voted for last or, where votes may lie, locked last; `turns` how many epochs each holder has had, as far as it has seen;
-    `ahead` the highest epoch that each member is proven to have promised; `cancel` is the submitter's signed wish.
+    is what this witness's promises show: the value it voted for last or, where votes may lie, locked last; `turns` how
+    many epochs each holder has had, as far as it has seen, and where holders may lie one more for each that came to
+    neither a lease nor a release; `ahead` the highest epoch that each member is proven to have promised; `cancel` is the submitter's signed wish.
     `vain` epochs in a row came to no lease that this witness has seen; `failed` have signed a failure or let their lease
     run out; `favours` counts promises for a job that this node would not take in.
     """
@@ -53,6 +55,16 @@ class Ballot:
     favours: int = 0
 
     @property
+    def proven(self) -> int:
+        """The highest epoch that members of more than f weight are proven to have promised."""
+        return vouched(self.job.job, self.ahead)
+
+    def take_shown(self, promise: st.Promise) -> None:
+        """Somebody shows what may be a member's promise."""
+        if promise.author in members(self.job.job):
+            self.ahead[promise.author] = max(promise.epoch, self.ahead.get(promise.author, 0))
+
+    @property
     def released(self) -> bool:
         """Whether the holder has given its epoch back."""
         return self.released_at is not None
@@ -61,6 +73,9 @@ class Ballot:
         """Go on to a higher epoch, promised or seen certified."""
         if self.holder is not None and self.overdue(now) and not self.released:
             self.failed.add(self.holder)
+        ended = self.certified or self.released
+        if self.job.tolerates_lies and self.holder is not None and not ended:
+            self._count_turn(self.holder)  # nothing came of it, not even a word: that counts twice
         self.vain = 0 if self.certified or self.holder is None else self.vain + 1
         self.granted_at, self.late = now, self.expired(now)
         self.epoch, self.holder, self.promise = epoch, holder, promise

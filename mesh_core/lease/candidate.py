@@ -156,6 +156,7 @@ class Candidate:
         instance = self._instances[job.id]
         epochs = (
             instance.ballot.epoch,
+            instance.ballot.proven if job.tolerates_lies else 0,
             instance.outlook.epoch,
             job.epoch,
             self._context.pen.highest(job.id, st.Release),
@@ -208,9 +209,10 @@ class Candidate:
             self._context.dropped["bad_statement"] += 1
             return
         job = self._ledger.jobs.get(promise.job)
-        if job is None or job.final or promise.holder != self._context.me:
+        if job is None or job.final or promise.author not in members(job.job):
             return
-        if promise.author not in members(job.job):
+        if promise.holder != self._context.me:
+            self._on_skip(promise)
             return
         claim = self._instances.claims.get(job.id)
         if claim is None and promise.epoch == 1:
@@ -233,6 +235,12 @@ class Candidate:
         if weight_of(job.job, claim.promises) >= quorum(job.job):
             self._context.timers.clear(("candidate", "resend", job.id))
             self._holder.take(now, claim)
+
+    def _on_skip(self, promise: st.Promise) -> None:
+        """A witness shows how far it has been led: the next claim is to begin there."""
+        instance = self._instances.get(promise.job)
+        if instance is not None:
+            instance.ballot.take_shown(promise)
 
     def _counts(self, job: LedgerJob, promise: st.Promise, signed: bytes) -> bool:
         """Whether a promise may stand in a lease certificate: it fits in, and shows nothing that it does not prove."""

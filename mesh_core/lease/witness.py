@@ -19,7 +19,7 @@ from mesh_core.lease.instance import Instances
 from mesh_core.lease.turns import Turns
 from mesh_core.ledger.fold import Ledger
 from mesh_core.ledger.job import LedgerJob
-from mesh_core.quorum.committee import members, vouched
+from mesh_core.quorum.committee import members
 from mesh_core.secrecy.envelope import my_share
 from mesh_core.standing.admission import Admission
 from mesh_core.standing.succession import Succession
@@ -121,25 +121,34 @@ class Witness:
     def _jump_allowed(self, ballot: Ballot, message: ms.PromiseRequest) -> bool:
         """Epochs are finite, and nobody may use them up: one that is far ahead needs the signed promises of more than f
         weight that others have come as far. A request shows one of them, the next request another."""
-        job = ballot.job.job
         if message.epoch <= ballot.epoch + limit("epoch_jump_max"):
             return True
         try:
             shown = check(self._context.crypto, message.shown, st.Promise, self._context.config.network)
         except StatementError:
             return False
-        if shown.job == message.job and shown.author in members(job):
-            ballot.ahead[shown.author] = max(shown.epoch, ballot.ahead.get(shown.author, 0))
-        return message.epoch <= vouched(job, ballot.ahead) + limit("epoch_jump_max")
+        if shown.job == message.job:
+            ballot.take_shown(shown)
+        return message.epoch <= ballot.proven + limit("epoch_jump_max")
 
     def _promise(self, now: float, ballot: Ballot, epoch: int, holder: PeerId) -> None:
         if not self._admission.is_witnessed(ballot.job):
             ballot.favours += 1
+        skips = epoch > ballot.epoch + 1
         promise = self.sign_promise(ballot, epoch, holder)
         ballot.move(now, epoch, holder, promise)
         ballot.renewed_at = now
         ballot.parked.pop(holder, None)
         self._context.send(holder, ms.Promised(promise))
+        if skips and ballot.job.tolerates_lies:
+            self._show_skip(ballot, promise)
+
+    def _show_skip(self, ballot: Ballot, promise: bytes) -> None:
+        """Let all members know how far this witness has been led: it may be needed for every quorum. Else each of them
+        would spend a turn on being told so, and a liar that has it promise something now and then would go first for ever."""
+        for peer in members(ballot.job.job):
+            if peer not in (self._context.me, ballot.holder):
+                self._context.send(peer, ms.Promised(promise))
 
     def sign_promise(self, ballot: Ballot, epoch: int, holder: PeerId) -> bytes:
         """Sign and persist a promise. It shows the value this witness accepted or, where votes may lie, locked, so that

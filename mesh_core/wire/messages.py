@@ -200,7 +200,7 @@ class PromiseRequest(Struct, array_like=True, frozen=True, tag=22):
 
 
 class Promised(Struct, array_like=True, frozen=True, tag=23):
-    """A signed promise for the holder it names."""
+    """A signed promise for the holder it names; to others it shows how far its author has been led."""
 
     promise: Signed
 

@@ -141,12 +141,15 @@ class Seat:
 
     def tell(self, sender: Person, *messages: ms.Message) -> list[ms.Message]:
         """What is answered to `sender` when messages of it arrive."""
+        return [one.message for one in self.hear(sender, *messages) if one.to == sender.peer]
+
+    def hear(self, sender: Person, *messages: ms.Message) -> list[Send]:
+        """What is sent to anybody when messages of `sender` arrive."""
         codec = self._codecs.setdefault(
             sender.peer, FrameCodec(me=sender.peer, network=NETWORK, boot=1, crypto=sender.crypto)
         )
         frame, _ = codec.seal(self.me.peer, messages)
-        sent = self._carry_out(self.node.step(self.now, FrameReceived(frame)))
-        return [one.message for one in sent if one.to == sender.peer]
+        return self._carry_out(self.node.step(self.now, FrameReceived(frame)))
 
     def wait(self, seconds: float) -> list[Send]:
         """What is sent while time passes."""

@@ -329,3 +329,35 @@ def introduced(person: Person) -> bytes:
     """Somebody's introduction."""
     announcement = st.Announcement(person.name, "provider", ("answer",), 0, (), (), "")
     return person.sign(st.Alive(NETWORK, person.peer, 1 << 20, announcement))
+
+
+def test_the_next_claim_begins_beyond_what_witnesses_show_that_they_were_led_to(
+    seat: Seat, people: People
+) -> None:
+    """Told by more than may lie, nobody spends a turn on finding out; told by fewer, it changes nothing."""
+    rival, *witnesses = others(people)
+    epoch = claim_of(seat).epoch
+    for one, at in ((witnesses[0], epoch + 9), (witnesses[1], epoch + 7)):
+        assert claim_of(seat).epoch == epoch
+        seat.tell(one, ms.Promised(seat.says.promise(one, rival, at)))
+        assert seat.node.instances[seat.job.id].ballot.proven == (0 if one is witnesses[0] else at)
+    seat.wait(30.0)
+    assert min(one.epoch for one in seat.written if one.epoch > epoch) == epoch + 8
+
+
+def test_what_somebody_without_a_seat_shows_leads_nobody_on(seat: Seat, people: People) -> None:
+    strangers = [people.person(name) for name in ("first", "second", "third")]
+    for one in strangers:
+        seat.tell(one, ms.Promised(seat.says.promise(one, people.providers[1], 9)))
+    assert not seat.node.instances[seat.job.id].ballot.ahead
+
+
+@pytest.mark.parametrize("fault_bound", [0, 1])
+def test_without_lies_to_fear_nobody_is_led_on_by_what_is_shown(people: People, fault_bound: int) -> None:
+    seat = winner(people, fault_bound)
+    epoch = claim_of(seat).epoch
+    for one in people.providers[2:4]:
+        seat.tell(one, ms.Promised(seat.says.promise(one, people.providers[1], 9)))
+    seat.wait(30.0)
+    later = min(one.epoch for one in seat.written if one.epoch > epoch)
+    assert later == (10 if fault_bound else epoch + 1)

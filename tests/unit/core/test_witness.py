@@ -154,6 +154,49 @@ def test_every_epoch_that_comes_to_no_lease_makes_a_witness_more_patient_until_o
     assert ballot.free_at(FAST) == pytest.approx(FAST.unseen_certificate_s)
 
 
+def shown_to(seat: Seat, asker: Person, epoch: int) -> set[bytes]:
+    """Whom the witness sends the promise of an epoch that `asker` asks for."""
+    request = ms.PromiseRequest(seat.job.id, epoch, (seat.job.entry.signed,))
+    return {
+        one.to
+        for one in seat.hear(asker, request)
+        if isinstance(one.message, ms.Promised) and peek(one.message.promise, st.Promise).epoch == epoch
+    }
+
+
+@pytest.mark.parametrize("fault_bound", [0, 1])
+def test_a_promise_that_skips_epochs_is_shown_to_the_committee_where_its_holder_may_lie(
+    people: People, fault_bound: int
+) -> None:
+    entry = people.submitter.record("job", people.job(fault_bound=fault_bound))
+    seat = Seat(people, people.providers[0], entry)
+    first, second = people.providers[1:3]
+    introduce(seat, first, second)
+    seat.wait(1.0)
+    assert shown_to(seat, first, 1) == {first.peer}
+    seat.wait(FAST.unseen_certificate_s + 0.1)
+    assert shown_to(seat, second, 2) == {second.peer}
+    seat.wait(30.0)
+    committee = {one.peer for one in (*people.providers[1:], people.submitter)}
+    assert shown_to(seat, first, 9) == (committee if fault_bound else {first.peer})
+
+
+@pytest.mark.parametrize(("says", "turns"), [("nothing", 2), ("a release", 1), ("a lease", 1)])
+def test_a_promise_of_which_nothing_is_heard_any_more_counts_as_two_turns(
+    people: People, says: str, turns: int
+) -> None:
+    seat = Seat(people, people.providers[0], people.submitter.record("job", people.job(fault_bound=1)))
+    ballot = seat.node.instances[seat.job.id].ballot
+    holder, rival = (one.peer for one in people.providers[1:3])
+    ballot.move(0.0, 1, holder, None)
+    if says == "a release":
+        ballot.released_at = 0.1
+    elif says == "a lease":
+        ballot.certify(0.1)
+    ballot.move(1.0, 2, rival, None)
+    assert ballot.turns == {holder: turns, rival: 1}
+
+
 def test_a_lease_that_is_seen_and_renewed_protects_its_holder_until_its_time_to_run_is_over(
     people: People,
 ) -> None:
