@@ -15,6 +15,7 @@ import pytest
 from ens import ENS
 from web3 import HTTPProvider, Web3
 
+from mesh_core.api.client import ControlClient
 from tests.e2e.command_line import Mesh
 from whisper_tui.model.reducer import reduce
 from whisper_tui.model.state import State, initial_state
@@ -179,3 +180,17 @@ def test_a_network_elsewhere_needs_a_node_and_its_secrets_reach_the_registrar_on
     for pid in mesh.pids()[1:]:
         assert b"verysecret" not in Path(f"/proc/{pid}/environ").read_bytes()
     assert mesh.whisper("submit", "What is overfitting?").returncode == 0
+
+
+def test_a_provider_that_leaves_retires_its_name_and_has_it_again_when_it_is_back(mesh: Mesh) -> None:
+    assert mesh.up("--count", "2", *LOCAL).returncode == 0
+    picture(mesh, verified(2))
+    node = mesh.nodes()["node2"]
+    token = (mesh.folder / "token").read_text().strip()
+    control = ControlClient(f"http://127.0.0.1:{node['control_port']}", token)
+    asyncio.run(control.command("leave"))
+    key = ("node2.axl.eth", node["peer"])
+    retired = picture(mesh, lambda state: key in state.ens and state.ens[key].state == "retired").ens[key]
+    assert not retired.verified and retired.records == {}
+    assert mesh.whisper("revive", "node2").returncode == 0
+    picture(mesh, verified(2))
