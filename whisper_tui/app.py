@@ -88,7 +88,7 @@ class ConsoleOptions(Struct, frozen=True):
 
     primary: str = ""
     exec_delay_ms: float = 0.0
-    exports: Path = Path()
+    exports: Path | None = Path()
     supervised: bool = True
     greeting: str = ""
     read_only: bool = False
@@ -409,6 +409,8 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
 
     def _write(self, name: str, suffix: str, text: str) -> None:
         try:
+            if self._options.exports is None:
+                raise UserError("there is no folder for files", "a script names one with --captures")
             path = write_export(self._options.exports, name, suffix, text, self._options.wall_ms())
         except UserError as error:
             self.say(f"{error.message}; {error.hint}", "warn")
@@ -449,7 +451,7 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
     def _can_cancel(self, job: str) -> bool:
         view = self._open_job(job)
         mine = view is not None and view.submitter == operator_of(self._state)
-        return mine and not self._read_only and not against_asking(self._state)
+        return mine and self._acting == "allowed" and not against_asking(self._state)
 
     def _open_job(self, job: str | None) -> JobView | None:
         entry = self._state.jobs.get(job or "")
@@ -478,7 +480,7 @@ class Console(App[ExitChoice | SwitchTo], inherit_bindings=False):
             keys, tuple(entrance.name for entrance in self._options.contexts.offered if entrance.name)
         )
         palette = Palette(
-            lambda typed: commands(self._state, offer, typed),
+            lambda typed: commands(self.frame.state, offer, typed),
             self._painter,
             self._glyphs.cursor,
             self._options.monotonic,

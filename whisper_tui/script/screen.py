@@ -129,6 +129,7 @@ async def opened(script: Script, filming: Filming, stage: Stage, relay: Relay) -
             simulated=not clock.runs_by_itself and stage.replay is None,
             wall_ms=clock.wall_ms,
             monotonic=clock.now,
+            exports=filming.captures,
         )
         keyboard = await stack.enter_async_context(
             showing(relay, stage.actions, options, stage.records, canvas, clock, wish.pace_s)
