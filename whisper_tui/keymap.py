@@ -64,7 +64,14 @@ KEYS: tuple[Key, ...] = (
     Key("columns_right", "right", "→", "further columns, where there is no room for all", "tables"),
     Key("columns_left", "left", "←", "back to the columns before", "tables"),
     Key("mark", "space", "space", "mark a node, for actions on several, and go to the next", "tables"),
-    Key("open", "enter", "enter", "open what a row is about; on a page, what is behind it, down to signed bytes", "tables", "open"),
+    Key(
+        "open",
+        "enter",
+        "enter",
+        "open what a row is about; on a page, what is behind it, down to signed bytes",
+        "tables",
+        "open",
+    ),
     Key("copy", "y", "y", "copy its id to the terminal's clipboard (OSC 52)", "tables"),
     Key(
         "filter", "slash", "/", "filter: words, !without, state=dead, lag>2, expressions", "tables", "filter"

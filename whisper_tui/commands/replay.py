@@ -21,8 +21,8 @@ from whisper_tui.model.reducer import reduce
 from whisper_tui.model.times import is_time
 from whisper_tui.program import typed
 from whisper_tui.recording.folder import runs_in
-from whisper_tui.recording.opening import Recording, about_run, open_recording
-from whisper_tui.recording.timeline import Timeline
+from whisper_tui.recording.opening import Recording, about_run, open_recording, unreadable
+from whisper_tui.recording.timeline import Damaged, Timeline
 from whisper_tui.script.recorded import Past
 from whisper_tui.supervisor.rundir import RunDir
 
@@ -42,7 +42,13 @@ def replay(path: Path, at: str | None, flags: Flags, lines: Lines | None) -> int
     """The console on a recording, or all of it as `lines`, also where there is no terminal; BadInput with one line when it is
     no recording, or the time is none of it."""
     recording = open_recording(path)
-    at_ms = moment_of(at, recording.timeline) if at is not None else None
+    at_ms = None
+    if at is not None:
+        at_ms = moment_of(at, recording.timeline)
+        try:
+            recording.timeline.position_at(at_ms)
+        except Damaged as error:
+            raise unreadable(path, error) from error
     if lines is not None or not has_terminal():
         with unread():
             tell(recording, at_ms or 0.0, lines or Lines(as_json=False, ascii_only=flags.ascii))
@@ -53,7 +59,7 @@ def replay(path: Path, at: str | None, flags: Flags, lines: Lines | None) -> int
 def tell(recording: Recording, from_ms: float, lines: Lines) -> None:
     """What was recorded from that time on."""
     state = recording.initial
-    for event in recording.timeline.events():
+    for event in recording.events():
         before, state = state, reduce(state, event)
         if event.at_ms >= from_ms:
             lines.tell(before, state)

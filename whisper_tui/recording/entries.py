@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from mesh_core.api.schema import Event
 from whisper_tui.model.state import State
 from whisper_tui.recording.delta import Deltas
+from whisper_tui.recording.finite import has_infinity
+
+GROUP_EVENTS = 4_096
+"""Events from one snapshot to the next: as many as are folded again to reach any moment."""
+
+PENDING_BYTES_MAX = 256 << 10
+"""Entries that wait to become a piece; beyond it they do not wait."""
+
+ENTRY_BYTES_MAX = 1 << 20
+"""An entry that is larger is not kept."""
+
+PIECE_BYTES_MAX = PENDING_BYTES_MAX + ENTRY_BYTES_MAX + 16
+"""Entries of one piece, with what says how many they are."""
+
+GROUP_BYTES = 4 << 20
+"""Entries after a snapshot; the one that goes beyond it is the last before the next snapshot."""
+
+GROUP_BYTES_MAX = GROUP_BYTES + 2 * PIECE_BYTES_MAX
 
 _FIELDS = tuple(field for field in State.__struct_fields__ if field != "now_ms")
 
@@ -67,13 +85,20 @@ class Unpacker:
 
     def __init__(self) -> None:
         self._deltas = Deltas()
-        self._decoder = msgspec.msgpack.Decoder(list[_Row])
+        self._decoder = msgspec.msgpack.Decoder(Annotated[list[_Row], Meta(max_length=GROUP_EVENTS)])
 
-    def unpack(self, piece: bytes) -> Iterator[Entry]:
-        """The entries of one piece. BadEntries when it is none."""
+    def unpack(self, piece: bytes, count: int) -> Iterator[Entry]:
+        """The `count` entries of one piece. BadEntries when it is none, or has others."""
         try:
-            for row in self._decoder.decode(piece):
+            rows = self._decoder.decode(piece)
+            if len(rows) != count:
+                raise BadEntries(f"it says that it holds {count} events and holds {len(rows)}")
+            if has_infinity(piece, rows):
+                raise BadEntries("a number in it is infinite or none")
+            for row in rows:
                 yield Entry(Event(row.seq, row.at_ms, row.node, row.kind, self._data(row)), row.now_ms)
+        except BadEntries:
+            raise
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise BadEntries(str(error)) from error
 

@@ -19,7 +19,9 @@ _START = struct.Struct("<12sHxx")
 _LENGTH = struct.Struct("<II")
 _HEAD = struct.Struct("<BxxxIQdQQ")
 
-PAYLOAD_BYTES_MAX = 256 << 20
+SNAPSHOTS_BYTES_MAX = 64 << 20
+"""The snapshots of a segment, inflated, together."""
+
 START_BYTES = _START.size
 
 
@@ -96,10 +98,10 @@ def deflated(data: bytes) -> bytes:
     return zlib.compress(data)
 
 
-def inflated(data: bytes | memoryview) -> bytes:
-    """What `deflated` was given. zlib.error for anything else, and for more than a frame may hold."""
+def inflated(data: bytes | memoryview, bytes_max: int) -> bytes:
+    """What `deflated` was given. zlib.error for anything else, and for more than `bytes_max`."""
     inflater = zlib.decompressobj()
-    whole = inflater.decompress(data, PAYLOAD_BYTES_MAX)
-    if not inflater.eof:
+    whole = inflater.decompress(data, bytes_max + 1)  # 0 would mean no bound
+    if not inflater.eof or len(whole) > bytes_max:
         raise zlib.error("it is cut off, or too large")
     return whole

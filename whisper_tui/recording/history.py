@@ -6,7 +6,14 @@ import zlib
 
 from mesh_core.api.schema import Event
 from whisper_tui.model.state import State
-from whisper_tui.recording.entries import Packer, join, says_something
+from whisper_tui.recording.entries import (
+    ENTRY_BYTES_MAX,
+    GROUP_BYTES,
+    PENDING_BYTES_MAX,
+    Packer,
+    join,
+    says_something,
+)
 from whisper_tui.recording.timeline import Group, Timeline
 
 GROUP_EVENTS = 1_024
@@ -28,18 +35,27 @@ class History:
         self._bytes = 0
         self._count = 0
         self._pending: list[bytes] = []
+        self._pending_bytes = 0
         self._begin(state)
 
     def take(self, event: Event, before: State, after: State) -> None:
         """One more event, the state that it met and the one that it led to."""
         if not says_something(before, after):
             return
-        if self._groups[-1].count + len(self._pending) >= GROUP_EVENTS:
+        if self._groups[-1].count + len(self._pending) >= GROUP_EVENTS or self._group_bytes >= GROUP_BYTES:
             self._flush()
             self._begin(before)
-        self._pending.append(self._packer.pack(event, before.now_ms))
+        packed = self._packer.pack(event, before.now_ms)
+        if len(packed) > ENTRY_BYTES_MAX:
+            self._flush()
+            self._count += 1  # a position of its own: at it, what it led to is known
+            self._begin(after)
+            return
+        self._pending.append(packed)
+        self._pending_bytes += len(packed)
+        self._group_bytes += len(packed)
         self._count += 1
-        if len(self._pending) >= PENDING_MAX:
+        if len(self._pending) >= PENDING_MAX or self._pending_bytes >= PENDING_BYTES_MAX:
             self._flush()
 
     @property
@@ -50,15 +66,16 @@ class History:
 
     def _begin(self, state: State) -> None:
         self._packer, self._stream = Packer(), zlib.compressobj(1)
+        self._group_bytes = 0
         incident = state.incidents[-1].number if state.incidents else 0
         self._groups.append(Group(self._count, state.now_ms, incident, lambda: state))
         while len(self._groups) > GROUPS_MAX or (self._bytes > BYTES_MAX and len(self._groups) > 1):
-            self._bytes -= sum(len(piece) for piece in self._groups.pop(0).pieces)
+            self._bytes -= sum(len(piece.data) for piece in self._groups.pop(0).pieces)
 
     def _flush(self) -> None:
         if not self._pending:
             return
-        pending, self._pending = self._pending, []
+        pending, self._pending, self._pending_bytes = self._pending, [], 0
         piece = self._stream.compress(join(pending)) + self._stream.flush(zlib.Z_SYNC_FLUSH)
         self._groups[-1].add(piece, len(pending))
         self._bytes += len(piece)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import mmap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
+from mesh_core.api.schema import Event
 from whisper_tui.errors import BadInput
 from whisper_tui.model.state import State
 from whisper_tui.model.times import is_time
 from whisper_tui.recording import frames, snapshot
+from whisper_tui.recording.entries import GROUP_EVENTS
 from whisper_tui.recording.folder import Run, runs_in, segments_in
-from whisper_tui.recording.frames import Frame, Kind, NotARecording
+from whisper_tui.recording.frames import SNAPSHOTS_BYTES_MAX, Frame, Kind, NotARecording
 from whisper_tui.recording.tape import About
 from whisper_tui.recording.timeline import Damaged, Group, Timeline
 
@@ -36,6 +39,13 @@ class Recording:
     def initial(self) -> State:
         """The state at its beginning."""
         return self.timeline.at(self.timeline.first)
+
+    def events(self) -> Iterator[Event]:
+        """All events in order. BadInput with one line where they cannot be read."""
+        try:
+            yield from self.timeline.events()
+        except Damaged as error:
+            raise unreadable(self.path, error) from error
 
 
 def open_recording(path: Path) -> Recording:
@@ -59,10 +69,16 @@ def open_recording(path: Path) -> Recording:
         raise BadInput(f"{path}: nothing was recorded before it ends", HINT)
     recording = Recording(path, about, Timeline(groups))
     try:
+        recording.timeline.at(recording.timeline.first)
         recording.timeline.at(recording.timeline.last)
     except Damaged as error:
-        raise BadInput(f"{path} cannot be read: {error}", HINT) from error
+        raise unreadable(path, error) from error
     return recording
+
+
+def unreadable(path: Path, error: Damaged) -> BadInput:
+    """A part of the recording at `path` means nothing, which is found when that part is looked at."""
+    return BadInput(f"{path} cannot be read: {error}", HINT)
 
 
 def about_run(run: Run) -> About | None:
@@ -108,6 +124,8 @@ def _read(segment: Path) -> tuple[About | None, list[Group]]:
     snapshots: list[Frame] = []
     groups: list[Group] = []
     for frame in frames.read(content):
+        if not math.isfinite(frame.now_ms):
+            raise NotARecording("a time in it is infinite or none")
         if frame.kind is Kind.ABOUT:
             try:
                 about = msgspec.json.decode(frame.payload, type=About)
@@ -115,6 +133,10 @@ def _read(segment: Path) -> tuple[About | None, list[Group]]:
                 raise NotARecording(f"it says nothing of itself ({error})") from error
         elif frame.kind is Kind.EVENTS:
             if groups:
+                if not 0 < frame.events <= GROUP_EVENTS - groups[-1].count:
+                    raise NotARecording(
+                        f"it says that 0 or more than {GROUP_EVENTS} events follow each other"
+                    )
                 groups[-1].add(frame.payload, frame.events)
         elif snapshots or frame.kind is Kind.BASE:
             snapshots.append(frame)
@@ -125,7 +147,9 @@ def _read(segment: Path) -> tuple[About | None, list[Group]]:
 
 def _state_of(snapshots: Sequence[Frame], count: int) -> State:
     """The state of the last of so many snapshots, of which each says what has changed since the one before."""
-    state = snapshot.decode(frames.inflated(snapshots[0].payload))
+    data = frames.inflated(snapshots[0].payload, SNAPSHOTS_BYTES_MAX)
+    state, room = snapshot.decode(data), SNAPSHOTS_BYTES_MAX - len(data)
     for frame in snapshots[1:count]:
-        state = snapshot.decode_changes(state, frames.inflated(frame.payload))
+        data = frames.inflated(frame.payload, room)
+        state, room = snapshot.decode_changes(state, data), room - len(data)
     return state

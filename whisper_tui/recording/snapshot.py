@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from whisper_tui.model.state import LogEntry, State
+from whisper_tui.recording.finite import has_infinity
 
 MAPPINGS = (
     "observers",
@@ -53,9 +54,11 @@ def encode(state: State) -> bytes:
 def decode(data: bytes) -> State:
     """A state from its bytes. BadSnapshot for anything else."""
     try:
-        return msgspec.msgpack.decode(data, type=State)
+        state = msgspec.msgpack.decode(data, type=State)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadSnapshot(str(error)) from error
+    _refuse_infinity(data, state)
+    return state
 
 
 def encode_changes(base: State, state: State) -> bytes:
@@ -86,6 +89,7 @@ def decode_changes(base: State, data: bytes) -> State:
         changes = msgspec.msgpack.decode(data, type=Changes)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadSnapshot(str(error)) from error
+    _refuse_infinity(data, changes)
     fields: dict[str, Any] = {}
     for name in MAPPINGS:
         lost = {_key(key) for key in changes.gone.get(name, ())}
@@ -94,6 +98,11 @@ def decode_changes(base: State, data: bytes) -> State:
     again = {entry.number: entry for entry in changes.again}
     old = tuple(again.get(e.number, e) for e in base.log if e.number >= changes.log_from)
     return replace(changes.state, **fields, log=(*old, *changes.state.log))
+
+
+def _refuse_infinity(data: bytes, decoded: Any) -> None:
+    if has_infinity(data, decoded):
+        raise BadSnapshot("a number in it is infinite or none")
 
 
 def _key(key: Any) -> Any:

@@ -15,17 +15,19 @@ from msgspec import Struct
 from mesh_core.api.schema import Event
 from whisper_tui.model.state import State
 from whisper_tui.recording import frames, snapshot
-from whisper_tui.recording.entries import Packer, join, says_something
-from whisper_tui.recording.frames import Frame, Kind
-
-GROUP_EVENTS = 4_096
-"""Events from one snapshot to the next: as many as are folded again to reach any moment."""
+from whisper_tui.recording.entries import (
+    ENTRY_BYTES_MAX,
+    GROUP_BYTES,
+    GROUP_EVENTS,
+    PENDING_BYTES_MAX,
+    Packer,
+    join,
+    says_something,
+)
+from whisper_tui.recording.frames import SNAPSHOTS_BYTES_MAX, Frame, Kind
 
 SEGMENT_BYTES = 4 << 20
 """A segment of so many bytes, without the state that it begins with, is followed by another."""
-
-PENDING_BYTES_MAX = 256 << 10
-"""Events that wait for `flush`; beyond it they do not wait."""
 
 
 class About(Struct, frozen=True):
@@ -65,6 +67,8 @@ class Tape:
         self._pending_bytes = 0
         self._head: Frame | None = None
         self._in_group = 0
+        self._group_bytes = 0
+        self._snapshot_bytes = 0
         self._segment_bytes = 0
         self._packer = Packer()
         self._stream = zlib.compressobj()
@@ -89,18 +93,31 @@ class Tape:
         before, self._state = self._state, after
         if not says_something(before, after):
             return
-        if self._base is None or self._in_group >= GROUP_EVENTS or self._segment_bytes >= SEGMENT_BYTES:
+        if self._base is None or self._is_full:
             self.flush()
             self._begin_group(before)
+        packed = self._packer.pack(event, before.now_ms)
+        if len(packed) > ENTRY_BYTES_MAX:
+            self.flush()
+            self.miss(after)
+            return
         if self._head is None:
             self._head = self._frame(Kind.EVENTS, before, b"")
-        packed = self._packer.pack(event, before.now_ms)
         self._pending.append(packed)
         self._pending_bytes += len(packed)
         self._count += 1
         self._in_group += 1
+        self._group_bytes += len(packed)
         if self._pending_bytes >= PENDING_BYTES_MAX:
             self.flush()
+
+    @property
+    def _is_full(self) -> bool:
+        return (
+            self._in_group >= GROUP_EVENTS
+            or self._group_bytes >= GROUP_BYTES
+            or self._segment_bytes >= SEGMENT_BYTES
+        )
 
     def miss(self, after: State) -> None:
         """An event that is not kept: what follows begins a new segment."""
@@ -116,19 +133,23 @@ class Tape:
         self._append(head._replace(events=len(pending), payload=data))
 
     def _begin_group(self, state: State) -> None:
-        self._packer, self._stream, self._in_group = Packer(), zlib.compressobj(), 0
+        self._packer, self._stream = Packer(), zlib.compressobj()
+        self._in_group = self._group_bytes = 0
         base = self._base if self._segment_bytes < SEGMENT_BYTES else None
         if base is not None:
             changes = snapshot.encode_changes(base, state)
-            self._append(self._frame(Kind.CHANGES, state, frames.deflated(changes)))
-            self._base = state
-            return
+            self._snapshot_bytes += len(changes)
+            if self._snapshot_bytes <= SNAPSHOTS_BYTES_MAX:
+                self._append(self._frame(Kind.CHANGES, state, frames.deflated(changes)))
+                self._base = state
+                return
         self._base = None
         self._store.begin()
         about = self._frame(Kind.ABOUT, state, msgspec.json.encode(self._about))
-        whole = self._frame(Kind.BASE, state, frames.deflated(snapshot.encode(state)))
+        encoded = snapshot.encode(state)
+        whole = self._frame(Kind.BASE, state, frames.deflated(encoded))
         self._store.append(frames.start() + frames.encode(about) + frames.encode(whole))
-        self._base, self._segment_bytes = state, 0
+        self._base, self._segment_bytes, self._snapshot_bytes = state, 0, len(encoded)
 
     def _append(self, frame: Frame) -> None:
         try:

@@ -10,20 +10,27 @@ import bisect
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from mesh_core.api.schema import Event
 from whisper_tui.model.reducer import reduce
 from whisper_tui.model.state import State
-from whisper_tui.recording.entries import BadEntries, Entry, Unpacker
-from whisper_tui.recording.frames import PAYLOAD_BYTES_MAX
+from whisper_tui.recording.entries import GROUP_BYTES_MAX, PIECE_BYTES_MAX, BadEntries, Entry, Unpacker
 from whisper_tui.recording.snapshot import BadSnapshot
 
 KEPT_EVERY = 128
 """States kept of a group that was folded: as many events at most are folded again for a step."""
 
 FOLDS_KEPT = 3
+
+
+class Piece(NamedTuple):
+    """Compressed entries, and how many they are said to be."""
+
+    data: bytes | memoryview
+    events: int
 
 
 @dataclass(slots=True)
@@ -35,12 +42,12 @@ class Group:
     now_ms: float
     incident: int
     base: Callable[[], State]
-    pieces: list[bytes | memoryview] = field(default_factory=list)
+    pieces: list[Piece] = field(default_factory=list)
     count: int = 0
 
-    def add(self, piece: bytes | memoryview, count: int) -> None:
+    def add(self, data: bytes | memoryview, count: int) -> None:
         """More events."""
-        self.pieces.append(piece)
+        self.pieces.append(Piece(data, count))
         self.count += count
 
 
@@ -50,6 +57,7 @@ class Reader:
     def __init__(self, group: Group) -> None:
         self._group = group
         self._read = 0
+        self._bytes = 0
         self._stream = zlib.decompressobj()
         self._unpacker = Unpacker()
 
@@ -59,10 +67,18 @@ class Reader:
             piece = self._group.pieces[self._read]
             self._read += 1
             try:
-                packed = self._stream.decompress(piece, PAYLOAD_BYTES_MAX)
-                yield from self._unpacker.unpack(packed)
+                yield from self._unpacker.unpack(self._inflated(piece.data), piece.events)
             except (zlib.error, BadEntries) as error:
                 raise Damaged(f"what follows event {self._group.first} cannot be read: {error}") from error
+
+    def _inflated(self, data: bytes | memoryview) -> bytes:
+        packed = self._stream.decompress(data, PIECE_BYTES_MAX + 1)
+        self._bytes += len(packed)
+        if len(packed) > PIECE_BYTES_MAX or self._stream.unconsumed_tail:
+            raise BadEntries(f"a piece of it is larger than {PIECE_BYTES_MAX} bytes")
+        if self._bytes > GROUP_BYTES_MAX:
+            raise BadEntries(f"it is larger than {GROUP_BYTES_MAX} bytes")
+        return packed
 
 
 class Damaged(Exception):

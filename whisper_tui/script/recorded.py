@@ -22,7 +22,7 @@ class RecordedSteps:
     """Events of a recording, one at a time, at the times at which they were told."""
 
     def __init__(self, recording: Recording) -> None:
-        self._events: Iterator[Event] = recording.timeline.events()
+        self._events: Iterator[Event] = recording.events()
         self._next: Event | None = next(self._events, None)
         self._began_ms = self._now_ms = recording.timeline.began_ms
 

@@ -113,7 +113,8 @@ def _bar(frame: Frame, found: list[Segment], axis: tuple[float, float], width: i
     used = 0
     for index, (until_ms, sign, role) in enumerate(found):
         room = width - used - sum(later[1] != " " for later in found[index + 1 :])
-        stop = round((until_ms - start) / length * width)
+        # Any number may have been told as a time.
+        stop = round(min(max(0.0, (until_ms - start) / length), 1.0) * width)
         size = 1 if sign in instants else max(0 if sign == " " else 1, min(stop - used, room))
         bar.append(Span(sign * size, role))
         used += size
