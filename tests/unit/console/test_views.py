@@ -56,6 +56,16 @@ def signs(bar: str) -> str:
     return "".join(sign for at, sign in enumerate(bar) if at == 0 or bar[at - 1] != sign)
 
 
+@pytest.mark.parametrize("told_ms", [1.7e308, -1.7e308])
+def test_a_waterfall_is_drawn_whatever_was_told_as_a_time(told_ms: float) -> None:
+    mesh = rescue_story()
+    frame = frame_of(mesh)
+    job = mesh.jobs["q1.2"]
+    strange = replace(job, attempts=[replace(one, leased_ms=told_ms) for one in job.attempts])
+    axis = waterfall.axis_of(frame, [job])
+    assert line_cells(waterfall.waterfall(frame, strange, (axis[0], 1.0), 30)) == 30
+
+
 def test_a_waterfall_shows_every_phase_however_short() -> None:
     assert signs(bar_of(rescue_story(until="running"), "q1.2")) == "░▒▓"
     assert signs(bar_of(rescue_story(until="confirmed"), "q1.2")) == "░▒▓✖╌"
