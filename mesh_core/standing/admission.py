@@ -63,10 +63,10 @@ class Admission:
 
     def problem(self, job: LedgerJob) -> str:
         """Why this node takes no part in the job; empty when it does."""
-        if self._ledger.equivocators.get(job.submitter):
-            return "its submitter has signed contradicting statements"
         if job.final or job.id in self._taken:
             return ""
+        if job.submitter in self._ledger.equivocators:
+            return "its submitter has signed contradicting statements"
         return "" if self._credit.covers(job) else "its submitter's credit does not cover it"
 
     def take(self, job: LedgerJob) -> None:

@@ -120,6 +120,16 @@ def test_what_was_taken_in_is_remembered_until_it_is_decided(seat: Seat, people:
     assert len(node.admission) == 0
 
 
+def test_what_was_taken_in_stays_in_when_its_submitter_turns_out_to_contradict_itself(
+    seat: Seat, people: People
+) -> None:
+    for text in ("this", "that"):
+        seat.hold(people.submitter.record("note", text, seq=2))
+    assert people.submitter.peer in seat.node.ledger.equivocators
+    assert seat.node.admission.problem(seat.job) == ""
+    assert "contradicting" in refusal(seat, people, "submitter", label="q1.2")
+
+
 def test_one_submitter_has_its_share_of_a_providers_room_and_no_more(seat: Seat, people: People) -> None:
     huge, small = limit("blob_bytes_max"), limit("own_jobs_max")
     told = [
