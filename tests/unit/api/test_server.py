@@ -258,7 +258,7 @@ async def test_a_bug_behind_the_api_is_a_line_for_the_client_and_told_to_the_own
     def fail() -> bytes:
         raise KeyError("oops")
 
-    running.participant.metrics = fail
+    running.participant.metrics = fail  # type: ignore[method-assign]
     with pytest.raises(ControlError, match="internal error: KeyError"):
         await ControlClient(running.url).metrics()
     assert told == ["KeyError('oops')"]
